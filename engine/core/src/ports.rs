@@ -1,0 +1,385 @@
+//! What the core asks of the outside world: a source, a destination, a state store, a clock, references.
+//!
+//! Every port is synchronous. A run owns a thread, and the edges hide their runtime behind these calls; that is
+//! what lets a simulator stand in for all of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use engine_spec::model::{ApplicationIntent, Compression, Isolation, Method, OracleDriver, TlsMode};
+use engine_spec::scalar::Reference;
+use engine_spec::template::Statement;
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::value::RowBatch;
+
+/// Asks a run, and everything it waits for, to stop soon.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+    /// Waits, and returns early when asked to stop.
+    fn sleep(&self, duration: Duration, cancel: &Cancel);
+}
+
+/// Resolves references of a spec.
+pub trait References: Send + Sync {
+    /// The value behind a reference; an error says what is missing, never a value.
+    fn resolve(&self, reference: &Reference) -> Result<SecretString, String>;
+}
+
+// ---------------------------------------------------------------------------------------------- source
+
+/// Settings of a source, all references resolved.
+#[derive(Debug, Clone)]
+pub enum SourceConfig {
+    /// PostgreSQL.
+    Postgres(ServerConfig),
+    /// MySQL.
+    MySql(ServerConfig),
+    /// MariaDB.
+    MariaDb(ServerConfig),
+    /// SQL Server.
+    SqlServer(ServerConfig, SqlServerOptions),
+    /// Oracle.
+    Oracle(ServerConfig, OracleOptions),
+    /// A SQLite file.
+    Sqlite(SqliteConfig),
+}
+
+/// A database server, all references resolved.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port; `None` where an instance name decides.
+    pub port: Option<u16>,
+    /// Name of the database, or service name.
+    pub database: String,
+    /// Login name.
+    pub username: String,
+    /// Password.
+    pub password: Option<SecretString>,
+    /// Encryption.
+    pub tls: TlsConfig,
+    /// Waiting times.
+    pub timeouts: TimeoutConfig,
+}
+
+impl ServerConfig {
+    /// Host and port, for messages.
+    pub fn place(&self) -> String {
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
+    }
+}
+
+/// Further settings of SQL Server.
+#[derive(Debug, Clone)]
+pub struct SqlServerOptions {
+    /// Named instance.
+    pub instance: Option<String>,
+    /// Windows domain.
+    pub domain: Option<String>,
+    /// What the session announces.
+    pub application_intent: ApplicationIntent,
+    /// Isolation level.
+    pub isolation: Isolation,
+}
+
+/// Further settings of Oracle.
+#[derive(Debug, Clone)]
+pub struct OracleOptions {
+    /// System identifier instead of a service name.
+    pub sid: Option<String>,
+    /// Alias instead of host and service name.
+    pub tns: Option<String>,
+    /// Folder with `tnsnames.ora` and wallet.
+    pub config_dir: Option<PathBuf>,
+    /// Which driver.
+    pub driver: OracleDriver,
+}
+
+/// A SQLite file.
+#[derive(Debug, Clone)]
+pub struct SqliteConfig {
+    /// The file, absolute or relative to the working directory.
+    pub path: PathBuf,
+    /// Waiting times; `connect` bounds the wait for a lock.
+    pub timeouts: TimeoutConfig,
+}
+
+/// Encryption of a connection; paths are absolute or relative to the working directory.
+#[derive(Debug, Clone)]
+pub struct TlsConfig {
+    /// How strict.
+    pub mode: TlsMode,
+    /// Authorities to trust, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Client certificate, PEM.
+    pub cert_file: Option<PathBuf>,
+    /// Key of the client certificate, PEM.
+    pub key_file: Option<PathBuf>,
+}
+
+/// How long to wait for a server.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeoutConfig {
+    /// For a connection, login included.
+    pub connect: Duration,
+    /// For a query, from sending it to its last row.
+    pub query: Duration,
+}
+
+/// One question to a source.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The bound SQL of a database source.
+    pub statement: Option<Statement>,
+}
+
+/// What a source said of a `next`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// The batch holds rows, and there may be more.
+    Rows,
+    /// The batch is empty, and the result is at its end. Its columns are set all the same.
+    End,
+}
+
+/// Where rows come from: one read-only session.
+pub trait Source: Send {
+    /// Asks; what was asked before is given up.
+    fn ask(&mut self, ask: &Ask) -> Result<(), SourceError>;
+    /// Refills the batch with the next rows of the answer.
+    fn next(&mut self, batch: &mut RowBatch) -> Result<Fetched, SourceError>;
+    /// What the server says of itself.
+    fn identity(&self) -> &SourceIdentity;
+}
+
+/// What a server says of itself: kept, and compared on every run, so that a repointed name is noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceIdentity {
+    /// Product and version, for people; may change.
+    pub version: String,
+    /// Facts that stay the same as long as it is the same database, by name. Compared fact by fact; one that is
+    /// missing on either side is not compared.
+    pub facts: BTreeMap<String, String>,
+    /// How the connection is encrypted, for people.
+    pub encryption: String,
+}
+
+/// What kind of thing went wrong at a source. Whether to try again is a function of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceErrorKind {
+    /// A setting is wrong.
+    Config,
+    /// The login was refused.
+    Auth,
+    /// The account may not do that.
+    Permission,
+    /// The server cannot be reached, or the connection broke.
+    Network,
+    /// Encryption could not be agreed on, or a certificate did not hold.
+    Tls,
+    /// The server took too long.
+    Timeout,
+    /// The server refused the statement.
+    Query,
+    /// The result could not be read.
+    Data,
+    /// Somebody asked to stop.
+    Cancelled,
+    /// The driver panicked.
+    Panic,
+}
+
+impl SourceErrorKind {
+    /// Whether the environment is wrong rather than the spec: exit code 3.
+    pub fn is_environment(self) -> bool {
+        matches!(self, Self::Auth | Self::Network | Self::Tls | Self::Timeout | Self::Permission)
+    }
+}
+
+/// A failure of a source, in plain words.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{tried}: {message}")]
+pub struct SourceError {
+    /// Its kind.
+    pub kind: SourceErrorKind,
+    /// What was tried, and where: `connecting to postgres at 10.20.0.5:5432 as etl`.
+    pub tried: String,
+    /// What came back.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// A kind of source. A connector cannot exist without its dialect and its opener.
+pub struct Connector {
+    /// The name in `source.type`.
+    pub name: &'static str,
+    /// Opens a read-only session.
+    pub open: fn(&SourceConfig, &Cancel) -> Result<Box<dyn Source>, SourceError>,
+}
+
+// ----------------------------------------------------------------------------------------- destination
+
+/// Settings of a destination, all references resolved.
+#[derive(Debug, Clone)]
+pub enum DestinationConfig {
+    /// An HTTP endpoint, the ENLYZE platform included.
+    Http(HttpConfig),
+    /// A file of JSON lines.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+}
+
+/// An HTTP endpoint, all references resolved.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// The whole endpoint.
+    pub url: String,
+    /// Method.
+    pub method: Method,
+    /// Headers in the clear.
+    pub headers: Vec<(String, String)>,
+    /// Headers that are secret.
+    pub secret_headers: Vec<(String, SecretString)>,
+    /// How to log in.
+    pub auth: Option<AuthConfig>,
+    /// Encryption.
+    pub tls: TlsConfig,
+    /// Compression of the body.
+    pub compression: Compression,
+    /// Waiting times; `query` bounds one request.
+    pub timeouts: TimeoutConfig,
+}
+
+/// How to log in, all references resolved.
+#[derive(Debug, Clone)]
+pub enum AuthConfig {
+    /// `Authorization: Bearer …`
+    Bearer(SecretString),
+    /// HTTP Basic.
+    Basic(String, SecretString),
+    /// A header of its own.
+    Header(String, SecretString),
+    /// OAuth 2.0 client credentials.
+    OAuth2 {
+        /// Address that gives out tokens.
+        token_url: String,
+        /// Client id.
+        client_id: String,
+        /// Client secret.
+        client_secret: SecretString,
+        /// Scope to ask for.
+        scope: Option<String>,
+    },
+}
+
+/// Records on their way: one request, one append.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    /// Stays the same for every attempt with the same records, and never comes again for others.
+    pub idempotency_key: String,
+    /// The pipeline's id.
+    pub pipeline: String,
+    /// The pipeline's labels.
+    pub labels: BTreeMap<String, String>,
+    /// The records, oldest first.
+    pub records: Vec<ParcelRecord>,
+}
+
+/// One record of a parcel.
+#[derive(Debug, Clone)]
+pub struct ParcelRecord {
+    /// Place in the outbox; grows, and never comes again.
+    pub seq: i64,
+    /// `run_id`, or `row_id`.
+    pub id: String,
+    /// The whole record as a JSON object, `op` included.
+    pub body: String,
+}
+
+/// What became of a parcel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// It is safe at the destination, but for the records named here.
+    Accepted {
+        /// Records that the destination refused.
+        rejected: Vec<RejectedRecord>,
+    },
+    /// The destination refused the parcel as a whole because of what is in it (400, 422).
+    Invalid {
+        /// What it said.
+        message: String,
+    },
+    /// The parcel is too large (413).
+    TooLarge,
+    /// The login does not hold (401, 403).
+    Refused {
+        /// What it said.
+        message: String,
+    },
+    /// Not now (408, 425, 429, 5xx, no connection): nothing of it counts as arrived.
+    Later {
+        /// What it said.
+        message: String,
+        /// How long it asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// It may have arrived: the same parcel is sent again under the same key.
+    Unknown {
+        /// What happened.
+        message: String,
+    },
+}
+
+/// A record that a destination refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRecord {
+    /// Place in the parcel.
+    pub index: usize,
+    /// The destination's code.
+    pub code: String,
+    /// The destination's words.
+    pub message: String,
+}
+
+/// Where records go.
+pub trait Destination: Send {
+    /// Sends one parcel, once.
+    fn send(&mut self, parcel: &Parcel, cancel: &Cancel) -> Answer;
+    /// Name and place, for messages: `https://app.enlyze.com`.
+    fn place(&self) -> &str;
+}
+
+impl fmt::Debug for dyn Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Destination({})", self.place())
+    }
+}

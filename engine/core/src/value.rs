@@ -1,0 +1,329 @@
+//! Values of source rows: sixteen-byte slots, and batches that are refilled without allocating.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Rows a batch holds at most.
+pub const BATCH_ROWS_MAX: usize = 2_000;
+/// Bytes of text a batch holds before it counts as full. One row may exceed it.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one value; a longer one is refused as [`Slot::Bad`].
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// A place in a batch's text or byte arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Piece {
+    start: u32,
+    len: u32,
+}
+
+impl Piece {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
+}
+
+/// One value of a source row. Civil and instant are different, so a zone is never guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Slot {
+    /// No value.
+    #[default]
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A whole number. One beyond 64 bits is a [`Slot::Decimal`].
+    Int(i64),
+    /// A binary floating-point number.
+    Float(f64),
+    /// An exact number: its digits, with an optional sign and decimal point, in the text arena.
+    Decimal(Piece),
+    /// Text in the text arena.
+    Text(Piece),
+    /// Bytes in the byte arena.
+    Bytes(Piece),
+    /// A date: days since 1970-01-01.
+    Date(i32),
+    /// A time of day or a duration: nanoseconds since midnight; may be negative or beyond 24 h.
+    Time(i64),
+    /// A date-time without a zone.
+    Civil {
+        /// Seconds since 1970-01-01T00:00:00 on the local clock.
+        secs: i64,
+        /// Nanoseconds of the second.
+        nanos: u32,
+    },
+    /// A point in time.
+    Instant {
+        /// Seconds since 1970-01-01T00:00:00Z.
+        secs: i64,
+        /// Nanoseconds of the second.
+        nanos: u32,
+    },
+    /// A JSON document in the text arena.
+    Json(Piece),
+    /// A value that could not be decoded; the reason is in the text arena. Costs the row, not the result.
+    Bad(Piece),
+}
+
+/// The kinds of [`Slot`], as a column declares them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Slot::Bool`]
+    Bool,
+    /// [`Slot::Int`]
+    Int,
+    /// [`Slot::Float`]
+    Float,
+    /// [`Slot::Decimal`]
+    Decimal,
+    /// [`Slot::Text`]
+    Text,
+    /// [`Slot::Bytes`]
+    Bytes,
+    /// [`Slot::Date`]
+    Date,
+    /// [`Slot::Time`]
+    Time,
+    /// [`Slot::Civil`]
+    Civil,
+    /// [`Slot::Instant`]
+    Instant,
+    /// [`Slot::Json`]
+    Json,
+    /// The source does not say; every value says for itself.
+    Any,
+}
+
+/// A column of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Name, as the source gives it.
+    pub name: String,
+    /// Kind of its values; a value may still be null or bad.
+    pub kind: Kind,
+    /// Type in the source's own words, for people.
+    pub source_type: String,
+}
+
+/// The columns of a result, in order.
+pub type Columns = Arc<[Column]>;
+
+/// Rows of a result, row after row, refilled by the source.
+#[derive(Debug, Clone, Default)]
+pub struct RowBatch {
+    columns: Columns,
+    slots: Vec<Slot>,
+    text: String,
+    bytes: Vec<u8>,
+}
+
+impl RowBatch {
+    /// An empty batch without columns.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Empties the batch for rows of these columns; keeps its memory.
+    pub fn reset(&mut self, columns: &Columns) {
+        if !Arc::ptr_eq(&self.columns, columns) {
+            self.columns = Arc::clone(columns);
+        }
+        self.slots.clear();
+        self.text.clear();
+        self.bytes.clear();
+    }
+
+    /// The columns of the rows.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Number of whole rows.
+    pub fn len(&self) -> usize {
+        if self.columns.is_empty() { 0 } else { self.slots.len() / self.columns.len() }
+    }
+
+    /// Whether there is no whole row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the source should hand the batch over.
+    pub fn is_full(&self) -> bool {
+        self.len() >= BATCH_ROWS_MAX || self.text.len() + self.bytes.len() >= BATCH_BYTES_MAX
+    }
+
+    /// The row at an index below [`Self::len`].
+    pub fn row(&self, index: usize) -> Row<'_> {
+        let width = self.columns.len();
+        Row { batch: self, slots: &self.slots[index * width..(index + 1) * width] }
+    }
+
+    /// The rows, in order.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.len()).map(|index| self.row(index))
+    }
+
+    /// Appends a value that needs no arena.
+    pub fn push(&mut self, slot: Slot) {
+        self.slots.push(slot);
+    }
+
+    /// Appends text.
+    pub fn push_text(&mut self, text: &str) {
+        let slot = if text.len() > VALUE_BYTES_MAX {
+            Slot::Bad(self.too_long(text.len()))
+        } else {
+            Slot::Text(self.keep(text))
+        };
+        self.slots.push(slot);
+    }
+
+    /// Appends text of a fixed-width column: trailing blanks are padding and are removed.
+    pub fn push_padded(&mut self, text: &str) {
+        self.push_text(text.trim_end_matches(' '));
+    }
+
+    /// Appends an exact number: digits with an optional sign and decimal point.
+    pub fn push_decimal(&mut self, digits: &str) {
+        let piece = self.keep(digits);
+        self.slots.push(Slot::Decimal(piece));
+    }
+
+    /// Appends a JSON document.
+    pub fn push_json(&mut self, json: &str) {
+        let slot = if json.len() > VALUE_BYTES_MAX {
+            Slot::Bad(self.too_long(json.len()))
+        } else {
+            Slot::Json(self.keep(json))
+        };
+        self.slots.push(slot);
+    }
+
+    /// Appends bytes.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        let slot = if bytes.len() > VALUE_BYTES_MAX {
+            Slot::Bad(self.too_long(bytes.len()))
+        } else {
+            let start = self.bytes.len() as u32;
+            self.bytes.extend_from_slice(bytes);
+            Slot::Bytes(Piece { start, len: bytes.len() as u32 })
+        };
+        self.slots.push(slot);
+    }
+
+    /// Appends a value that could not be decoded, with the reason.
+    pub fn push_bad(&mut self, reason: &str) {
+        let piece = self.keep(reason);
+        self.slots.push(Slot::Bad(piece));
+    }
+
+    fn keep(&mut self, text: &str) -> Piece {
+        let start = self.text.len() as u32;
+        self.text.push_str(text);
+        Piece { start, len: text.len() as u32 }
+    }
+
+    fn too_long(&mut self, len: usize) -> Piece {
+        self.keep(&format!("a value of {len} bytes; the limit is {VALUE_BYTES_MAX}"))
+    }
+}
+
+/// One row of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    batch: &'a RowBatch,
+    slots: &'a [Slot],
+}
+
+impl<'a> Row<'a> {
+    /// The columns of the row.
+    pub fn columns(&self) -> &'a [Column] {
+        &self.batch.columns
+    }
+
+    /// The value of a column, by its place.
+    pub fn get(&self, column: usize) -> Cell<'a> {
+        let piece = |piece: Piece| &self.batch.text[piece.range()];
+        match self.slots[column] {
+            Slot::Null => Cell::Null,
+            Slot::Bool(truth) => Cell::Bool(truth),
+            Slot::Int(number) => Cell::Int(number),
+            Slot::Float(number) => Cell::Float(number),
+            Slot::Decimal(digits) => Cell::Decimal(piece(digits)),
+            Slot::Text(text) => Cell::Text(piece(text)),
+            Slot::Bytes(bytes) => Cell::Bytes(&self.batch.bytes[bytes.range()]),
+            Slot::Date(days) => Cell::Date(days),
+            Slot::Time(nanos) => Cell::Time(nanos),
+            Slot::Civil { secs, nanos } => Cell::Civil { secs, nanos },
+            Slot::Instant { secs, nanos } => Cell::Instant { secs, nanos },
+            Slot::Json(json) => Cell::Json(piece(json)),
+            Slot::Bad(reason) => Cell::Bad(piece(reason)),
+        }
+    }
+}
+
+/// One value of a row, with its text in hand. The kinds are those of [`Slot`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs, reason = "each variant is described at the slot of the same name")]
+pub enum Cell<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Decimal(&'a str),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+    Date(i32),
+    Time(i64),
+    Civil { secs: i64, nanos: u32 },
+    Instant { secs: i64, nanos: u32 },
+    Json(&'a str),
+    Bad(&'a str),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_sixteen_bytes() {
+        assert_eq!(size_of::<Slot>(), 16);
+    }
+
+    #[test]
+    fn rows_come_back_as_they_were_pushed() {
+        let columns: Columns = ["a", "b", "c"]
+            .map(|name| Column { name: name.to_owned(), kind: Kind::Any, source_type: String::new() })
+            .into();
+        let mut batch = RowBatch::new();
+        for _ in 0..2 {
+            batch.reset(&columns);
+            batch.push(Slot::Int(1));
+            batch.push_padded("M1  ");
+            batch.push_bytes(&[7]);
+            batch.push(Slot::Null);
+            batch.push_decimal("1.50");
+            batch.push_bad("month 13");
+        }
+        assert_eq!(batch.len(), 2);
+        assert_eq!(
+            (0..3).map(|place| batch.row(0).get(place)).collect::<Vec<_>>(),
+            [Cell::Int(1), Cell::Text("M1"), Cell::Bytes(&[7])]
+        );
+        assert_eq!(
+            (0..3).map(|place| batch.row(1).get(place)).collect::<Vec<_>>(),
+            [Cell::Null, Cell::Decimal("1.50"), Cell::Bad("month 13")]
+        );
+    }
+
+    #[test]
+    fn a_value_beyond_the_limit_costs_only_itself() {
+        let columns: Columns =
+            ["a"].map(|name| Column { name: name.to_owned(), kind: Kind::Text, source_type: String::new() }).into();
+        let mut batch = RowBatch::new();
+        batch.reset(&columns);
+        batch.push_text(&"x".repeat(VALUE_BYTES_MAX + 1));
+        assert!(matches!(batch.row(0).get(0), Cell::Bad(reason) if reason.contains("limit")));
+    }
+}

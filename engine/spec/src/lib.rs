@@ -1,0 +1,8 @@
+//! Text to checked spec: the loader, the typed model, the JSON schema, templates and findings.
+//!
+//! This crate does no I/O, reads no clock and knows no driver. What lies beside a spec (an SQL file, a machine
+//! list) is handed in by the caller.
+
+pub mod model;
+pub mod scalar;
+pub mod template;
