@@ -3,6 +3,7 @@
 //! This crate does no I/O, reads no clock and knows no driver. What lies beside a spec (an SQL file, a machine
 //! list) is handed in by the caller.
 
+pub mod decode;
 pub mod model;
 pub mod scalar;
 pub mod template;

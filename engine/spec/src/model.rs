@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::decode::present;
 pub use crate::scalar::{ByteSize, Ident, Percent, Period, Reference, Scalar, Secret, Setting};
 
 /// One pipeline: one source, one query, one table type.
@@ -24,7 +25,7 @@ pub struct Spec {
     pub id: Ident,
     /// What the pipeline reads, for people.
     #[schemars(example = &"Shop-floor terminals, plant Aachen")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub description: Option<String>,
     /// Names and values that go on every log line, metric and delivery.
     #[schemars(example = serde_json::json!({"customer": "acme", "site": "aachen"}))]
@@ -38,7 +39,7 @@ pub struct Spec {
     /// What one row of the result is.
     pub table: TableType,
     /// The templated SQL. Required for database sources.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub query: Option<Query>,
     /// Columns that identify a source row for ever. Default: the canonical identity of the table type.
     #[schemars(example = serde_json::json!(["satznr"]))]
@@ -47,34 +48,34 @@ pub struct Spec {
     /// Canonical attributes and the source columns they come from.
     pub fields: Fields,
     /// Machine codes and the platform's machine ids, inline or from a file. Default: only the code is sent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub machines: Option<Machines>,
     /// Expression over the row; a row for which it is true is dropped.
     #[schemars(example = &"werk != '1000'")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub skip_when: Option<String>,
     /// Expression over the row; a row for which it is true counts as deleted.
     #[schemars(example = &"storno == 'X'")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub cancelled_when: Option<String>,
     /// How much is read again on every run, and how changes are found.
     #[serde(default)]
     pub sync: Sync,
     /// How bookings become runs. Booking tables only.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub pairing: Option<Pairing>,
     /// Joins neighbouring runs of the same order, product and machine. Default: off.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub merge: Option<Merge>,
     /// What happens to rows and runs that look wrong.
     #[serde(default)]
     pub checks: Checks,
     /// Share of rejected rows beyond which a run stops and sends nothing.
     #[schemars(example = &"5%")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub max_rejected: Option<Percent>,
     /// Where the runs go. Default: the destination of the device config.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub destination: Option<Destination>,
     /// Examples that `engine test` executes offline.
     #[serde(default)]
@@ -82,7 +83,7 @@ pub struct Spec {
 }
 
 /// Version of the spec format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version;
 
 /// What one row of the result is.
@@ -101,19 +102,19 @@ pub enum TableType {
 pub struct Schedule {
     /// Time from the start of one run to the start of the next. Default `5m` where there is no `cron`.
     #[schemars(example = &"2m")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub every: Option<Period>,
     /// Cron expression with five fields.
     #[schemars(example = &"*/5 6-22 * * MON-FRI")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub cron: Option<String>,
     /// IANA zone in which `cron` is read. Default `UTC`.
     #[schemars(example = &"Europe/Berlin")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub timezone: Option<String>,
     /// Upper bound of a random delay before each run, so that pipelines do not start all at once. Default `0s`.
     #[schemars(example = &"10s")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub jitter: Option<Period>,
 }
 
@@ -153,7 +154,7 @@ pub struct ServerSource {
     pub host: Setting<String>,
     /// TCP port. Default: 5432 for PostgreSQL, 3306 for MySQL and MariaDB.
     #[schemars(example = &5432)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub port: Option<Setting<u16>>,
     /// Name of the database.
     #[schemars(example = &"mes")]
@@ -163,14 +164,14 @@ pub struct ServerSource {
     pub username: Setting<String>,
     /// Password of the account. A reference only. Left out: no password is sent.
     #[schemars(example = serde_json::json!({"env": "ACME_DB_PASSWORD"}))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub password: Option<Secret>,
     /// Encryption. Default: `verify-full`, and `prefer` on loopback.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub tls: Option<Tls>,
     /// IANA zone of the source's naive date-times. Default `UTC`, and a lint asks for it where times are naive.
     #[schemars(example = &"Europe/Berlin")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub timezone: Option<Setting<String>>,
     /// How long to wait for the server.
     #[serde(default)]
@@ -186,40 +187,40 @@ pub struct SqlServerSource {
     pub host: Setting<String>,
     /// TCP port. Default: 1433, or what the browser service says of `instance`.
     #[schemars(example = &1433)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub port: Option<Setting<u16>>,
     /// Named instance. An explicit `port` wins.
     #[schemars(example = &"HYDRA")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub instance: Option<Setting<String>>,
     /// Name of the database.
     #[schemars(example = &"HYDRA")]
     pub database: Setting<String>,
     /// Windows domain; makes the login a Windows login.
     #[schemars(example = &"ACME")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub domain: Option<Setting<String>>,
     /// Login name of a read-only account.
     #[schemars(example = serde_json::json!({"env": "ACME_DB_USER"}))]
     pub username: Setting<String>,
     /// Password of the account. A reference only.
     #[schemars(example = serde_json::json!({"env": "ACME_DB_PASSWORD"}))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub password: Option<Secret>,
     /// What the session announces to an availability group. Default `ReadOnly`.
     #[schemars(example = &"ReadOnly")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub application_intent: Option<Setting<ApplicationIntent>>,
     /// Isolation level of the reading session. Default `read committed`.
     #[schemars(example = &"snapshot")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub isolation: Option<Setting<Isolation>>,
     /// Encryption. Default: `verify-full`, and `prefer` on loopback.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub tls: Option<Tls>,
     /// IANA zone of the source's naive date-times. Default `UTC`, and a lint asks for it where times are naive.
     #[schemars(example = &"Europe/Berlin")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub timezone: Option<Setting<String>>,
     /// How long to wait for the server.
     #[serde(default)]
@@ -256,45 +257,45 @@ pub enum Isolation {
 pub struct OracleSource {
     /// Host name or address. Not with `tns`.
     #[schemars(example = &"10.20.0.5")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub host: Option<Setting<String>>,
     /// TCP port. Default 1521.
     #[schemars(example = &1521)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub port: Option<Setting<u16>>,
     /// Service name.
     #[schemars(example = &"ORCLPDB1")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub database: Option<Setting<String>>,
     /// System identifier, where there is no service name.
     #[schemars(example = &"ORCL")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub sid: Option<Setting<String>>,
     /// Alias from `tnsnames.ora` in `config_dir`.
     #[schemars(example = &"MESPROD")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub tns: Option<Setting<String>>,
     /// Folder with `tnsnames.ora` and the wallet.
     #[schemars(example = &"/etc/engine/oracle")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub config_dir: Option<Setting<String>>,
     /// Login name of a read-only account.
     #[schemars(example = serde_json::json!({"env": "ACME_DB_USER"}))]
     pub username: Setting<String>,
     /// Password of the account. A reference only.
     #[schemars(example = serde_json::json!({"env": "ACME_DB_PASSWORD"}))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub password: Option<Secret>,
     /// Which driver speaks to the server. Default `auto`: OCI where Instant Client is installed, else thin.
     #[schemars(example = &"thin")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub driver: Option<Setting<OracleDriver>>,
     /// Encryption. Default: `verify-full`, and `prefer` on loopback.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub tls: Option<Tls>,
     /// IANA zone of the source's naive date-times. Default `UTC`, and a lint asks for it where times are naive.
     #[schemars(example = &"Europe/Berlin")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub timezone: Option<Setting<String>>,
     /// How long to wait for the server.
     #[serde(default)]
@@ -322,7 +323,7 @@ pub struct SqliteSource {
     pub path: Setting<String>,
     /// IANA zone of the source's naive date-times. Default `UTC`, and a lint asks for it where times are naive.
     #[schemars(example = &"Europe/Berlin")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub timezone: Option<Setting<String>>,
     /// How long to wait for a lock and for the query.
     #[serde(default)]
@@ -337,28 +338,28 @@ pub struct HttpSource {
     #[schemars(example = &"https://mes.acme.example/api/v1")]
     pub url: Setting<String>,
     /// How to log in. Default: not at all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub auth: Option<Auth>,
     /// What is asked.
     #[serde(default)]
     pub request: Request,
     /// Where the records are in the answer, as a JSONPath (RFC 9535). Default `$[*]`.
     #[schemars(example = &"$.data[*]")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub records: Option<String>,
     /// How the answer continues. Default: one page.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub pagination: Option<Pagination>,
     /// Requests per second at most. Default: no limit.
     #[schemars(example = &5)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub rate_limit: Option<f64>,
     /// Encryption. Default `verify-full`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub tls: Option<Tls>,
     /// IANA zone of naive date-times in the records. Default `UTC`.
     #[schemars(example = &"Europe/Berlin")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub timezone: Option<Setting<String>>,
     /// How long to wait for the server.
     #[serde(default)]
@@ -371,11 +372,11 @@ pub struct HttpSource {
 pub struct Request {
     /// Method. Default `GET`.
     #[schemars(example = &"GET")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub method: Option<Method>,
     /// Path below the base address.
     #[schemars(example = &"/bookings")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub path: Option<String>,
     /// Query parameters.
     #[schemars(example = serde_json::json!({"from": "{{ window.start | instant }}"}))]
@@ -386,7 +387,7 @@ pub struct Request {
     #[serde(default)]
     pub headers: BTreeMap<String, HeaderValue>,
     /// JSON body; its texts are templates.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub body: Option<serde_json::Value>,
 }
 
@@ -439,15 +440,15 @@ pub struct NumberedPages {
     pub param: String,
     /// Number of the first page. Default 1.
     #[schemars(example = &1)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub first: Option<u64>,
     /// Query parameter of the page size.
     #[schemars(example = &"per_page")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub size_param: Option<String>,
     /// Records a page.
     #[schemars(example = &100)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub size: Option<u64>,
 }
 
@@ -460,7 +461,7 @@ pub struct OffsetPages {
     pub param: String,
     /// Query parameter of the limit.
     #[schemars(example = &"limit")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub limit_param: Option<String>,
     /// Records a page.
     #[schemars(example = &100)]
@@ -473,7 +474,7 @@ pub struct OffsetPages {
 pub struct LinkPages {
     /// JSONPath of the next page's address. Default: the `Link` header with `rel="next"` (RFC 8288).
     #[schemars(example = &"$['@odata.nextLink']")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub path: Option<String>,
 }
 
@@ -486,23 +487,23 @@ pub struct CsvSource {
     pub path: Setting<String>,
     /// Which files of the folder. Default `*.csv`.
     #[schemars(example = &"bookings-*.csv")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub glob: Option<String>,
     /// Character that separates fields. Default `,`.
     #[schemars(example = &";")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub delimiter: Option<char>,
     /// Character that quotes a field. Default `"`.
     #[schemars(example = &"\"")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub quote: Option<char>,
     /// Encoding of the files. Default `utf-8`.
     #[schemars(example = &"windows-1252")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub encoding: Option<String>,
     /// Whether the first line names the columns. Default: yes where `columns` is left out.
     #[schemars(example = &true)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub header: Option<bool>,
     /// Names of the columns, for files without a header.
     #[schemars(example = serde_json::json!(["order", "machine", "start", "end"]))]
@@ -510,15 +511,15 @@ pub struct CsvSource {
     pub columns: Vec<String>,
     /// Character of the decimal point. Default `.`.
     #[schemars(example = &",")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub decimal: Option<char>,
     /// How long a file must stay unchanged before it is read. Default `10s`.
     #[schemars(example = &"30s")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub settle: Option<Period>,
     /// IANA zone of naive date-times in the files. Default `UTC`.
     #[schemars(example = &"Europe/Berlin")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub timezone: Option<Setting<String>>,
 }
 
@@ -528,11 +529,11 @@ pub struct CsvSource {
 pub struct Timeouts {
     /// For a connection, login included. Default `10s`.
     #[schemars(example = &"10s")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub connect: Option<Setting<Period>>,
     /// For a query, from sending it to its last row. Default `5m`.
     #[schemars(example = &"5m")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub query: Option<Setting<Period>>,
 }
 
@@ -542,19 +543,19 @@ pub struct Timeouts {
 pub struct Tls {
     /// How strict. Default `verify-full` wherever a password crosses a network.
     #[schemars(example = &"verify-full")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub mode: Option<Setting<TlsMode>>,
     /// Certificates of the authorities to trust, PEM, relative to the spec. Default: those of the system.
     #[schemars(example = &"acme-ca.pem")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub ca_file: Option<Setting<String>>,
     /// Client certificate, PEM, relative to the spec.
     #[schemars(example = &"client.pem")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub cert_file: Option<Setting<String>>,
     /// Private key of the client certificate, PEM, relative to the spec.
     #[schemars(example = &"client.key")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub key_file: Option<Setting<String>>,
 }
 
@@ -586,16 +587,16 @@ pub struct Query {
     pub params: BTreeMap<String, Param>,
     /// The template.
     #[schemars(example = &"SELECT id, anr FROM buchung WHERE ts >= {{ window.start }} AND ts < {{ window.end }}")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub sql: Option<String>,
     /// File with the template, relative to the spec.
     #[schemars(example = &"bookings.sql")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub file: Option<String>,
 }
 
 /// A value of `params`: a scalar, or a list of scalars.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Param {
     /// One value, bound as one parameter.
     One(Scalar),
@@ -611,51 +612,51 @@ pub enum Param {
 pub struct Fields {
     /// Code of the production order. Required.
     #[schemars(example = &"anr")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub order_code: Option<TextField>,
     /// Code of the product. Required.
     #[schemars(example = &"artnr")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub product_code: Option<TextField>,
     /// Code of the machine. Required.
     #[schemars(example = &"mnr")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub machine_code: Option<TextField>,
     /// Start of the order. Required in order tables.
     #[schemars(example = &"start_ts")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub start: Option<TimeField>,
     /// End of the order; null while it runs. Required in order tables.
     #[schemars(example = &"end_ts")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub end: Option<TimeField>,
     /// Time of the booking. Required in booking tables.
     #[schemars(example = &"booked_at")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub timestamp: Option<TimeField>,
     /// Kind of the booking, `START` or `END` after `map`. Required in booking tables.
     #[schemars(example = serde_json::json!({"column": "kenn", "map": {"A": "START", "E": "END"}}))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub event: Option<TextField>,
     /// Name of the product.
     #[schemars(example = &"artbez")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub product_name: Option<TextField>,
     /// Quantity, scrap included.
     #[schemars(example = &"menge")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub quantity_total: Option<TextField>,
     /// Scrap.
     #[schemars(example = &"ausschuss")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub quantity_scrap: Option<TextField>,
     /// Good quantity.
     #[schemars(example = &"gutmenge")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub quantity_yield: Option<TextField>,
     /// Unit of the quantities.
     #[schemars(example = &"einheit")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub quantity_unit: Option<TextField>,
     /// Further names and their columns, passed through.
     #[schemars(example = serde_json::json!({"shift": "schicht"}))]
@@ -664,7 +665,7 @@ pub struct Fields {
 }
 
 /// A text or number attribute: the name of a column, or an object.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TextField {
     /// Where the value comes from.
     pub from: FieldSource,
@@ -673,7 +674,7 @@ pub struct TextField {
 }
 
 /// Where a field's value comes from.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum FieldSource {
     /// A column of the result.
     Column(String),
@@ -684,7 +685,7 @@ pub enum FieldSource {
 }
 
 /// Options of a text or number attribute, applied in this order: `null_if`, `transform`, `null_if`, `map`, `default`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FieldOptions {
     /// Steps that change the text, in order.
     pub transform: Vec<Transform>,
@@ -711,7 +712,7 @@ pub enum Unmapped {
 }
 
 /// One step that changes a text.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Transform {
     /// `trim`: removes white space, no-break spaces included, at both ends.
     Trim,
@@ -747,7 +748,7 @@ pub enum Transform {
 }
 
 /// A time attribute: the name of a column, or an object.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TimeField {
     /// Where the value comes from.
     pub from: TimeSource,
@@ -756,7 +757,7 @@ pub struct TimeField {
 }
 
 /// Where a time comes from.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TimeSource {
     /// One column, expression or constant that holds date and time.
     Whole(FieldSource),
@@ -770,7 +771,7 @@ pub enum TimeSource {
 }
 
 /// The date or the time of day of a time attribute: the name of a column, or an object.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TimePart {
     /// Where the value comes from.
     pub from: FieldSource,
@@ -783,7 +784,7 @@ pub struct TimePart {
 }
 
 /// Options of a time attribute.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TimeOptions {
     /// Steps that change the text, in order, before it is parsed. Only without `date` and `time`.
     pub transform: Vec<Transform>,
@@ -804,7 +805,7 @@ pub struct TimeOptions {
 }
 
 /// How a time is written.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimeFormat {
     /// `iso8601`: ISO 8601 or RFC 3339, with `T` or a blank, with or without an offset.
     Iso8601,
@@ -853,7 +854,7 @@ pub enum After {
 }
 
 /// Machine codes and the platform's machine ids.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Machines {
     /// In the spec.
     Inline(BTreeMap<String, String>),
@@ -873,31 +874,31 @@ pub struct Sync {
     pub mode: SyncMode,
     /// `window`: how far back every run reads. Default `14d`.
     #[schemars(example = &"14d")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub lookback: Option<Period>,
     /// `window`: how far beyond now every run reads. Default `0s`.
     #[schemars(example = &"1h")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub lookahead: Option<Period>,
     /// `window`: the source column that the query's window is on. Default: `start` or `timestamp`.
     #[schemars(example = &"erfasst_am")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub column: Option<String>,
     /// Whether a record whose row is gone is deleted. Default `propagate`.
     #[schemars(example = &"propagate")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub deletes: Option<Deletes>,
     /// Share of the window's records beyond which nothing is deleted without `engine approve`. Default `10%`.
     #[schemars(example = &"10%")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub delete_limit: Option<Percent>,
     /// Where the first fill begins. Default: at the window's start.
     #[schemars(example = &"2024-01-01")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub start: Option<String>,
     /// Length of one slice of the first fill. Default `1d`.
     #[schemars(example = &"1d")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub slice: Option<Period>,
     /// `cursor`: the columns that order the rows, the change column first.
     #[schemars(example = serde_json::json!(["changed_at", "id"]))]
@@ -905,7 +906,7 @@ pub struct Sync {
     pub cursor: Vec<String>,
     /// `cursor`: how far behind the last cursor every run reads again, for late commits. Default `10m`.
     #[schemars(example = &"10m")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub overlap: Option<Period>,
 }
 
@@ -938,15 +939,15 @@ pub enum Deletes {
 pub struct Pairing {
     /// A START of another order while one runs. Default `end_previous`.
     #[schemars(example = &"end_previous")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub on_start_while_running: Option<OnStartWhileRunning>,
     /// A second START of the order that runs. Default `ignore`.
     #[schemars(example = &"ignore")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub duplicate_start: Option<IgnoreOrReject>,
     /// An END without a START. Default `reject`.
     #[schemars(example = &"reject")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub orphan_end: Option<IgnoreOrReject>,
     /// Columns that order bookings of the same timestamp. Default: none; END comes before START.
     #[schemars(example = serde_json::json!(["satznr"]))]
@@ -991,27 +992,27 @@ pub struct Merge {
 pub struct Checks {
     /// An end before its start. Default `reject`.
     #[schemars(example = &"reject")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub end_before_start: Option<Action>,
     /// A run without length. Default `reject`: the platform refuses it.
     #[schemars(example = &"report")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub zero_length: Option<Action>,
     /// A time in the future: an action, or the tolerance beyond which it is rejected. Default `5m`.
     #[schemars(example = &"5m")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub future: Option<FutureCheck>,
     /// Two runs on one machine at the same time. Default `report`.
     #[schemars(example = &"report")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub overlap: Option<Action>,
     /// A machine code that `machines` lacks. Default `reject`; it heals when the code is mapped.
     #[schemars(example = &"reject")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub unknown_machine: Option<Action>,
     /// Two different rows with one key in one result. Default `reject`.
     #[schemars(example = &"reject")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub duplicate_key: Option<Action>,
 }
 
@@ -1028,7 +1029,7 @@ pub enum Action {
 }
 
 /// `checks.future`: an action, or the tolerance beyond which a time is rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FutureCheck {
     /// With the default tolerance of five minutes.
     Action(Action),
@@ -1061,18 +1062,18 @@ pub struct EnlyzeDestination {
     pub url: Setting<String>,
     /// API token. A reference only.
     #[schemars(example = serde_json::json!({"env": "ENLYZE_TOKEN"}))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub token: Option<Secret>,
     /// User name, where there is no token.
     #[schemars(example = &"edge-aachen")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub username: Option<Setting<String>>,
     /// Password. A reference only.
     #[schemars(example = serde_json::json!({"env": "ENLYZE_PASSWORD"}))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub password: Option<Secret>,
     /// Encryption. Default `verify-full`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub tls: Option<Tls>,
     /// What is delivered. Default `runs`.
     #[schemars(example = &"runs")]
@@ -1099,17 +1100,17 @@ pub struct HttpDestination {
     pub url: Setting<String>,
     /// Method. Default `POST`.
     #[schemars(example = &"POST")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub method: Option<Method>,
     /// Headers; a secret one takes a reference.
     #[schemars(example = serde_json::json!({"X-Site": "aachen"}))]
     #[serde(default)]
     pub headers: BTreeMap<String, HeaderValue>,
     /// How to log in. Default: not at all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub auth: Option<Auth>,
     /// Encryption. Default `verify-full`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub tls: Option<Tls>,
     /// What is delivered. Default `runs`.
     #[schemars(example = &"runs")]
@@ -1173,11 +1174,11 @@ pub enum Deliver {
 pub struct Batch {
     /// Records at most. Default 500.
     #[schemars(example = &500)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub max_records: Option<u32>,
     /// Bytes at most, before compression. Default `1MiB`.
     #[schemars(example = &"1MiB")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub max_bytes: Option<ByteSize>,
 }
 
@@ -1247,12 +1248,12 @@ pub struct OAuth2 {
     pub client_secret: Secret,
     /// Scope to ask for.
     #[schemars(example = &"runs.write")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub scope: Option<Setting<String>>,
 }
 
 /// Value of a header: a text, or a reference, which makes it secret.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum HeaderValue {
     /// As written.
     Text(String),
@@ -1271,7 +1272,7 @@ pub struct SpecTest {
     pub name: String,
     /// The clock during the test. Default: a minute after the latest time in the rows, so that a test never ages.
     #[schemars(example = &"2025-03-30T12:00:00Z")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub now: Option<String>,
     /// Rows as the source would give them: column names and values.
     #[schemars(example = serde_json::json!([{"anr": "4711", "mnr": "M1", "kenn": "A"}]))]
@@ -1287,20 +1288,20 @@ pub struct SpecTest {
 pub struct Expect {
     /// The runs, all of them, in any order.
     #[schemars(example = serde_json::json!([{"order_code": "4711", "machine_code": "M1", "start": "2025-03-29T21:00:00Z"}]))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub runs: Option<Vec<BTreeMap<String, serde_json::Value>>>,
     /// The canonical rows, all of them, in any order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub rows: Option<Vec<BTreeMap<String, serde_json::Value>>>,
     /// The rejected rows, all of them: members of the row, `code` and a part of the `reason`.
     #[schemars(example = serde_json::json!([{"satznr": 3, "code": "unmapped"}]))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub rejected: Option<Vec<BTreeMap<String, serde_json::Value>>>,
     /// The SQL that would be sent; white space is not compared.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub sql: Option<String>,
     /// The bound parameters, in order.
     #[schemars(example = serde_json::json!(["1000", "2025-03-16", "2025-03-31"]))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub params: Option<Vec<serde_json::Value>>,
 }

@@ -416,7 +416,7 @@ impl<T: JsonSchema> JsonSchema for Setting<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let literal = generator.subschema_for::<T>();
         let reference = generator.subschema_for::<Reference>();
-        json_schema!({"anyOf": [literal, reference]})
+        json_schema!({"if": {"type": "object"}, "then": reference, "else": literal})
     }
 }
 
