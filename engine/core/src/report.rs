@@ -1,0 +1,99 @@
+//! What a run counted.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a run read, changed and refused.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunReport {
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// Statements that were sent to the source.
+    pub statements: u64,
+    /// Rows that the source gave.
+    pub rows: u64,
+    /// Rows that `skip_when` or an `unmapped: skip` dropped.
+    pub skipped: u64,
+    /// Rows that `cancelled_when` marked.
+    pub cancelled: u64,
+    /// Rows that the ledger knew as they are.
+    pub unchanged: u64,
+    /// Rows that are new.
+    pub new: u64,
+    /// Rows that say something else than before.
+    pub changed: u64,
+    /// Rows that are gone.
+    pub gone: u64,
+    /// Records handed to the outbox to be written.
+    pub upserts: u64,
+    /// Records handed to the outbox to be deleted.
+    pub deletes: u64,
+    /// Rows in quarantine, by the code of the reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Things worth a look that stopped nothing, by code.
+    pub reported: BTreeMap<String, u64>,
+    /// Notes in plain words.
+    pub notes: Vec<String>,
+    /// Why it failed, in plain words.
+    pub failure: Option<Failure>,
+}
+
+impl RunReport {
+    /// Rows that were rejected, whatever the reason.
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+
+    /// Whether nothing was handed to the outbox.
+    pub fn is_unchanged(&self) -> bool {
+        self.upserts == 0 && self.deletes == 0
+    }
+
+    /// Counts something that was refused.
+    pub fn reject(&mut self, code: &str) {
+        *self.rejected.entry(code.to_owned()).or_default() += 1;
+    }
+
+    /// Counts something worth a look.
+    pub fn report(&mut self, code: &str, count: u64) {
+        if count > 0 {
+            *self.reported.entry(code.to_owned()).or_default() += count;
+        }
+    }
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// What was tried, where, and what came back.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// What kind of failure a run met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The spec does not fit the source: exit code 2.
+    Spec,
+    /// A server, a reference or a file is not as it should be: exit code 3.
+    Environment,
+    /// The source refused or broke off: exit code 1.
+    Source,
+    /// A brake was pulled: exit code 1.
+    Brake,
+    /// Too many rows were rejected: exit code 1.
+    Rejected,
+    /// The state store failed: exit code 3.
+    State,
+    /// Somebody asked to stop.
+    Cancelled,
+}

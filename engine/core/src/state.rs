@@ -1,0 +1,348 @@
+//! The state store's port: what is known of a pipeline, the ledger of rows and records, outbox and quarantine.
+//!
+//! Times in the ledger's columns are microseconds since 1970-01-01T00:00:00Z, rounded down; exact times are in the
+//! bodies. A live record ends at [`LIVE`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::canonical::RowKey;
+use crate::cursor::CursorValue;
+use crate::report::RunReport;
+
+/// The end of a live record in the ledger's columns.
+pub const LIVE: i64 = i64::MAX;
+/// Rows that the quarantine of one pipeline keeps; more are counted only.
+pub const QUARANTINE_ROWS_MAX: usize = 10_000;
+
+/// What is remembered of a pipeline between runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PipelineState {
+    /// What the records depend on, when they were last written.
+    pub fingerprint: Option<Fingerprint>,
+    /// What the server said of itself.
+    pub identity: BTreeMap<String, String>,
+    /// Mode `cursor`: values of the cursor columns of the last row that was committed.
+    pub cursor: Option<Vec<CursorValue>>,
+    /// How far the first fill has come.
+    pub filled_until: Option<Timestamp>,
+    /// The last run, whatever became of it.
+    pub last_run: Option<RunReport>,
+    /// When the last run that went well began.
+    pub last_success: Option<Timestamp>,
+    /// Runs that failed since.
+    pub failures: u32,
+    /// Why nothing is sent until somebody approves.
+    pub brake: Option<Brake>,
+    /// Somebody approved at this time; the next run may pass the brake.
+    pub approved: Option<Timestamp>,
+    /// When the service will run it next.
+    pub next_run: Option<Timestamp>,
+}
+
+/// Hashes of what the records depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Table type, delivery form and key: the identity of the records.
+    pub identity: String,
+    /// Fields, machines, pairing, merge, checks and zone: what the records say.
+    pub meaning: String,
+}
+
+/// Why a pipeline sends nothing until somebody approves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Brake {
+    /// Which brake.
+    pub kind: BrakeKind,
+    /// In plain words, with figures.
+    pub message: String,
+    /// When it was pulled first.
+    pub since: Timestamp,
+}
+
+/// Which brake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BrakeKind {
+    /// More would be deleted than `sync.delete_limit` allows.
+    Deletes,
+    /// The result was empty where there were records.
+    Empty,
+    /// The server is not the one of before.
+    Identity,
+}
+
+/// State of a pipeline's delivery.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeliveryState {
+    /// When the destination last acknowledged.
+    pub last_acknowledged: Option<Timestamp>,
+    /// What it said last, where it did not.
+    pub problem: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Not before this time.
+    pub retry_at: Option<Timestamp>,
+    /// Attempts since the last acknowledgement.
+    pub attempts: u32,
+}
+
+/// An entry of the ledger, as far as a comparison needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Identity.
+    pub key: RowKey,
+    /// Hash of the content.
+    pub hash: u64,
+    /// Value of the window column.
+    pub at: i64,
+    /// Whether it is a live run.
+    pub live: bool,
+}
+
+/// Which of the two ledgers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ledger {
+    /// Source rows that wait to be folded.
+    Rows,
+    /// Records: what was handed to the outbox.
+    Records,
+}
+
+/// A source row in the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerRow {
+    /// Identity.
+    pub key: RowKey,
+    /// Hash of the content.
+    pub hash: u64,
+    /// Value of the window column.
+    pub at: i64,
+    /// The lane in which it is folded: the machine.
+    pub lane: String,
+    /// Its start or timestamp.
+    pub start: i64,
+    /// The row, in [`crate::canonical::CanonicalRow::to_stored`]'s form.
+    pub body: String,
+}
+
+/// A record in the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerRecord {
+    /// Identity of the row that opens it.
+    pub key: RowKey,
+    /// A part of a merged run, never delivered itself.
+    pub part: bool,
+    /// Its id at the destination.
+    pub id: Uuid,
+    /// Hash of the content.
+    pub hash: u64,
+    /// Value of the window column.
+    pub at: i64,
+    /// The machine.
+    pub lane: String,
+    /// Its start.
+    pub start: i64,
+    /// Its end, or [`LIVE`].
+    pub end: i64,
+    /// The record, in [`crate::canonical::CanonicalRow::to_stored`]'s form; only where it is folded.
+    pub body: Option<String>,
+}
+
+/// A record on its way to the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxEntry {
+    /// Its id at the destination.
+    pub id: Uuid,
+    /// The whole record as a JSON object, `op` included.
+    pub body: String,
+    /// Waits until the run has read everything.
+    pub held: bool,
+}
+
+/// A record of the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxRecord {
+    /// Its place; grows, and never comes again.
+    pub seq: i64,
+    /// Its id at the destination.
+    pub id: Uuid,
+    /// The whole record as a JSON object, `op` included.
+    pub body: String,
+}
+
+/// Where a row was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// By the mapping or a check, when it was read.
+    Row,
+    /// By the pairing or a check of the derived run.
+    Run,
+    /// By the destination.
+    Delivery,
+}
+
+impl Stage {
+    /// The word that the state store keeps.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Row => "row",
+            Self::Run => "run",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
+/// A row in quarantine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuarantineEntry {
+    /// Where it was refused.
+    pub stage: Stage,
+    /// Identity of the row, or a hash of it where it has none.
+    pub key: String,
+    /// Stable code of the reason.
+    pub code: String,
+    /// The reason in plain words.
+    pub reason: String,
+    /// The rule's place in the spec: `fields.event.map`.
+    pub rule: String,
+    /// The columns of the row as a JSON object, or the record.
+    pub row: String,
+    /// The machine, where it is known.
+    pub lane: Option<String>,
+    /// Its time in microseconds, where it is known.
+    pub at: Option<i64>,
+    /// When it was refused first.
+    pub first_seen: Timestamp,
+}
+
+/// A record that the destination refused, with when to try again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RefusedRecord {
+    /// Its place in the outbox.
+    pub seq: i64,
+    /// The destination's code.
+    pub code: String,
+    /// The destination's words.
+    pub message: String,
+}
+
+/// Counts of a pipeline's state, for the status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StateCounts {
+    /// Records in the ledger.
+    pub records: u64,
+    /// Of these, live ones.
+    pub live: u64,
+    /// Records in the outbox.
+    pub outbox: u64,
+    /// Bytes in the outbox.
+    pub outbox_bytes: u64,
+    /// Rows in quarantine.
+    pub quarantine: u64,
+}
+
+/// A failure of the state store.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{tried}: {message}")]
+pub struct StateError {
+    /// What was tried, and where.
+    pub tried: String,
+    /// What came back.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// Proof that nobody else runs the pipeline; given up when dropped.
+pub trait Lease: Send + fmt::Debug {}
+
+/// Keeps what must survive. One implementation a database; all satisfy one suite of tests.
+pub trait StateStore: Send + Sync {
+    /// Takes the pipeline for this engine, or says who has it.
+    fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError>;
+    /// What is remembered of a pipeline; the default where nothing is.
+    fn load(&self, pipeline: &str) -> Result<PipelineState, StateError>;
+    /// Writes what is remembered, outside of a run's transaction.
+    fn save(&self, pipeline: &str, state: &PipelineState) -> Result<(), StateError>;
+    /// State of the delivery.
+    fn delivery(&self, pipeline: &str) -> Result<DeliveryState, StateError>;
+    /// Ids of the pipelines that the store knows.
+    fn pipelines(&self) -> Result<Vec<String>, StateError>;
+    /// Counts, for the status.
+    fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError>;
+    /// Entries whose window column lies in `[from, to)`.
+    fn entries(
+        &self,
+        pipeline: &str,
+        ledger: Ledger,
+        from: i64,
+        to: i64,
+        each: &mut dyn FnMut(LedgerEntry),
+    ) -> Result<(), StateError>;
+    /// Entries by key; `None` for what the ledger lacks.
+    fn look_up(&self, pipeline: &str, ledger: Ledger, keys: &[RowKey]) -> Result<Vec<Option<LedgerEntry>>, StateError>;
+    /// Live entries whose window column lies before a time, oldest first.
+    fn live_before(&self, pipeline: &str, before: i64, limit: usize) -> Result<Vec<LedgerEntry>, StateError>;
+    /// Quarantined rows, newest first.
+    fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError>;
+    /// Begins the transaction of a run. Nobody else writes until it ends.
+    fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError>;
+    /// The oldest records of the outbox, up to both limits, at least one where there is one.
+    fn claim(&self, pipeline: &str, records_max: usize, bytes_max: usize) -> Result<Vec<OutboxRecord>, StateError>;
+    /// Takes acknowledged records out of the outbox, and refused ones to quarantine; keeps the delivery's state.
+    fn settle(
+        &self,
+        pipeline: &str,
+        accepted: &[i64],
+        refused: &[RefusedRecord],
+        delivery: &DeliveryState,
+        now: Timestamp,
+    ) -> Result<(), StateError>;
+    /// Puts records that the destination refused back into the outbox, when their time has come.
+    fn requeue_refused(&self, pipeline: &str, now: Timestamp) -> Result<u64, StateError>;
+}
+
+/// The transaction of a run: ledger, outbox, quarantine and cursor move together or not at all.
+///
+/// Dropped without [`Self::commit`], it changes nothing.
+pub trait StateTransaction {
+    /// A source row by its key.
+    fn row(&mut self, key: RowKey) -> Result<Option<LedgerRow>, StateError>;
+    /// Writes a source row.
+    fn put_row(&mut self, row: &LedgerRow) -> Result<(), StateError>;
+    /// Removes a source row.
+    fn delete_row(&mut self, key: RowKey) -> Result<(), StateError>;
+    /// The rows of a lane that start at or after a time.
+    fn lane_rows(&mut self, lane: &str, from: i64) -> Result<Vec<LedgerRow>, StateError>;
+    /// A record by its key.
+    fn record(&mut self, key: RowKey, part: bool) -> Result<Option<LedgerRecord>, StateError>;
+    /// Writes a record.
+    fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError>;
+    /// Removes a record.
+    fn delete_record(&mut self, key: RowKey, part: bool) -> Result<(), StateError>;
+    /// The records of a lane that end at or after a time, live ones included, by start.
+    fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError>;
+    /// Whether a lane has a record that starts before a time.
+    fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError>;
+    /// Appends to the outbox; what waits there for the same id is superseded.
+    fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError>;
+    /// Lets held records of the outbox go.
+    fn release(&mut self) -> Result<(), StateError>;
+    /// Replaces the quarantined rows of the stage [`Stage::Run`] in a lane from a time on.
+    fn replace_lane_quarantine(&mut self, lane: &str, from: i64, entries: &[QuarantineEntry])
+    -> Result<(), StateError>;
+    /// Replaces the quarantined rows of the stage [`Stage::Row`], but for those whose time lies before `keep_before`.
+    fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError>;
+    /// Writes what is remembered of the pipeline.
+    fn put_state(&mut self, state: &PipelineState) -> Result<(), StateError>;
+    /// Makes it all last: synced when this returns.
+    fn commit(self: Box<Self>) -> Result<(), StateError>;
+}
