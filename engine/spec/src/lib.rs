@@ -3,6 +3,9 @@
 //! This crate does no I/O, reads no clock and knows no driver. What lies beside a spec (an SQL file, a machine
 //! list) is handed in by the caller.
 
+pub mod expr;
+mod jinja;
 pub mod model;
 pub mod scalar;
+pub mod sql;
 pub mod template;
