@@ -4,6 +4,9 @@
 //! list) is handed in by the caller.
 
 pub mod decode;
+pub mod expr;
+mod jinja;
 pub mod model;
 pub mod scalar;
+pub mod sql;
 pub mod template;

@@ -1,0 +1,202 @@
+//! What templates and row expressions share: reading the syntax tree, places, suggestions.
+
+use std::ops::Range;
+
+use minijinja::machinery::Span;
+use minijinja::machinery::ast::{CallArg, Expr};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Error, ErrorKind};
+
+use crate::template::{Severity, TemplateFinding};
+
+/// Letters by which a name may differ from the one that is suggested for it.
+const SUGGESTION_DISTANCE_MAX: usize = 2;
+
+/// The syntax of templates: nothing of the text around a tag is dropped unless the tag says so.
+pub(crate) fn syntax() -> SyntaxConfig {
+    SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the default delimiters are valid")
+}
+
+/// The findings of one template, in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(pub(crate) Vec<TemplateFinding>);
+
+impl Findings {
+    pub(crate) fn error(
+        &mut self,
+        code: &'static str,
+        range: Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.0.push(TemplateFinding { code, severity: Severity::Error, message: message.into(), range, help });
+    }
+
+    pub(crate) fn has_error(&self) -> bool {
+        self.0.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// The findings in the order of their places, each once.
+    pub(crate) fn sorted(mut self) -> Vec<TemplateFinding> {
+        self.0.sort_by(|a, b| (a.range.start, a.range.end, a.code).cmp(&(b.range.start, b.range.end, b.code)));
+        self.0.dedup_by(|a, b| a.code == b.code && a.range == b.range);
+        self.0
+    }
+}
+
+/// Bytes of a span.
+pub(crate) fn span_range(span: Span) -> Range<usize> {
+    span.start_offset as usize..span.end_offset as usize
+}
+
+/// Bytes of an expression. The tree places an operator at the token before its left side; the left side is right.
+pub(crate) fn range_of(expr: &Expr<'_>) -> Range<usize> {
+    let own = span_range(expr.span());
+    let start = match expr {
+        Expr::BinOp(op) => range_of(&op.left).start,
+        Expr::Compare(op) => range_of(&op.expr).start,
+        Expr::IfExpr(op) => range_of(&op.true_expr).start,
+        Expr::Test(op) => range_of(&op.expr).start,
+        Expr::Filter(op) => op.expr.as_ref().map_or(own.start, |expr| range_of(expr).start),
+        Expr::GetAttr(op) => range_of(&op.expr).start,
+        Expr::GetItem(op) => range_of(&op.expr).start,
+        Expr::Slice(op) => range_of(&op.expr).start,
+        Expr::Call(op) => range_of(&op.expr).start,
+        Expr::UnaryOp(_) | Expr::Var(_) | Expr::Const(_) | Expr::List(_) | Expr::Tuple(_) | Expr::Map(_) => own.start,
+    };
+    start..own.end.max(start)
+}
+
+/// The expressions right below an expression.
+pub(crate) fn children<'t, 'a>(expr: &'t Expr<'a>) -> Vec<&'t Expr<'a>> {
+    match expr {
+        Expr::Var(_) | Expr::Const(_) => vec![],
+        Expr::Slice(e) => std::iter::once(&e.expr).chain(&e.start).chain(&e.stop).chain(&e.step).collect(),
+        Expr::UnaryOp(e) => vec![&e.expr],
+        Expr::BinOp(e) => vec![&e.left, &e.right],
+        Expr::Compare(e) => std::iter::once(&e.expr).chain(e.ops.iter().map(|op| &op.expr)).collect(),
+        Expr::IfExpr(e) => [&e.test_expr, &e.true_expr].into_iter().chain(&e.false_expr).collect(),
+        Expr::Filter(e) => e.expr.iter().chain(e.args.iter().map(argument)).collect(),
+        Expr::Test(e) => std::iter::once(&e.expr).chain(e.args.iter().map(argument)).collect(),
+        Expr::GetAttr(e) => vec![&e.expr],
+        Expr::GetItem(e) => vec![&e.expr, &e.subscript_expr],
+        Expr::Call(e) => std::iter::once(&e.expr).chain(e.args.iter().map(argument)).collect(),
+        Expr::List(e) => e.items.iter().collect(),
+        Expr::Tuple(e) => e.items.iter().collect(),
+        Expr::Map(e) => e.keys.iter().chain(&e.values).collect(),
+    }
+}
+
+fn argument<'t, 'a>(argument: &'t CallArg<'a>) -> &'t Expr<'a> {
+    match argument {
+        CallArg::Pos(expr) | CallArg::Kwarg(_, expr) | CallArg::PosSplat(expr) | CallArg::KwargSplat(expr) => expr,
+    }
+}
+
+/// Reports a filter, test or call that an environment does not have. `known` are the filters and tests.
+pub(crate) fn check_names(
+    expr: &Expr<'_>,
+    (filters, tests): (&[&str], &[&str]),
+    codes: (&'static str, &'static str, &'static str),
+    findings: &mut Findings,
+) {
+    match expr {
+        Expr::Filter(filter) if !filters.contains(&filter.name) => {
+            let help = match filter.name {
+                "safe" | "raw" | "escape" | "e" => {
+                    Some("there is no way to put a value into the text: it is always bound".to_owned())
+                }
+                other => suggest(other, filters).or_else(|| Some(format!("there are: {}", filters.join(", ")))),
+            };
+            findings.error(codes.0, range_of(expr), format!("there is no filter `{}`", filter.name), help);
+        }
+        Expr::Test(test) if !tests.contains(&test.name) => {
+            let help = suggest(test.name, tests).or_else(|| Some(format!("there are: {}", tests.join(", "))));
+            findings.error(codes.1, range_of(expr), format!("there is no test `{}`", test.name), help);
+        }
+        Expr::Call(call) => {
+            let name = match &call.expr {
+                Expr::Var(var) => format!("there is no function `{}`", var.id),
+                Expr::GetAttr(attr) => format!("values have no methods; `{}` is one", attr.name),
+                _ => "this cannot be called".to_owned(),
+            };
+            let help = match &call.expr {
+                Expr::GetAttr(attr) if filters.contains(&attr.name) => Some(format!("write `| {}`", attr.name)),
+                Expr::Var(var) if filters.contains(&var.id) => Some(format!("write `value | {}`", var.id)),
+                _ => None,
+            };
+            findings.error(codes.2, range_of(expr), name, help);
+        }
+        _ => {}
+    }
+}
+
+/// "did you mean" for a name that nearly is one of the known ones.
+pub(crate) fn suggest<S: AsRef<str>>(name: &str, known: &[S]) -> Option<String> {
+    let lower = name.to_lowercase();
+    let best = known.iter().map(|known| (distance(&lower, &known.as_ref().to_lowercase()), known.as_ref())).min()?;
+    let near = best.0 <= SUGGESTION_DISTANCE_MAX && best.0 < name.chars().count().max(2);
+    near.then(|| format!("did you mean `{}`?", best.1))
+}
+
+/// Letters to insert, remove, change or swap to get from one text to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let change = usize::from(a[i - 1] != b[j - 1]);
+                let mut least = (rows[i - 1][j - 1] + change).min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    least = least.min(rows[i - 2][j - 2] + 1);
+                }
+                least
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+/// A syntax error as a finding.
+pub(crate) fn syntax_finding(code: &'static str, text: &str, error: &Error) -> TemplateFinding {
+    let range = clamp(error.range().unwrap_or(0..text.len()), text);
+    let what = error.detail().unwrap_or("it cannot be read");
+    let message = if error.kind() == ErrorKind::SyntaxError { format!("syntax: {what}") } else { what.to_owned() };
+    TemplateFinding { code, severity: Severity::Error, message, range, help: None }
+}
+
+/// A range that lies within a text, at its characters' boundaries.
+pub(crate) fn clamp(range: Range<usize>, text: &str) -> Range<usize> {
+    let floor = |mut at: usize| {
+        at = at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let start = floor(range.start);
+    start..floor(range.end).max(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_is_suggested() {
+        let known = ["window", "params", "cursor"];
+        let check = |name: &str, expected: Option<&str>| {
+            let expected = expected.map(|known| format!("did you mean `{known}`?"));
+            assert_eq!(suggest(name, &known), expected, "{name}");
+        };
+        check("windw", Some("window"));
+        check("Window", Some("window"));
+        check("wnidow", Some("window"));
+        check("parms", Some("params"));
+        check("xyz", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,107 @@
+//! All that can be known of a query before it is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+use super::analyse::Name;
+use super::render::SqlTemplate;
+use super::{BindValue, Scope, Severity, TemplateFinding};
+use crate::jinja::{Findings, suggest};
+use crate::model::Param;
+use crate::scalar::Scalar;
+use crate::sql::{Dialect, check_read_only};
+
+/// Choices of branches that a template is rendered with to check it.
+const BRANCH_CHOICES_MAX: usize = 8;
+/// The end of the sample window: 2025-03-30T12:00:00Z.
+const SAMPLE_END: i64 = 1_743_336_000;
+
+/// Checks a query template: its names, its placeholders, and in every branch that the rendered SQL only reads.
+/// Findings come in the order of their places in the template.
+pub fn check_sql(
+    text: &str,
+    dialect: Dialect,
+    params: &BTreeMap<String, Param>,
+    cursor_columns: &BTreeSet<String>,
+    zone: &TimeZone,
+) -> Vec<TemplateFinding> {
+    let (template, found) = SqlTemplate::parse(text, dialect);
+    let mut findings = Findings(found);
+    let Some(template) = template else { return findings.sorted() };
+    let mut params = params.clone();
+    for (name, range) in &template.names {
+        match name {
+            Name::Param(name) if !params.contains_key(name) => {
+                let known: Vec<&String> = params.keys().collect();
+                let help = suggest(name, &known).unwrap_or_else(|| "add it to `query.params`".to_owned());
+                let message = format!("there is no parameter `{name}`");
+                findings.error("template_unknown_param", range.clone(), message, Some(help));
+            }
+            Name::Cursor(name) if !cursor_columns.contains(name) => {
+                let known: Vec<&String> = cursor_columns.iter().collect();
+                let help = suggest(name, &known).unwrap_or_else(|| "add it to `sync.cursor`".to_owned());
+                let message = format!("`{name}` is not a column of `sync.cursor`");
+                findings.error("template_unknown_cursor", range.clone(), message, Some(help));
+            }
+            _ => {}
+        }
+    }
+    // A stand-in for what is missing lets the rest be checked as well.
+    for name in template.uses().params {
+        params.entry(name).or_insert(Param::One(Scalar::Text("x".to_owned())));
+    }
+    let end = Timestamp::from_second(SAMPLE_END).expect("the sample is in range");
+    let start = end.checked_sub(1.hour()).expect("the sample is in range");
+    let sample = BindValue::Civil { civil: zone.to_datetime(start), instant: start };
+    let columns = template.uses().cursor;
+    let cursor = columns.into_iter().chain(cursor_columns.iter().cloned()).map(|name| (name, sample.clone())).collect();
+    let scope = Scope { params: &params, window: Some((start, end)), cursor: &cursor, now: end, zone };
+    for (place, choice) in choices(&template).iter().enumerate() {
+        let is_natural = place == 0;
+        for finding in check_choice(&template, &scope, choice) {
+            // A branch that its condition would have kept out may lack values or syntax; where a value stands and
+            // what is called must be right in every branch.
+            let counts = is_natural
+                || finding.code.starts_with("template_placeholder")
+                || (finding.severity == Severity::Error
+                    && finding.code != "template_no_value"
+                    && finding.code != "template_value");
+            if counts {
+                findings.0.push(finding);
+            }
+        }
+    }
+    findings.sorted()
+}
+
+/// The conditions as they are, then every chain at its first branch, its second, and so on.
+fn choices(template: &SqlTemplate) -> Vec<Vec<(Range<usize>, bool)>> {
+    let longest = template.branches.iter().map(|chain| chain.len() + 1).max().unwrap_or(0);
+    let forced = (0..longest.min(BRANCH_CHOICES_MAX)).map(|branch| {
+        let chains = template.branches.iter();
+        chains
+            .flat_map(|chain| chain.iter().enumerate().map(move |(place, range)| (range.clone(), place == branch)))
+            .collect()
+    });
+    std::iter::once(vec![]).chain(forced).collect()
+}
+
+fn check_choice(template: &SqlTemplate, scope: &Scope<'_>, choice: &[(Range<usize>, bool)]) -> Vec<TemplateFinding> {
+    let placed = match template.render_placed(scope, choice) {
+        Ok(placed) => placed,
+        Err(findings) => return findings,
+    };
+    check_read_only(&placed.statement.sql, template.dialect())
+        .into_iter()
+        .map(|finding| TemplateFinding {
+            code: finding.code,
+            severity: finding.severity,
+            message: finding.message,
+            range: placed.origin(&finding.range),
+            help: finding.help,
+        })
+        .collect()
+}
