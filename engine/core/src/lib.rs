@@ -3,4 +3,5 @@
 //! No I/O, no driver, no clock. The outside world is reached through [`ports`].
 
 pub mod ports;
+pub mod time;
 pub mod value;
