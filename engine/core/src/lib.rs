@@ -3,5 +3,7 @@
 //! No I/O, no driver, no clock. The outside world is reached through [`ports`].
 
 pub mod ports;
+pub mod text;
 pub mod time;
+pub mod transform;
 pub mod value;
