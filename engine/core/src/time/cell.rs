@@ -80,51 +80,49 @@ impl PartReader {
         Ok(Self { role, transforms, format, null_if })
     }
 
+    /// What the cell says, or that it says nothing. Typed dates and times need no `transform` and no `format`.
     pub(super) fn read(&self, cell: Cell<'_>, scratch: &mut String) -> Result<Said, TimeError> {
         if self.null_if.contains(cell, scratch)? {
             return Ok(Said::Nothing);
         }
-        if !self.transforms.is_empty() {
-            let Some(text) = cell_text_in(cell, scratch)? else {
-                return Ok(Said::Nothing);
-            };
-            return match self.transforms.apply(text) {
-                Some(text) if !self.null_if.contains_text(&text) => self.read_text(&text),
-                _ => Ok(Said::Nothing),
-            };
-        }
         match cell {
             Cell::Null => Ok(Said::Nothing),
-            Cell::Text(text) => self.read_text(text),
             Cell::Civil { secs, nanos } => Ok(Said::Civil(Civil { secs, nanos })),
             Cell::Date(days) => Ok(Said::Date(days.into())),
             Cell::Time(nanos) => Ok(Said::Time(nanos)),
             Cell::Instant { secs, nanos } => Instant::new(secs, nanos)
                 .map(Said::Instant)
                 .ok_or_else(|| out_of_range(&format!("{secs} s since 1970"))),
-            Cell::Int(_) | Cell::Float(_) | Cell::Decimal(_) => {
+            Cell::Text(text) if self.transforms.is_empty() => self.read_text(text),
+            _ => {
                 let text = cell_text_in(cell, scratch)?.unwrap_or_default();
-                if self.format.reads_numbers() {
-                    self.read_text(text)
-                } else {
-                    Err(TimeError::new(
-                        TimeErrorCode::FormatMissing,
-                        format!(
-                            "{} {} is a number, and the spec does not say how it is written: set `format` to {}",
-                            self.role.subject(),
-                            Quoted(text),
-                            self.role.formats()
-                        ),
-                    ))
+                if self.transforms.is_empty() {
+                    return self.read_untyped(cell, text);
+                }
+                match self.transforms.apply(text) {
+                    Some(text) if !self.null_if.contains_text(&text) => self.read_text(&text),
+                    _ => Ok(Said::Nothing),
                 }
             }
-            Cell::Bool(_) | Cell::Bytes(_) | Cell::Json(_) | Cell::Bad(_) => {
-                let text = cell_text_in(cell, scratch)?.unwrap_or_default();
-                Err(TimeError::new(
-                    TimeErrorCode::WrongKind,
-                    format!("{} {} is {}, not a time", self.role.subject(), Quoted(text), kind_of(cell)),
-                ))
-            }
+        }
+    }
+
+    /// Reads a number by its canonical text, and refuses the kinds that are no time.
+    fn read_untyped(&self, cell: Cell<'_>, text: &str) -> Result<Said, TimeError> {
+        let (subject, value) = (self.role.subject(), Quoted(text));
+        match cell {
+            Cell::Int(_) | Cell::Float(_) | Cell::Decimal(_) if self.format.reads_numbers() => self.read_text(text),
+            Cell::Int(_) | Cell::Float(_) | Cell::Decimal(_) => Err(TimeError::new(
+                TimeErrorCode::FormatMissing,
+                format!(
+                    "{subject} {value} is a number, and the spec does not say how it is written: set `format` to {}",
+                    self.role.formats()
+                ),
+            )),
+            _ => Err(TimeError::new(
+                TimeErrorCode::WrongKind,
+                format!("{subject} {value} is {}, not a time: name another column", kind_of(cell)),
+            )),
         }
     }
 

@@ -217,7 +217,11 @@ mod tests {
         }
 
         #[test]
-        fn an_instant_is_what_jiff_reads(secs in -62_135_596_800i64..=253_402_207_200, nanos in 0i32..1_000_000_000, minutes in -840i32..=840) {
+        fn an_instant_is_what_jiff_reads(
+            secs in -62_135_596_800i64..=253_402_207_200,
+            nanos in 0i32..1_000_000_000,
+            minutes in -840i32..=840,
+        ) {
             let timestamp = Timestamp::new(secs, nanos).expect("in range");
             let offset = jiff::tz::Offset::from_seconds(minutes * 60).expect("an offset");
             let text = timestamp.display_with_offset(offset).to_string();

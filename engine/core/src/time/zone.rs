@@ -71,7 +71,7 @@ struct Table {
 }
 
 impl Zone {
-    /// Lays out the zone's changes. About a tenth of a millisecond: build it once per pipeline.
+    /// Lays out the zone's changes, some 260 for a zone with summer time: build it once per pipeline, then clone it.
     pub fn new(time_zone: TimeZone) -> Self {
         let table = Table::build(&time_zone).unwrap_or_default();
         Self { time_zone, table: Arc::new(table) }
@@ -297,13 +297,8 @@ mod tests {
 
     #[test]
     fn years_outside_the_table_are_resolved_too() {
-        check("Europe/Berlin", "1945-05-24T02:30:00", OnGap::Forward, OnFold::Earlier, &{
-            let zoned = TimeZone::get("Europe/Berlin").expect("bundled");
-            let reading: DateTime = "1945-05-24T02:30:00".parse().expect("a date-time");
-            let shifted = zoned.to_ambiguous_timestamp(reading).is_ambiguous();
-            assert!(shifted, "double summer time began here");
-            "1945-05-24T00:30:00Z Gap".to_owned()
-        });
+        // Double summer time began at two o'clock of summer time.
+        check("Europe/Berlin", "1945-05-24T02:30:00", OnGap::Forward, OnFold::Earlier, "1945-05-24T00:30:00Z Gap");
         check("Europe/Berlin", "2150-07-01T12:00:00", OnGap::Forward, OnFold::Earlier, "2150-07-01T10:00:00Z");
         check("Europe/Berlin", "9999-12-31T23:59:59", OnGap::Forward, OnFold::Earlier, "9999-12-31T22:59:59Z");
     }
@@ -368,7 +363,10 @@ mod tests {
         }
 
         #[test]
-        fn the_clock_at_a_resolved_instant_shows_the_reading(secs in TABLE_START_SECS..TABLE_END_SECS, nanos in 0u32..1_000_000_000) {
+        fn the_clock_at_a_resolved_instant_shows_the_reading(
+            secs in TABLE_START_SECS..TABLE_END_SECS,
+            nanos in 0u32..1_000_000_000,
+        ) {
             let (zone, reading) = (zone("Europe/Berlin"), Civil { secs, nanos });
             let resolved = zone.resolve(reading, OnGap::Forward, OnFold::Later).expect("in range");
             let shown = zone.civil(resolved.instant);

@@ -78,6 +78,12 @@ fn check_parts(field: &TimeField, date: Cell<'_>, time: Cell<'_>, expected: &str
 }
 
 #[test]
+fn a_reader_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<TimeReader>();
+}
+
+#[test]
 fn a_typed_value_is_taken_as_it_is() {
     for field in [whole(None), whole(pattern("%d.%m.%Y"))] {
         check(&field, Cell::Null, "none");
@@ -246,6 +252,8 @@ fn text_is_transformed_before_it_is_read() {
     padded.options.transform = vec![Transform::PadLeft { width: 12, with: '0' }];
     check(&padded, Cell::Int(60_029_032_025), "2025-03-29T05:00:00Z");
     check(&padded, Cell::Null, "none");
+    check(&padded, civil("2025-03-29T22:00:00"), "2025-03-29T21:00:00Z");
+    check(&padded, Cell::Json("60029032025"), "2025-03-29T05:00:00Z");
 }
 
 #[test]
@@ -332,7 +340,10 @@ fn a_message_quotes_the_value_and_names_the_format() {
 
 proptest! {
     #[test]
-    fn an_instant_is_the_same_however_it_is_written(secs in -2_000_000_000i64..4_000_000_000, nanos in 0u32..1_000_000_000) {
+    fn an_instant_is_the_same_however_it_is_written(
+        secs in -2_000_000_000i64..4_000_000_000,
+        nanos in 0u32..1_000_000_000,
+    ) {
         let expected = Instant::new(secs, nanos).expect("in range");
         let text = expected.to_string();
         let epoch = format!("{}.{nanos:09}", secs.abs());
@@ -361,7 +372,8 @@ proptest! {
 
     #[test]
     fn any_text_in_any_format_is_read_or_refused(text in "\\PC{0,24}|[0-9.:T +-]{0,24}") {
-        for format in [None, Some(TimeFormat::EpochS), Some(TimeFormat::EpochMs), Some(TimeFormat::Yyyymmdd), pattern("%d.%m.%Y %H:%M")] {
+        let stated = [TimeFormat::EpochS, TimeFormat::EpochMs, TimeFormat::Yyyymmdd].map(Some);
+        for format in stated.into_iter().chain([None, pattern("%d.%m.%Y %H:%M")]) {
             let reader = TimeReader::new(&whole(format), Zone::utc()).expect("a field");
             let _ = reader.read(TimeCells::Whole(Cell::Text(&text)), None, &mut String::new());
         }
