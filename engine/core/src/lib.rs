@@ -10,4 +10,7 @@ pub mod ports;
 pub mod report;
 pub mod state;
 pub mod time;
+pub mod text;
+pub mod time;
+pub mod transform;
 pub mod value;

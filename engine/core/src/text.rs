@@ -1,0 +1,432 @@
+//! The canonical text of a value, and its exact number.
+//!
+//! The same value has the same text whichever driver read it: keys, codes, `null_if` and `map` compare by it.
+
+use std::fmt::Write as _;
+
+use crate::time::{Civil, DAY_SECS, Instant, Quoted, Rfc3339, SECOND_NANOS};
+use crate::value::Cell;
+
+/// Characters of a number in text. The longest that a database has is a double written out, with some 310.
+pub const NUMBER_CHARS_MAX: usize = 400;
+
+/// A value that has no canonical text, or is no number. Costs the row, not the run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ValueError {
+    /// What kind of mistake it is.
+    pub code: ValueErrorCode,
+    /// The value, what was expected of it, and what to do.
+    pub message: String,
+}
+
+/// The kinds of [`ValueError`]. Stable: quarantine groups by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ValueErrorCode {
+    /// The source could not decode the value.
+    Undecodable,
+    /// Not a number, or an infinite one.
+    NotFinite,
+    /// Not a number in the strict form.
+    NotANumber,
+    /// A date outside the years 0001 to 9999.
+    OutOfRange,
+}
+
+impl ValueErrorCode {
+    /// The code as reports and quarantine show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecodable => "value_undecodable",
+            Self::NotFinite => "number_not_finite",
+            Self::NotANumber => "number_unparsable",
+            Self::OutOfRange => "time_out_of_range",
+        }
+    }
+}
+
+impl ValueError {
+    fn new(code: ValueErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// Trims white space at both ends: what Unicode calls so, no-break spaces included, and the byte-order mark.
+pub fn trim(text: &str) -> &str {
+    let solid = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_graphic());
+    let bytes = text.as_bytes();
+    if solid(bytes.first()) && solid(bytes.last()) {
+        return text;
+    }
+    text.trim_matches(|char: char| char.is_whitespace() || char == '\u{feff}')
+}
+
+/// The canonical text of a value; `None` where there is no value. Text and JSON are handed back as they are.
+///
+/// | kind | text |
+/// | --- | --- |
+/// | bool | `true`, `false` |
+/// | int | `4711` |
+/// | float | `4711` of 4711.0, `0.1`; never an exponent |
+/// | decimal | its digits without a zero fraction: `4711` of `4711.000`, `1.5` of `1.50`, `00123` of `00123` |
+/// | bytes | lower-case hex |
+/// | date | `2025-03-29` |
+/// | time | `22:00:00`; `-01:30:00` and `26:15:00` of a duration |
+/// | civil | `2025-03-29T22:00:00` |
+/// | instant | `2025-03-29T21:00:00Z` |
+///
+/// A fraction of a second appears where there is one. `scratch` is overwritten where the text must be written.
+pub fn text_of<'a>(cell: Cell<'a>, scratch: &'a mut String) -> Result<Option<&'a str>, ValueError> {
+    scratch.clear();
+    match cell {
+        Cell::Null => return Ok(None),
+        Cell::Text(text) | Cell::Json(text) => return Ok(Some(text)),
+        Cell::Bool(truth) => return Ok(Some(if truth { "true" } else { "false" })),
+        Cell::Bad(reason) => return Err(undecodable(reason)),
+        Cell::Decimal(digits) => return decimal_text(digits, scratch).map(Some),
+        Cell::Int(number) => scratch.push_str(itoa::Buffer::new().format(number)),
+        Cell::Float(number) => write_float(number, scratch)?,
+        Cell::Bytes(bytes) => {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            for byte in bytes {
+                scratch.push(char::from(HEX[usize::from(byte >> 4)]));
+                scratch.push(char::from(HEX[usize::from(byte & 15)]));
+            }
+        }
+        Cell::Date(days) => {
+            in_range(Civil::midnight(days.into()))?;
+            scratch.push_str(Rfc3339::of_date(days.into()).as_str());
+        }
+        Cell::Time(nanos) => write_time(nanos, scratch),
+        Cell::Civil { secs, nanos } => {
+            scratch.push_str(Rfc3339::of_civil(in_range(Civil { secs, nanos })?).as_str());
+        }
+        Cell::Instant { secs, nanos } => {
+            let instant = Instant::new(secs, nanos).ok_or_else(|| out_of_range(secs.div_euclid(DAY_SECS)))?;
+            scratch.push_str(Rfc3339::new(instant).as_str());
+        }
+    }
+    Ok(Some(scratch))
+}
+
+/// The exact value of a number, as text that is a JSON number: no sign but `-`, no leading zeros, no exponent, no
+/// zero fraction. `None` where there is no value, which includes text of white space only.
+///
+/// Text is read strictly: an optional sign, digits, and a decimal point with digits after it.
+pub fn number_of<'a>(cell: Cell<'a>, scratch: &'a mut String) -> Result<Option<&'a str>, ValueError> {
+    scratch.clear();
+    match cell {
+        Cell::Null => Ok(None),
+        Cell::Int(number) => {
+            scratch.push_str(itoa::Buffer::new().format(number));
+            Ok(Some(scratch))
+        }
+        Cell::Float(number) => {
+            write_float(number, scratch)?;
+            Ok(Some(scratch))
+        }
+        Cell::Decimal(text) | Cell::Text(text) | Cell::Json(text) => {
+            let text = trim(text);
+            if text.is_empty() || (matches!(cell, Cell::Json(_)) && text == "null") {
+                return Ok(None);
+            }
+            canonical_number(text, scratch).map(Some)
+        }
+        Cell::Bad(reason) => Err(undecodable(reason)),
+        Cell::Bool(_) | Cell::Bytes(_) | Cell::Date(_) | Cell::Time(_) | Cell::Civil { .. } | Cell::Instant { .. } => {
+            let text = text_of(cell, scratch)?.unwrap_or_default();
+            Err(ValueError::new(
+                ValueErrorCode::NotANumber,
+                format!("{} is {}, not a number: name a column of numbers", Quoted(text), kind_of(cell)),
+            ))
+        }
+    }
+}
+
+/// The kind of a value, with its article, for messages.
+pub(crate) fn kind_of(cell: Cell<'_>) -> &'static str {
+    match cell {
+        Cell::Null => "no value",
+        Cell::Bool(_) => "a truth value",
+        Cell::Int(_) | Cell::Float(_) | Cell::Decimal(_) => "a number",
+        Cell::Text(_) => "text",
+        Cell::Bytes(_) => "bytes",
+        Cell::Date(_) => "a date",
+        Cell::Time(_) => "a time of day",
+        Cell::Civil { .. } => "a date-time",
+        Cell::Instant { .. } => "an instant",
+        Cell::Json(_) => "a JSON document",
+        Cell::Bad(_) => "a value that could not be decoded",
+    }
+}
+
+/// Sign, whole part and fraction of a number in strict form. The whole part may be empty, `.5`, where a fraction is.
+struct Digits<'a> {
+    negative: bool,
+    whole: &'a str,
+    /// Without trailing zeros.
+    fraction: &'a str,
+}
+
+fn split_number(text: &str) -> Option<Digits<'_>> {
+    let (negative, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, fraction) = match unsigned.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (unsigned, None),
+    };
+    let all_digits = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    let some_digits = fraction.map_or(!whole.is_empty(), |fraction| !fraction.is_empty());
+    (some_digits && all_digits(whole) && fraction.is_none_or(all_digits)).then(|| Digits {
+        negative,
+        whole,
+        fraction: fraction.unwrap_or_default().trim_end_matches('0'),
+    })
+}
+
+fn decimal_text<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a str, ValueError> {
+    let Some(digits) = split_number(text) else {
+        return Err(not_a_number(text));
+    };
+    write_number(text, &digits, digits.whole, scratch)
+}
+
+fn canonical_number<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a str, ValueError> {
+    if text.len() > NUMBER_CHARS_MAX {
+        return Err(ValueError::new(
+            ValueErrorCode::NotANumber,
+            format!("{} has more than {NUMBER_CHARS_MAX} characters, too many for a number", Quoted(text)),
+        ));
+    }
+    let Some(digits) = split_number(text) else {
+        return Err(not_a_number(text));
+    };
+    let whole = digits.whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { &digits.whole[..digits.whole.len().min(1)] } else { whole };
+    write_number(text, &digits, whole, scratch)
+}
+
+/// Puts a number together; hands back `text` where it is already so.
+fn write_number<'a>(
+    text: &'a str,
+    digits: &Digits<'_>,
+    whole: &str,
+    scratch: &'a mut String,
+) -> Result<&'a str, ValueError> {
+    let is_zero = digits.fraction.is_empty() && whole.bytes().all(|byte| byte == b'0');
+    let negative = digits.negative && !is_zero;
+    let point = usize::from(!digits.fraction.is_empty());
+    let len = usize::from(negative) + whole.len() + point + digits.fraction.len();
+    if len == text.len() && !whole.is_empty() {
+        return Ok(text);
+    }
+    if negative {
+        scratch.push('-');
+    }
+    scratch.push_str(if whole.is_empty() { "0" } else { whole });
+    if point > 0 {
+        scratch.push('.');
+        scratch.push_str(digits.fraction);
+    }
+    Ok(scratch)
+}
+
+fn write_float(number: f64, out: &mut String) -> Result<(), ValueError> {
+    if !number.is_finite() {
+        return Err(ValueError::new(
+            ValueErrorCode::NotFinite,
+            format!("`{number}` is not a finite number: replace it in the query, or name it as no value"),
+        ));
+    }
+    // Adding zero turns minus zero into zero.
+    write!(out, "{}", number + 0.0).expect("a String takes every write");
+    Ok(())
+}
+
+fn write_time(nanos: i64, out: &mut String) {
+    if nanos < 0 {
+        out.push('-');
+    }
+    let nanos = nanos.unsigned_abs();
+    let (secs, fraction) = (nanos / SECOND_NANOS as u64, nanos % SECOND_NANOS as u64);
+    write!(out, "{:02}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60).expect("a String takes every write");
+    if fraction > 0 {
+        write!(out, ".{fraction:09}").expect("a String takes every write");
+        out.truncate(out.trim_end_matches('0').len());
+    }
+}
+
+fn in_range(civil: Civil) -> Result<Civil, ValueError> {
+    if civil.is_in_range() { Ok(civil) } else { Err(out_of_range(civil.days())) }
+}
+
+fn out_of_range(days: i64) -> ValueError {
+    ValueError::new(
+        ValueErrorCode::OutOfRange,
+        format!("day {days} counted from 1970-01-01 is outside the years 0001 to 9999"),
+    )
+}
+
+fn undecodable(reason: &str) -> ValueError {
+    ValueError::new(ValueErrorCode::Undecodable, format!("the source's value could not be decoded: {reason}"))
+}
+
+fn not_a_number(text: &str) -> ValueError {
+    let advice = if text.contains(',') {
+        "a comma is not read as a decimal point, since it may also separate thousands: \
+         convert the column in the query, or use `transform` with `replace`"
+    } else if text.contains(['e', 'E']) && text.bytes().any(|byte| byte.is_ascii_digit()) {
+        "an exponent is not read: convert the column to an exact number in the query"
+    } else {
+        "write digits with an optional sign and decimal point, as in `-1234.5`"
+    };
+    ValueError::new(ValueErrorCode::NotANumber, format!("{} is not a number: {advice}", Quoted(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn text(cell: Cell<'_>, expected: &str) {
+        assert_eq!(text_of(cell, &mut "left over".to_owned()), Ok(Some(expected)), "{cell:?}");
+    }
+
+    #[test]
+    fn every_kind_has_a_canonical_text() {
+        assert_eq!(text_of(Cell::Null, &mut String::new()), Ok(None));
+        text(Cell::Bool(true), "true");
+        text(Cell::Bool(false), "false");
+        text(Cell::Int(-4711), "-4711");
+        text(Cell::Int(i64::MIN), "-9223372036854775808");
+        text(Cell::Float(4711.0), "4711");
+        text(Cell::Float(0.1), "0.1");
+        text(Cell::Float(-0.0), "0");
+        text(Cell::Float(1e21), "1000000000000000000000");
+        text(Cell::Float(1e-7), "0.0000001");
+        text(Cell::Decimal("4711.000"), "4711");
+        text(Cell::Decimal("1.50"), "1.5");
+        text(Cell::Decimal("1.5"), "1.5");
+        text(Cell::Decimal("100"), "100");
+        text(Cell::Decimal("00123"), "00123");
+        text(Cell::Decimal("+7"), "7");
+        text(Cell::Decimal("-.50"), "-0.5");
+        text(Cell::Decimal("-0.00"), "0");
+        text(Cell::Decimal(".0"), "0");
+        text(Cell::Text(" 00123 "), " 00123 ");
+        text(Cell::Json(r#"{"a":1}"#), r#"{"a":1}"#);
+        text(Cell::Bytes(&[0, 0xAB, 0xff]), "00abff");
+        text(Cell::Date(20_176), "2025-03-29");
+        text(Cell::Time(79_200 * SECOND_NANOS), "22:00:00");
+        text(Cell::Time(79_200 * SECOND_NANOS + 250_000_000), "22:00:00.25");
+        text(Cell::Time(-5400 * SECOND_NANOS), "-01:30:00");
+        text(Cell::Time(94_500 * SECOND_NANOS), "26:15:00");
+        text(Cell::Civil { secs: 1_743_285_600, nanos: 0 }, "2025-03-29T22:00:00");
+        text(Cell::Instant { secs: 1_743_285_600, nanos: 1_000 }, "2025-03-29T22:00:00.000001Z");
+    }
+
+    #[test]
+    fn a_value_without_a_text_says_why() {
+        #[track_caller]
+        fn check(cell: Cell<'_>, code: ValueErrorCode) {
+            assert_eq!(text_of(cell, &mut String::new()).map_err(|error| error.code), Err(code));
+        }
+        check(Cell::Bad("month 13"), ValueErrorCode::Undecodable);
+        check(Cell::Float(f64::NAN), ValueErrorCode::NotFinite);
+        check(Cell::Float(f64::NEG_INFINITY), ValueErrorCode::NotFinite);
+        check(Cell::Decimal("1E+3"), ValueErrorCode::NotANumber);
+        check(Cell::Decimal(""), ValueErrorCode::NotANumber);
+        check(Cell::Date(i32::MAX), ValueErrorCode::OutOfRange);
+        check(Cell::Civil { secs: i64::MIN, nanos: 0 }, ValueErrorCode::OutOfRange);
+        check(Cell::Instant { secs: i64::MAX, nanos: 0 }, ValueErrorCode::OutOfRange);
+    }
+
+    #[test]
+    fn numbers_are_exact_and_canonical() {
+        #[track_caller]
+        fn check(cell: Cell<'_>, expected: Option<&str>) {
+            assert_eq!(number_of(cell, &mut "left over".to_owned()), Ok(expected), "{cell:?}");
+        }
+        check(Cell::Null, None);
+        check(Cell::Text("  \u{a0}"), None);
+        check(Cell::Json("null"), None);
+        check(Cell::Json("1.50"), Some("1.5"));
+        check(Cell::Int(-5), Some("-5"));
+        check(Cell::Float(2.5), Some("2.5"));
+        check(Cell::Float(-0.0), Some("0"));
+        check(
+            Cell::Decimal("12345678901234567890123456789.123456789"),
+            Some("12345678901234567890123456789.123456789"),
+        );
+        check(Cell::Decimal("-000.500"), Some("-0.5"));
+        check(Cell::Text(" +007 "), Some("7"));
+        check(Cell::Text("-000"), Some("0"));
+        check(Cell::Text("0.10"), Some("0.1"));
+        check(Cell::Text(".5"), Some("0.5"));
+        check(Cell::Text("100"), Some("100"));
+    }
+
+    #[test]
+    fn what_is_no_number_says_why() {
+        #[track_caller]
+        fn check(cell: Cell<'_>, word: &str) {
+            let error = number_of(cell, &mut String::new()).expect_err("no number");
+            assert!(error.message.contains(word), "{error}");
+        }
+        check(Cell::Text("1.234,5"), "comma");
+        check(Cell::Text("1,5"), "comma");
+        check(Cell::Text("1e3"), "exponent");
+        check(Cell::Text("5."), "digits");
+        check(Cell::Text("."), "digits");
+        check(Cell::Text("-"), "digits");
+        check(Cell::Text("--1"), "digits");
+        check(Cell::Text("12 kg"), "`12 kg`");
+        check(Cell::Text("1.2.3"), "digits");
+        check(Cell::Text("١"), "digits");
+        check(Cell::Text(&"1".repeat(NUMBER_CHARS_MAX + 1)), "too many");
+        check(Cell::Bool(true), "truth value");
+        check(Cell::Date(0), "`1970-01-01` is a date");
+        check(Cell::Bad("overflow"), "overflow");
+        check(Cell::Float(f64::INFINITY), "finite");
+    }
+
+    #[test]
+    fn trim_removes_no_break_spaces_too() {
+        assert_eq!(trim("\u{feff}\u{a0} M1\u{a0}x \u{202f}\t\r\n"), "M1\u{a0}x");
+        assert_eq!(trim("M 1"), "M 1");
+        assert_eq!(trim(" \u{a0}"), "");
+        assert_eq!(trim("ä "), "ä");
+    }
+
+    proptest! {
+        #[test]
+        fn a_canonical_number_is_json_and_stays_as_it_is(text in "[+-]?[0-9]{0,12}(\\.[0-9]{1,9})?") {
+            let mut scratch = String::new();
+            if let Ok(Some(number)) = number_of(Cell::Text(&text), &mut scratch) {
+                let json: serde_json::Value = serde_json::from_str(number).expect("a JSON number");
+                let expected: f64 = text.parse().expect("a number");
+                prop_assert_eq!(json.as_f64(), Some(expected));
+                let mut again = String::new();
+                prop_assert_eq!(number_of(Cell::Text(number), &mut again), Ok(Some(number)));
+            }
+        }
+
+        #[test]
+        fn a_float_is_read_back_from_its_text(number in proptest::num::f64::NORMAL | proptest::num::f64::ZERO) {
+            let mut scratch = String::new();
+            let text = text_of(Cell::Float(number), &mut scratch).expect("finite").expect("a value");
+            prop_assert_eq!(text.parse::<f64>(), Ok(number));
+            let mut again = String::new();
+            prop_assert_eq!(number_of(Cell::Float(number), &mut again), Ok(Some(text)));
+        }
+
+        #[test]
+        fn trimming_twice_is_trimming_once(text in "[ \u{a0}\u{202f}\u{feff}a-c]{0,12}") {
+            prop_assert_eq!(trim(trim(&text)), trim(&text));
+        }
+    }
+}
