@@ -276,6 +276,8 @@ fn an_end_before_its_start_belongs_to_the_next_day() {
     check(civil("2025-03-26T06:00:00"), "2025-03-28T21:00:00Z", "2025-03-26T05:00:00Z");
     // Started in the first pass of the repeated hour, ended in the second.
     check(civil("2025-10-26T02:10:00"), "2025-10-26T00:50:00Z", "2025-10-26T01:10:00Z Fold");
+    check(civil("2025-10-26T02:10:00"), "2025-10-26T01:10:00Z", "2025-10-26T01:10:00Z Fold");
+    check(civil("2025-10-26T02:10:00"), "2025-10-26T01:10:01Z", "2025-10-27T01:10:00Z next day");
     check(Cell::Instant { secs: 1_743_138_000, nanos: 0 }, "2025-03-28T21:00:00Z", "2025-03-29T05:00:00Z next day");
 }
 
