@@ -170,10 +170,8 @@ impl Details {
         add(&mut self.quantity_scrap, &other.quantity_scrap);
         add(&mut self.quantity_yield, &other.quantity_yield);
         for (name, value) in &other.attributes {
-            match self.attributes.binary_search_by(|(mine, _)| mine.cmp(name)) {
-                Ok(place) if self.attributes[place].1 == "null" => self.attributes[place].1.clone_from(value),
-                Ok(_) => {}
-                Err(place) => self.attributes.insert(place, (name.clone(), value.clone())),
+            if let Err(place) = self.attributes.binary_search_by(|(mine, _)| mine.cmp(name)) {
+                self.attributes.insert(place, (name.clone(), value.clone()));
             }
         }
     }
@@ -290,10 +288,13 @@ impl CanonicalRow {
     /// From the state store's form; `at` is kept beside it.
     pub fn from_stored(text: &str, at: Instant) -> Result<Self, StoredRowError> {
         let stored: OwnedStoredRow = serde_json::from_str(text).map_err(|error| StoredRowError(error.to_string()))?;
+        let time = |(secs, nanos): (i64, u32)| {
+            Instant::new(secs, nanos).ok_or_else(|| StoredRowError(format!("{secs} s is outside the years 0001 to 9999")))
+        };
         Ok(Self {
             key_text: stored.key,
-            start: Instant::new(stored.start.0, stored.start.1),
-            end: stored.end.map(|(secs, nanos)| Instant::new(secs, nanos)),
+            start: time(stored.start)?,
+            end: stored.end.map(time).transpose()?,
             event: stored.event.map(|start| if start { Event::Start } else { Event::End }),
             tie: stored.tie.into_iter().map(Tie::from).collect(),
             details: stored.details,
@@ -419,6 +420,10 @@ mod tests {
         assert_ne!(record_id("acme", r#"["1"]"#), record_id("acme-bookings", r#"["1"]"#));
     }
 
+    fn at(secs: i64, nanos: u32) -> Instant {
+        Instant::new(secs, nanos).expect("in range")
+    }
+
     fn row() -> CanonicalRow {
         CanonicalRow {
             key_text: r#"["1"]"#.into(),
@@ -430,11 +435,11 @@ mod tests {
                 attributes: vec![("shift".into(), "\"A\"".into())],
                 ..Details::default()
             },
-            start: Instant::new(1, 5),
-            end: Some(Instant::new(2, 0)),
+            start: at(1, 5),
+            end: Some(at(2, 0)),
             event: Some(Event::Start),
             tie: vec![Tie::Number(3), Tie::None, Tie::Text("x".into())],
-            at: Instant::new(1, 5),
+            at: at(1, 5),
         }
     }
 
@@ -442,7 +447,7 @@ mod tests {
     fn a_stored_row_comes_back() {
         let row = row();
         assert_eq!(CanonicalRow::from_stored(&row.to_stored(), row.at), Ok(row));
-        assert!(CanonicalRow::from_stored("{}", Instant::new(0, 0)).is_err());
+        assert!(CanonicalRow::from_stored("{}", at(0, 0)).is_err());
     }
 
     #[test]
@@ -456,7 +461,7 @@ mod tests {
             |row| row.details.quantity_yield = None,
             |row| row.details.attributes[0].1 = "\"B\"".into(),
             |row| row.details.attributes.clear(),
-            |row| row.start = Instant::new(1, 6),
+            |row| row.start = at(1, 6),
             |row| row.end = None,
             |row| row.event = Some(Event::End),
             |row| row.tie[1] = Tie::Number(0),
@@ -468,7 +473,7 @@ mod tests {
         }
         // Where a row was read from, and under which window value, is not its content.
         let mut moved = row();
-        moved.at = Instant::new(9, 0);
+        moved.at = at(9, 0);
         assert_eq!(moved.content_hash(&mut scratch), base);
     }
 }

@@ -4,12 +4,17 @@
 
 pub mod canonical;
 pub mod cursor;
+pub mod derive;
+pub mod mapping;
+pub mod memory;
 pub mod merge;
 pub mod pairing;
+pub mod plan;
 pub mod ports;
+pub mod record;
 pub mod report;
+pub mod run;
 pub mod state;
-pub mod time;
 pub mod text;
 pub mod time;
 pub mod transform;

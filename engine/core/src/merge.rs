@@ -26,7 +26,7 @@ pub fn merge(mut parts: Vec<Interval>, gap_nanos: i128) -> Vec<Interval> {
 }
 
 fn joins(end: Option<Instant>, start: Instant, gap_nanos: i128) -> bool {
-    end.is_none_or(|end| start.nanos_since(end) <= gap_nanos)
+    end.is_none_or(|end| start.total_nanos() - end.total_nanos() <= gap_nanos)
 }
 
 #[cfg(test)]
@@ -39,8 +39,8 @@ mod tests {
     fn interval(key: u128, start: i64, end: Option<i64>) -> Interval {
         Interval {
             key: RowKey(key),
-            start: Instant::from_secs(start),
-            end: end.map(Instant::from_secs),
+            start: Instant::from_micros(start * 1_000_000),
+            end: end.map(|end| Instant::from_micros(end * 1_000_000)),
             details: Details::default(),
         }
     }

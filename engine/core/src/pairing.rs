@@ -235,7 +235,7 @@ mod tests {
     fn booking(key: u128, at: i64, event: Event, order: &str) -> Booking {
         Booking {
             key: RowKey(key),
-            at: Instant::from_secs(at),
+            at: Instant::from_micros(at * 1_000_000),
             event,
             tie: Vec::new(),
             details: Details { order_code: order.into(), product_code: "P".into(), ..Details::default() },
@@ -363,7 +363,7 @@ mod tests {
         fn a_fold_can_begin_anywhere(mut bookings in history(), rules in rules(), from in 0i64..30) {
             bookings.sort_by(Booking::order);
             let whole = fold(&bookings, Before::default(), rules);
-            let from = Instant::from_secs(from);
+            let from = Instant::from_micros(from * 1_000_000);
             let split = bookings.partition_point(|booking| booking.at < from);
             let (settled, open): (Vec<Interval>, Vec<Interval>) =
                 whole.runs.iter().filter(|run| run.start < from).cloned().partition(|run| !run.reaches(from));

@@ -16,7 +16,7 @@ pub const RFC3339_BYTES_MAX: usize = 30;
 /// A point in time between 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999999Z, to the nanosecond.
 ///
 /// Sort and compare instants, not their text: within one second `…00.5Z` sorts before `…00Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant {
     secs: i64,
     nanos: u32,
@@ -55,6 +55,17 @@ impl Instant {
     pub fn from_total_nanos(nanos: i128) -> Option<Self> {
         let secs = i64::try_from(nanos.div_euclid(i128::from(SECOND_NANOS))).ok()?;
         Self::new(secs, nanos.rem_euclid(i128::from(SECOND_NANOS)) as u32)
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z, rounded down: how the ledger's columns keep it.
+    pub const fn micros(self) -> i64 {
+        self.secs * 1_000_000 + (self.nanos / 1_000) as i64
+    }
+
+    /// The instant of a count of microseconds since 1970-01-01T00:00:00Z, moved into the range.
+    pub fn from_micros(micros: i64) -> Self {
+        let clamped = if micros < 0 { Self::MIN } else { Self::MAX };
+        Self::from_total_nanos(i128::from(micros) * 1_000).unwrap_or(clamped)
     }
 
     /// The instant in jiff's terms; `None` within the last day and two hours of the year 9999, which jiff lacks.

@@ -1,0 +1,516 @@
+//! Changed rows to changed records: what is folded is folded again, from the earliest change on, lane by lane.
+//!
+//! A lane is a machine. Everything happens inside the run's transaction, so the ledger of rows, the ledger of records
+//! and the outbox never disagree.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use engine_spec::model::{Action, TableType};
+use jiff::Timestamp;
+
+use crate::canonical::{CanonicalRow, RowKey, record_id};
+use crate::merge::merge;
+use crate::pairing::{Before, Booking, Interval, Refusal, fold};
+use crate::plan::Plan;
+use crate::record::{write_delete, write_row, write_run};
+use crate::report::RunReport;
+use crate::state::{
+    LIVE, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, QuarantineEntry, Stage, StateError, StateTransaction,
+};
+use crate::time::Instant;
+
+/// Writes changes into the ledger and the outbox.
+pub struct Deriver<'a> {
+    plan: &'a Plan,
+    now: Timestamp,
+    /// Records wait in the outbox until the run has read everything.
+    held: bool,
+    /// Lanes to fold again, and from when.
+    dirty: BTreeMap<String, i64>,
+    /// Records that their lane lost. Deleted at the end, unless another lane took them over: a corrected machine
+    /// moves a run.
+    lost: Vec<LedgerRecord>,
+    hash_scratch: Vec<u8>,
+}
+
+impl<'a> Deriver<'a> {
+    /// A deriver for one transaction.
+    pub fn new(plan: &'a Plan, now: Timestamp, held: bool) -> Self {
+        Self { plan, now, held, dirty: BTreeMap::new(), lost: Vec::new(), hash_scratch: Vec::new() }
+    }
+
+    /// Takes in rows that are new or say something else.
+    pub fn put(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        rows: &[CanonicalRow],
+        report: &mut RunReport,
+    ) -> Result<(), StateError> {
+        for row in rows {
+            let key = RowKey::of(&row.key_text);
+            let hash = row.content_hash(&mut self.hash_scratch);
+            if self.plan.is_folded() {
+                let start = row.start.micros();
+                if let Some(old) = tx.row(key)? {
+                    self.touch(&old.lane, old.start);
+                }
+                self.touch(&row.details.machine_code, start);
+                tx.put_row(&LedgerRow {
+                    key,
+                    hash,
+                    at: row.at.micros(),
+                    lane: row.details.machine_code.clone(),
+                    start,
+                    body: row.to_stored(),
+                })?;
+            } else {
+                let id = record_id(&self.plan.id, &row.key_text);
+                let mut body = String::with_capacity(256);
+                if self.plan.deliver == engine_spec::model::Deliver::Rows {
+                    write_row(&mut body, id, row, self.plan.table);
+                } else {
+                    write_run(&mut body, id, &as_interval(key, row));
+                }
+                tx.put_record(&LedgerRecord {
+                    key,
+                    part: false,
+                    id,
+                    hash,
+                    at: row.at.micros(),
+                    lane: row.details.machine_code.clone(),
+                    start: row.start.micros(),
+                    end: self.end_of(row),
+                    body: None,
+                })?;
+                tx.enqueue(&OutboxEntry { id, body, held: self.held })?;
+                report.upserts += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out rows that are gone or cancelled.
+    pub fn remove(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        keys: &[RowKey],
+        report: &mut RunReport,
+    ) -> Result<(), StateError> {
+        for key in keys {
+            if self.plan.is_folded() {
+                if let Some(old) = tx.row(*key)? {
+                    self.touch(&old.lane, old.start);
+                    tx.delete_row(*key)?;
+                }
+            } else if let Some(old) = tx.record(*key, false)? {
+                self.delete(tx, &old, report)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds again what was touched.
+    pub fn finish(&mut self, tx: &mut dyn StateTransaction, report: &mut RunReport) -> Result<(), StateError> {
+        for (lane, from) in std::mem::take(&mut self.dirty) {
+            self.fold_lane(tx, &lane, from, report)?;
+        }
+        for lost in std::mem::take(&mut self.lost) {
+            if tx.record(lost.key, false)?.is_some_and(|current| current.lane == lost.lane) {
+                self.delete(tx, &lost, report)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn touch(&mut self, lane: &str, from: i64) {
+        match self.dirty.get_mut(lane) {
+            Some(earliest) => *earliest = from.min(*earliest),
+            None => {
+                self.dirty.insert(lane.to_owned(), from);
+            }
+        }
+    }
+
+    /// A row delivered as it is has no end of its own; what has no end and no event is live.
+    fn end_of(&self, row: &CanonicalRow) -> i64 {
+        match (self.plan.table, row.end) {
+            (TableType::Booking, _) => row.start.micros(),
+            (TableType::Order, Some(end)) => end.micros(),
+            (TableType::Order, None) => LIVE,
+        }
+    }
+
+    fn fold_lane(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        lane: &str,
+        from: i64,
+        report: &mut RunReport,
+    ) -> Result<(), StateError> {
+        let mut refused: Vec<QuarantineEntry> = Vec::new();
+        let mut from = from;
+        let merging = self.plan.merge_gap.is_some();
+        let parts = if self.plan.is_paired() {
+            self.pair(tx, lane, from, merging, &mut refused, report)?
+        } else {
+            self.order_rows(tx, lane, &mut from)?
+        };
+        let runs = match self.plan.merge_gap {
+            None => parts,
+            Some(gap) if self.plan.is_paired() => {
+                self.write_parts(tx, lane, from, &parts)?;
+                self.merge_lane(tx, lane, &mut from, gap)?
+            }
+            Some(gap) => merge_series(parts, gap),
+        };
+        let runs = self.check(lane, from, runs, &mut refused, report);
+        let old = tx.lane_records(lane, false, from)?;
+        self.write_runs(tx, lane, old, &runs, report)?;
+        tx.replace_lane_quarantine(lane, from, &refused)
+    }
+
+    /// Bookings of a lane, from a time on, to runs; those that were open before are among them.
+    fn pair(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        lane: &str,
+        from: i64,
+        as_parts: bool,
+        refused: &mut Vec<QuarantineEntry>,
+        report: &mut RunReport,
+    ) -> Result<Vec<Interval>, StateError> {
+        let mut open = Vec::new();
+        for record in tx.lane_records(lane, as_parts, from)? {
+            if record.start >= from {
+                continue;
+            }
+            // What the END said of the run is folded in again: only the START counts here.
+            let body = match tx.row(record.key)? {
+                Some(row) => Some(row.body),
+                None => record.body,
+            };
+            if let Some(body) = body {
+                let row = stored(&body, record.at)?;
+                open.push(Interval { end: None, ..as_interval(record.key, &row) });
+            }
+        }
+        let rows = tx.lane_rows(lane, from)?;
+        let mut texts: HashMap<RowKey, CanonicalRow> = HashMap::with_capacity(rows.len());
+        let mut bookings = Vec::with_capacity(rows.len());
+        for row in rows {
+            let canonical = stored(&row.body, row.at)?;
+            if let Some(event) = canonical.event {
+                bookings.push(Booking {
+                    key: row.key,
+                    at: canonical.start,
+                    event,
+                    tie: canonical.tie.clone(),
+                    details: canonical.details.clone(),
+                });
+                texts.insert(row.key, canonical);
+            }
+        }
+        bookings.sort_by(Booking::order);
+        let any_start = tx.lane_begins_before(lane, from)?;
+        let folded = fold(&bookings, Before { open, any_start }, self.plan.pairing);
+        report.report("pairing_ignored", folded.ignored);
+        report.report("end_before_history", folded.before_history);
+        for (place, refusal) in &folded.refused {
+            let booking = &bookings[*place];
+            let row = &texts[&booking.key];
+            report.reject(refusal.code());
+            refused.push(self.refusal(lane, &row.key_text, row, refusal.code(), refusal.rule(), &explain(*refusal, booking)));
+        }
+        Ok(folded.runs)
+    }
+
+    /// Rows of an order table that are folded: from the earliest run that a change may reach.
+    fn order_rows(&mut self, tx: &mut dyn StateTransaction, lane: &str, from: &mut i64) -> Result<Vec<Interval>, StateError> {
+        let gap = self.plan.merge_gap.map_or(0, |gap| i64::try_from(gap / 1000).unwrap_or(i64::MAX));
+        loop {
+            let reach = from.saturating_sub(gap);
+            let earliest = tx.lane_records(lane, false, reach)?.iter().map(|record| record.start).min();
+            match earliest {
+                Some(earliest) if earliest < *from => *from = earliest,
+                _ => break,
+            }
+        }
+        let mut intervals = Vec::new();
+        for row in tx.lane_rows(lane, *from)? {
+            intervals.push(as_interval(row.key, &stored(&row.body, row.at)?));
+        }
+        Ok(intervals)
+    }
+
+    /// Keeps the parts of merged runs: a later change may tear them apart again.
+    fn write_parts(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        lane: &str,
+        from: i64,
+        parts: &[Interval],
+    ) -> Result<(), StateError> {
+        let keep: HashSet<RowKey> = parts.iter().map(|part| part.key).collect();
+        for old in tx.lane_records(lane, true, from)? {
+            if !keep.contains(&old.key) {
+                tx.delete_record(old.key, true)?;
+            }
+        }
+        for part in parts {
+            let record = self.ledger_record(tx, lane, part, true)?;
+            if tx.record(part.key, true)?.is_none_or(|old| old.hash != record.hash) {
+                tx.put_record(&record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The merged runs of a lane, from the earliest one that a change may reach.
+    fn merge_lane(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        lane: &str,
+        from: &mut i64,
+        gap: i128,
+    ) -> Result<Vec<Interval>, StateError> {
+        let micros = i64::try_from(gap / 1000).unwrap_or(i64::MAX);
+        let mut parts;
+        loop {
+            parts = tx.lane_records(lane, true, from.saturating_sub(micros))?;
+            let merged = tx.lane_records(lane, false, from.saturating_sub(micros))?;
+            let earliest = parts.iter().chain(&merged).map(|record| record.start).min();
+            match earliest {
+                Some(earliest) if earliest < *from => *from = earliest,
+                _ => break,
+            }
+        }
+        let mut intervals = Vec::with_capacity(parts.len());
+        for part in &parts {
+            if let Some(body) = &part.body {
+                intervals.push(as_interval(part.key, &stored(body, part.at)?));
+            }
+        }
+        Ok(merge_series(intervals, gap))
+    }
+
+    /// Checks of derived runs. Those that are refused leave the list.
+    fn check(
+        &mut self,
+        lane: &str,
+        from: i64,
+        runs: Vec<Interval>,
+        refused: &mut Vec<QuarantineEntry>,
+        report: &mut RunReport,
+    ) -> Vec<Interval> {
+        let mut kept: Vec<Interval> = Vec::with_capacity(runs.len());
+        let mut overlaps = 0;
+        let mut latest: Option<(Option<Instant>, String)> = None;
+        for run in runs {
+            if run.end == Some(run.start) && self.plan.table == TableType::Booking {
+                let reason = "the run starts and ends at the same moment";
+                match self.plan.checks.zero_length {
+                    Action::Reject => {
+                        report.reject("zero_length");
+                        refused.push(self.refused_run(lane, &run, "zero_length", "checks.zero_length", reason));
+                        continue;
+                    }
+                    Action::Report => report.report("zero_length", 1),
+                    Action::Allow => {}
+                }
+            }
+            let overlapped = latest
+                .as_ref()
+                .filter(|(end, _)| end.is_none_or(|end| end > run.start) && run.end != Some(run.start));
+            if let Some((_, other)) = overlapped {
+                match self.plan.checks.overlap {
+                    Action::Reject => {
+                        report.reject("overlap");
+                        let reason = format!("overlaps the run of order `{other}` on the same machine");
+                        refused.push(self.refused_run(lane, &run, "overlap", "checks.overlap", &reason));
+                        continue;
+                    }
+                    Action::Report if run.start.micros() >= from => overlaps += 1,
+                    Action::Report | Action::Allow => {}
+                }
+            }
+            let later = match (&latest, run.end) {
+                (None, _) => true,
+                (Some((None, _)), _) => false,
+                (Some((Some(_), _)), None) => true,
+                (Some((Some(latest), _)), Some(end)) => end > *latest,
+            };
+            if later {
+                latest = Some((run.end, run.details.order_code.clone()));
+            }
+            kept.push(run);
+        }
+        report.report("overlap", overlaps);
+        kept
+    }
+
+    /// Compares the runs of a lane with what was handed to the outbox, and hands over the difference.
+    fn write_runs(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        lane: &str,
+        old: Vec<LedgerRecord>,
+        runs: &[Interval],
+        report: &mut RunReport,
+    ) -> Result<(), StateError> {
+        let keep: HashSet<RowKey> = runs.iter().map(|run| run.key).collect();
+        let mut known: HashMap<RowKey, u64> = HashMap::with_capacity(old.len());
+        for record in old {
+            if keep.contains(&record.key) {
+                known.insert(record.key, record.hash);
+            } else {
+                self.lost.push(record);
+            }
+        }
+        for run in runs {
+            let record = self.ledger_record(tx, lane, run, false)?;
+            let before = match known.get(&run.key) {
+                Some(hash) => Some(*hash),
+                // A run that began on another machine, or lay outside of what was folded.
+                None => tx.record(run.key, false)?.map(|old| old.hash),
+            };
+            if before == Some(record.hash) {
+                continue;
+            }
+            let mut body = String::with_capacity(256);
+            write_run(&mut body, record.id, run);
+            tx.enqueue(&OutboxEntry { id: record.id, body, held: self.held })?;
+            tx.put_record(&record)?;
+            report.upserts += 1;
+        }
+        Ok(())
+    }
+
+    fn delete(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        record: &LedgerRecord,
+        report: &mut RunReport,
+    ) -> Result<(), StateError> {
+        tx.delete_record(record.key, false)?;
+        let mut body = String::with_capacity(80);
+        write_delete(&mut body, record.id, self.plan.deliver == engine_spec::model::Deliver::Rows);
+        tx.enqueue(&OutboxEntry { id: record.id, body, held: self.held })?;
+        report.deletes += 1;
+        Ok(())
+    }
+
+    fn ledger_record(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        lane: &str,
+        run: &Interval,
+        part: bool,
+    ) -> Result<LedgerRecord, StateError> {
+        let (key_text, at) = match tx.row(run.key)? {
+            Some(row) => (stored(&row.body, row.at)?.key_text, row.at),
+            None => match tx.record(run.key, part)? {
+                Some(LedgerRecord { body: Some(body), at, .. }) => (stored(&body, at)?.key_text, at),
+                _ => {
+                    return Err(StateError {
+                        tried: format!("folding the rows of machine {lane}"),
+                        message: "the row that opens a run is not in the ledger".to_owned(),
+                        hint: Some("check the state with `engine status`; the state store may be damaged".to_owned()),
+                    });
+                }
+            },
+        };
+        let row = CanonicalRow {
+            key_text,
+            details: run.details.clone(),
+            start: run.start,
+            end: run.end,
+            event: None,
+            tie: Vec::new(),
+            at: run.start,
+        };
+        Ok(LedgerRecord {
+            key: run.key,
+            part,
+            id: record_id(&self.plan.id, &row.key_text),
+            hash: row.content_hash(&mut self.hash_scratch),
+            at,
+            lane: lane.to_owned(),
+            start: run.start.micros(),
+            end: run.end.map_or(LIVE, Instant::micros),
+            body: Some(row.to_stored()),
+        })
+    }
+
+    fn refused_run(&self, lane: &str, run: &Interval, code: &str, rule: &str, reason: &str) -> QuarantineEntry {
+        let row = CanonicalRow {
+            key_text: format!("{:032x}", run.key.0),
+            details: run.details.clone(),
+            start: run.start,
+            end: run.end,
+            ..CanonicalRow::default()
+        };
+        self.refusal(lane, &row.key_text, &row, code, rule, reason)
+    }
+
+    fn refusal(
+        &self,
+        lane: &str,
+        key: &str,
+        row: &CanonicalRow,
+        code: &str,
+        rule: &str,
+        reason: &str,
+    ) -> QuarantineEntry {
+        let mut json = String::new();
+        write_row(&mut json, uuid::Uuid::nil(), row, self.plan.table);
+        QuarantineEntry {
+            stage: Stage::Run,
+            key: key.to_owned(),
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+            rule: rule.to_owned(),
+            row: json,
+            lane: Some(lane.to_owned()),
+            at: Some(row.start.micros()),
+            first_seen: self.now,
+        }
+    }
+}
+
+fn explain(refusal: Refusal, booking: &Booking) -> String {
+    let order = &booking.details.order_code;
+    match refusal {
+        Refusal::StartWhileRunning => format!("START of order `{order}` while another order runs on the machine"),
+        Refusal::DuplicateStart => format!("START of order `{order}`, which runs already"),
+        Refusal::OrphanEnd => format!("END of order `{order}`, which does not run on the machine"),
+    }
+}
+
+/// A canonical row as an interval.
+pub fn as_interval(key: RowKey, row: &CanonicalRow) -> Interval {
+    Interval { key, start: row.start, end: row.end, details: row.details.clone() }
+}
+
+fn merge_series(parts: Vec<Interval>, gap: i128) -> Vec<Interval> {
+    let mut series: BTreeMap<(String, String), Vec<Interval>> = BTreeMap::new();
+    for part in parts {
+        let name = (part.details.order_code.clone(), part.details.product_code.clone());
+        series.entry(name).or_default().push(part);
+    }
+    let mut runs: Vec<Interval> = series.into_values().flat_map(|parts| merge(parts, gap)).collect();
+    runs.sort_by(|a, b| a.start.cmp(&b.start).then_with(|| a.key.cmp(&b.key)));
+    runs
+}
+
+fn stored(body: &str, at: i64) -> Result<CanonicalRow, StateError> {
+    CanonicalRow::from_stored(body, Instant::from_micros(at)).map_err(|error| StateError {
+        tried: "reading the ledger".to_owned(),
+        message: error.to_string(),
+        hint: Some("the state store may be damaged, or written by a newer version".to_owned()),
+    })
+}
+
+/// Whether an entry lies in a half-open range of the window column.
+pub fn lies_in(entry: &LedgerEntry, from: i64, to: i64) -> bool {
+    entry.at >= from && entry.at < to
+}

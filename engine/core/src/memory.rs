@@ -1,0 +1,344 @@
+//! A state store in memory: for `test` and `preview`, which run what a run runs and keep nothing, and for simulations.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::canonical::RowKey;
+use crate::state::{
+    DeliveryState, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord, PipelineState,
+    QuarantineEntry, RefusedRecord, Stage, StateCounts, StateError, StateStore, StateTransaction,
+};
+
+/// Everything that is known of one pipeline.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryPipeline {
+    /// What is remembered between runs.
+    pub state: PipelineState,
+    /// State of the delivery.
+    pub delivery: DeliveryState,
+    /// Source rows that wait to be folded.
+    pub rows: BTreeMap<RowKey, LedgerRow>,
+    /// Records; the flag tells parts of merged runs.
+    pub records: BTreeMap<(bool, RowKey), LedgerRecord>,
+    /// The outbox, with whether an entry is held.
+    pub outbox: BTreeMap<i64, (OutboxRecord, bool)>,
+    /// The quarantine, with when a refused record is tried again.
+    pub quarantine: Vec<(QuarantineEntry, Option<Timestamp>)>,
+    leased: bool,
+    last_seq: i64,
+}
+
+/// A state store in memory. Nothing survives it.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    pipelines: std::sync::Arc<Mutex<BTreeMap<String, MemoryPipeline>>>,
+}
+
+/// How long a record that the destination refused waits.
+const REFUSED_RETRY_SECONDS: i64 = 300;
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What is known of a pipeline, as a copy.
+    pub fn snapshot(&self, pipeline: &str) -> MemoryPipeline {
+        self.lock().get(pipeline).cloned().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, MemoryPipeline>> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, pipeline: &str, use_it: impl FnOnce(&mut MemoryPipeline) -> T) -> T {
+        use_it(self.lock().entry(pipeline.to_owned()).or_default())
+    }
+}
+
+struct MemoryLease {
+    pipelines: std::sync::Arc<Mutex<BTreeMap<String, MemoryPipeline>>>,
+    pipeline: String,
+}
+
+impl fmt::Debug for MemoryLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryLease({})", self.pipeline)
+    }
+}
+
+impl Lease for MemoryLease {}
+
+impl Drop for MemoryLease {
+    fn drop(&mut self) {
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = pipelines.get_mut(&self.pipeline) {
+            pipeline.leased = false;
+        }
+    }
+}
+
+fn entry_of_row(row: &LedgerRow) -> LedgerEntry {
+    LedgerEntry { key: row.key, hash: row.hash, at: row.at, live: false }
+}
+
+fn entry_of_record(record: &LedgerRecord) -> LedgerEntry {
+    LedgerEntry { key: record.key, hash: record.hash, at: record.at, live: record.end == LIVE }
+}
+
+impl StateStore for MemoryStore {
+    fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
+        let taken = self.with(pipeline, |known| std::mem::replace(&mut known.leased, true));
+        if taken {
+            return Ok(Err("another run of this engine".to_owned()));
+        }
+        let lease = MemoryLease { pipelines: self.pipelines.clone(), pipeline: pipeline.to_owned() };
+        Ok(Ok(Box::new(lease)))
+    }
+
+    fn load(&self, pipeline: &str) -> Result<PipelineState, StateError> {
+        Ok(self.with(pipeline, |known| known.state.clone()))
+    }
+
+    fn save(&self, pipeline: &str, state: &PipelineState) -> Result<(), StateError> {
+        self.with(pipeline, |known| known.state = state.clone());
+        Ok(())
+    }
+
+    fn delivery(&self, pipeline: &str) -> Result<DeliveryState, StateError> {
+        Ok(self.with(pipeline, |known| known.delivery.clone()))
+    }
+
+    fn pipelines(&self) -> Result<Vec<String>, StateError> {
+        Ok(self.lock().keys().cloned().collect())
+    }
+
+    fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError> {
+        Ok(self.with(pipeline, |known| StateCounts {
+            records: known.records.keys().filter(|(part, _)| !part).count() as u64,
+            live: known.records.values().filter(|record| !record.part && record.end == LIVE).count() as u64,
+            outbox: known.outbox.len() as u64,
+            outbox_bytes: known.outbox.values().map(|(record, _)| record.body.len() as u64).sum(),
+            quarantine: known.quarantine.len() as u64,
+        }))
+    }
+
+    fn entries(
+        &self,
+        pipeline: &str,
+        ledger: Ledger,
+        from: i64,
+        to: i64,
+        each: &mut dyn FnMut(LedgerEntry),
+    ) -> Result<(), StateError> {
+        let entries: Vec<LedgerEntry> = self.with(pipeline, |known| match ledger {
+            Ledger::Rows => known.rows.values().map(entry_of_row).collect(),
+            Ledger::Records => known.records.values().filter(|record| !record.part).map(entry_of_record).collect(),
+        });
+        entries.into_iter().filter(|entry| entry.at >= from && entry.at < to).for_each(each);
+        Ok(())
+    }
+
+    fn look_up(&self, pipeline: &str, ledger: Ledger, keys: &[RowKey]) -> Result<Vec<Option<LedgerEntry>>, StateError> {
+        Ok(self.with(pipeline, |known| {
+            keys.iter()
+                .map(|key| match ledger {
+                    Ledger::Rows => known.rows.get(key).map(entry_of_row),
+                    Ledger::Records => known.records.get(&(false, *key)).map(entry_of_record),
+                })
+                .collect()
+        }))
+    }
+
+    fn live_before(&self, pipeline: &str, before: i64, limit: usize) -> Result<Vec<LedgerEntry>, StateError> {
+        let mut live: Vec<LedgerEntry> = self.with(pipeline, |known| {
+            let records = known.records.values().filter(|record| !record.part && record.end == LIVE);
+            records.map(entry_of_record).filter(|entry| entry.at < before).collect()
+        });
+        live.sort_by_key(|entry| (entry.at, entry.key));
+        live.truncate(limit);
+        Ok(live)
+    }
+
+    fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {
+        Ok(self.with(pipeline, |known| known.quarantine.iter().rev().map(|(entry, _)| entry.clone()).take(limit).collect()))
+    }
+
+    fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
+        let work = self.with(pipeline, |known| known.clone());
+        Ok(Box::new(MemoryTransaction { store: self, pipeline: pipeline.to_owned(), work }))
+    }
+
+    fn claim(&self, pipeline: &str, records_max: usize, bytes_max: usize) -> Result<Vec<OutboxRecord>, StateError> {
+        Ok(self.with(pipeline, |known| {
+            let mut bytes = 0;
+            let mut claimed = Vec::new();
+            for (record, _) in known.outbox.values().filter(|(_, held)| !held).take(records_max) {
+                bytes += record.body.len();
+                if bytes > bytes_max && !claimed.is_empty() {
+                    break;
+                }
+                claimed.push(record.clone());
+            }
+            claimed
+        }))
+    }
+
+    fn settle(
+        &self,
+        pipeline: &str,
+        accepted: &[i64],
+        refused: &[RefusedRecord],
+        delivery: &DeliveryState,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        self.with(pipeline, |known| {
+            for seq in accepted {
+                known.outbox.remove(seq);
+            }
+            for refusal in refused {
+                if let Some((record, _)) = known.outbox.remove(&refusal.seq) {
+                    let entry = QuarantineEntry {
+                        stage: Stage::Delivery,
+                        key: record.id.to_string(),
+                        code: refusal.code.clone(),
+                        reason: refusal.message.clone(),
+                        rule: "destination".to_owned(),
+                        row: record.body,
+                        lane: None,
+                        at: None,
+                        first_seen: now,
+                    };
+                    let retry = Timestamp::from_second(now.as_second() + REFUSED_RETRY_SECONDS).ok();
+                    known.quarantine.push((entry, retry));
+                }
+            }
+            known.delivery = delivery.clone();
+        });
+        Ok(())
+    }
+
+    fn requeue_refused(&self, pipeline: &str, now: Timestamp) -> Result<u64, StateError> {
+        Ok(self.with(pipeline, |known| {
+            let (due, rest): (Vec<_>, Vec<_>) =
+                known.quarantine.drain(..).partition(|(_, retry)| retry.is_some_and(|retry| retry <= now));
+            known.quarantine = rest;
+            let mut requeued = 0;
+            for (entry, _) in due {
+                let Ok(id) = entry.key.parse() else { continue };
+                known.last_seq += 1;
+                let record = OutboxRecord { seq: known.last_seq, id, body: entry.row };
+                known.outbox.insert(known.last_seq, (record, false));
+                requeued += 1;
+            }
+            requeued
+        }))
+    }
+}
+
+struct MemoryTransaction<'a> {
+    store: &'a MemoryStore,
+    pipeline: String,
+    work: MemoryPipeline,
+}
+
+impl StateTransaction for MemoryTransaction<'_> {
+    fn row(&mut self, key: RowKey) -> Result<Option<LedgerRow>, StateError> {
+        Ok(self.work.rows.get(&key).cloned())
+    }
+
+    fn put_row(&mut self, row: &LedgerRow) -> Result<(), StateError> {
+        self.work.rows.insert(row.key, row.clone());
+        Ok(())
+    }
+
+    fn delete_row(&mut self, key: RowKey) -> Result<(), StateError> {
+        self.work.rows.remove(&key);
+        Ok(())
+    }
+
+    fn lane_rows(&mut self, lane: &str, from: i64) -> Result<Vec<LedgerRow>, StateError> {
+        let mut rows: Vec<LedgerRow> =
+            self.work.rows.values().filter(|row| row.lane == lane && row.start >= from).cloned().collect();
+        rows.sort_by_key(|row| (row.start, row.key));
+        Ok(rows)
+    }
+
+    fn record(&mut self, key: RowKey, part: bool) -> Result<Option<LedgerRecord>, StateError> {
+        Ok(self.work.records.get(&(part, key)).cloned())
+    }
+
+    fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError> {
+        self.work.records.insert((record.part, record.key), record.clone());
+        Ok(())
+    }
+
+    fn delete_record(&mut self, key: RowKey, part: bool) -> Result<(), StateError> {
+        self.work.records.remove(&(part, key));
+        Ok(())
+    }
+
+    fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError> {
+        let records = self.work.records.values();
+        let mut records: Vec<LedgerRecord> =
+            records.filter(|record| record.lane == lane && record.part == part && record.end >= from).cloned().collect();
+        records.sort_by_key(|record| (record.start, record.key));
+        Ok(records)
+    }
+
+    fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError> {
+        Ok(self.work.records.values().any(|record| record.lane == lane && record.start < before))
+    }
+
+    fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError> {
+        self.work.outbox.retain(|_, (record, _)| record.id != entry.id);
+        let id = entry.id.to_string();
+        self.work.quarantine.retain(|(known, _)| known.stage != Stage::Delivery || known.key != id);
+        self.work.last_seq += 1;
+        let record = OutboxRecord { seq: self.work.last_seq, id: entry.id, body: entry.body.clone() };
+        self.work.outbox.insert(record.seq, (record, entry.held));
+        Ok(())
+    }
+
+    fn release(&mut self) -> Result<(), StateError> {
+        self.work.outbox.values_mut().for_each(|(_, held)| *held = false);
+        Ok(())
+    }
+
+    fn replace_lane_quarantine(&mut self, lane: &str, from: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
+        self.work.quarantine.retain(|(entry, _)| {
+            entry.stage != Stage::Run || entry.lane.as_deref() != Some(lane) || entry.at.is_some_and(|at| at < from)
+        });
+        self.work.quarantine.extend(entries.iter().map(|entry| (entry.clone(), None)));
+        Ok(())
+    }
+
+    fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
+        self.work.quarantine.retain(|(entry, _)| {
+            let again = entries.iter().any(|new| new.stage == entry.stage && new.key == entry.key && new.code == entry.code);
+            entry.stage != Stage::Row
+                || (!again && (keep_before == i64::MAX || entry.at.is_some_and(|at| at < keep_before)))
+        });
+        self.work.quarantine.extend(entries.iter().map(|entry| (entry.clone(), None)));
+        Ok(())
+    }
+
+    fn put_state(&mut self, state: &PipelineState) -> Result<(), StateError> {
+        self.work.state = state.clone();
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), StateError> {
+        let Self { store, pipeline, work } = *self;
+        store.with(&pipeline, |known| {
+            let leased = known.leased;
+            *known = work;
+            known.leased = leased;
+        });
+        Ok(())
+    }
+}
