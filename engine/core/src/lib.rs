@@ -2,5 +2,6 @@
 //!
 //! No I/O, no driver, no clock. The outside world is reached through [`ports`].
 
+pub mod deliver;
 pub mod ports;
 pub mod value;
