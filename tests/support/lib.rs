@@ -1,1 +1,4 @@
-//! placeholder
+//! What the tests of the whole share: stand-ins for servers, and the contracts they check.
+
+pub mod contract;
+pub mod platform;

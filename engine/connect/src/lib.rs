@@ -1,1 +1,3 @@
-//! placeholder
+//! The edges: sources and destinations.
+
+pub mod to;

@@ -4,7 +4,9 @@
 
 pub mod canonical;
 pub mod cursor;
+pub mod deliver;
 pub mod derive;
+pub mod dispatch;
 pub mod mapping;
 pub mod memory;
 pub mod merge;

@@ -1,0 +1,190 @@
+use std::collections::BTreeMap;
+
+use engine_core::deliver::parcel_key;
+use engine_core::ports::ParcelRecord;
+use tempfile::TempDir;
+
+use super::*;
+
+const DONE: Answer = Answer::Accepted { rejected: Vec::new() };
+
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("runs.ndjson")
+    }
+
+    /// A destination as after a restart.
+    fn open(&self) -> FileDestination {
+        FileDestination::new(&self.path()).unwrap()
+    }
+
+    /// The seqs in the file, in order; panics on a line that is no JSON.
+    fn seqs(&self) -> Vec<i64> {
+        let text = fs::read_to_string(self.path()).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'), "{text:?}");
+        let seq = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_i64().unwrap();
+        text.lines().map(seq).collect()
+    }
+}
+
+fn parcel(pipeline: &str, seqs: impl IntoIterator<Item = i64>) -> Parcel {
+    let record = |seq| ParcelRecord { seq, id: seq.to_string(), body: format!(r#"{{"op":"upsert","seq":{seq}}}"#) };
+    let records: Vec<_> = seqs.into_iter().map(record).collect();
+    Parcel {
+        idempotency_key: parcel_key(pipeline, &records),
+        pipeline: pipeline.to_owned(),
+        labels: BTreeMap::new(),
+        records,
+    }
+}
+
+fn send(file: &mut FileDestination, pipeline: &str, seqs: impl IntoIterator<Item = i64>) {
+    assert_eq!(file.send(&parcel(pipeline, seqs), &Cancel::default()), DONE);
+}
+
+#[test]
+fn parcels_are_appended_in_order() {
+    let place = Place::new();
+    let mut file = place.open();
+    send(&mut file, "p", 1..3);
+    send(&mut file, "p", []);
+    send(&mut file, "p", 3..4);
+    assert_eq!(place.seqs(), [1, 2, 3]);
+    assert!(fs::read_to_string(place.path()).unwrap().starts_with(r#"{"pipeline":"p","op":"upsert","seq":1}"#));
+}
+
+#[test]
+fn a_replay_writes_nothing_and_a_new_cut_writes_the_rest() {
+    let place = Place::new();
+    send(&mut place.open(), "p", 1..4);
+    // Not acknowledged before the crash; then again, longer, shorter, and shifted.
+    for (seqs, expected) in [(1..4, 3), (1..6, 5), (1..3, 5), (3..8, 7), (8..9, 8)] {
+        send(&mut place.open(), "p", seqs);
+        assert_eq!(place.seqs(), (1..=expected).collect::<Vec<_>>());
+    }
+}
+
+/// A crash at any byte of the append, and at any point of the sidecar's replacement.
+#[test]
+fn a_torn_parcel_is_cut_off_and_written_again() {
+    for lost_tail in [false, true] {
+        let whole = {
+            let place = Place::new();
+            send(&mut place.open(), "p", 1..3);
+            let before = fs::read(place.path()).unwrap().len();
+            send(&mut place.open(), "p", 3..6);
+            before..fs::read(place.path()).unwrap().len() + 1
+        };
+        for length in whole.clone() {
+            let place = Place::new();
+            send(&mut place.open(), "p", 1..3);
+            send(&mut place.open(), "p", 3..6);
+            let mut bytes = fs::read(place.path()).unwrap();
+            if lost_tail {
+                // The length reached the disk, the bytes did not.
+                let end = bytes.len();
+                bytes[length..end].fill(0);
+            } else {
+                bytes.truncate(length);
+            }
+            fs::write(place.path(), bytes).unwrap();
+            fs::write(with_suffix(&place.path(), ".parcel.tmp"), "{\"torn").unwrap();
+            send(&mut place.open(), "p", 3..6);
+            assert_eq!(place.seqs(), [1, 2, 3, 4, 5], "cut to {length}, lost tail: {lost_tail}");
+        }
+    }
+}
+
+#[test]
+fn a_crash_between_sidecar_and_lines_loses_nothing() {
+    let place = Place::new();
+    send(&mut place.open(), "p", 1..3);
+    let before = fs::read(place.path()).unwrap();
+    send(&mut place.open(), "p", 3..5);
+    fs::write(place.path(), before).unwrap();
+    send(&mut place.open(), "q", 10..12);
+    send(&mut place.open(), "p", 3..5);
+    assert_eq!(place.seqs(), [1, 2, 10, 11, 3, 4]);
+}
+
+#[test]
+fn pipelines_share_a_file() {
+    let place = Place::new();
+    let (mut p, mut q) = (place.open(), place.open());
+    send(&mut p, "p", 1..3);
+    send(&mut q, "q", 3..5);
+    send(&mut place.open(), "p", 1..3);
+    send(&mut place.open(), "p", 1..4);
+    send(&mut q, "q", 3..6);
+    assert_eq!(place.seqs(), [1, 2, 3, 4, 3, 5]);
+}
+
+#[test]
+fn outbox_places_that_start_again_lose_nothing() {
+    let place = Place::new();
+    send(&mut place.open(), "p", 1..4);
+    let mut again = parcel("p", 1..4);
+    for record in &mut again.records {
+        record.body = record.body.replace("upsert", "delete");
+    }
+    again.idempotency_key = parcel_key("p", &again.records);
+    assert_eq!(place.open().send(&again, &Cancel::default()), DONE);
+    assert_eq!(place.seqs(), [1, 2, 3, 1, 2, 3]);
+}
+
+#[test]
+fn a_file_that_was_moved_away_or_truncated_starts_anew() {
+    for reopen in [false, true] {
+        let place = Place::new();
+        let mut file = place.open();
+        send(&mut file, "p", 1..3);
+        send(&mut file, "p", 3..5);
+        if reopen {
+            fs::rename(place.path(), place.folder.path().join("old")).unwrap();
+            file = place.open();
+        } else {
+            fs::write(place.path(), "").unwrap();
+        }
+        send(&mut file, "p", 5..7);
+        send(&mut file, "p", 7..8);
+        assert_eq!(place.seqs(), [5, 6, 7]);
+    }
+}
+
+#[test]
+fn a_last_line_without_its_end_is_cut_or_ended() {
+    let long = format!("{{\"seq\":0}}\n{{\"seq\":\"{}", "x".repeat(3 * TAIL_BYTES as usize));
+    for (before, expected) in
+        [("{\"seq\":0}\n{\"se", vec![0, 1]), ("{\"seq\":0}", vec![0, 1]), ("{\"se", vec![1]), (&long, vec![0, 1])]
+    {
+        let place = Place::new();
+        fs::write(place.path(), before).unwrap();
+        send(&mut place.open(), "p", [1]);
+        assert_eq!(place.seqs(), expected);
+    }
+}
+
+#[test]
+fn a_damaged_sidecar_is_named() {
+    let place = Place::new();
+    fs::write(with_suffix(&place.path(), ".parcel"), "{").unwrap();
+    let answer = place.open().send(&parcel("p", [1]), &Cancel::default());
+    assert!(
+        matches!(&answer, Answer::Unknown { message } if message.contains("runs.ndjson.parcel is damaged")),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn a_folder_that_is_missing_is_an_error_at_the_start() {
+    let error = FileDestination::new(Path::new("/nonexistent/runs.ndjson")).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/runs.ndjson"), "{error}");
+}
