@@ -5,12 +5,14 @@
 
 pub mod codes;
 pub mod decode;
+pub mod device;
 pub mod diagnostic;
 pub mod expr;
 mod jinja;
 pub mod load;
 pub mod model;
 pub mod scalar;
+pub mod schema;
 pub mod sql;
 pub mod template;
 pub mod text;
