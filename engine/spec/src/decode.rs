@@ -124,7 +124,7 @@ by_shape!(FutureCheck, "FutureCheck", |_| json_schema!({
     "description": "An action, or the tolerance beyond which a time is rejected.",
     "type": "string",
     "pattern": format!("^(reject|report|allow)$|{PERIOD_PATTERN}"),
-    "format": "action-or-period",
+    "format": "ActionOrPeriod",
     "minLength": 2,
     "examples": ["5m", "report"]
 }));

@@ -3,10 +3,20 @@
 //! This crate does no I/O, reads no clock and knows no driver. What lies beside a spec (an SQL file, a machine
 //! list) is handed in by the caller.
 
+pub mod codes;
 pub mod decode;
+pub mod device;
+pub mod diagnostic;
 pub mod expr;
 mod jinja;
+pub mod load;
 pub mod model;
 pub mod scalar;
+pub mod schema;
 pub mod sql;
 pub mod template;
+pub mod text;
+pub mod yaml;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use load::{Companions, Loaded, LoadedCompanions, NoCompanions, load};

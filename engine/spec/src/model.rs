@@ -46,6 +46,7 @@ pub struct Spec {
     #[serde(default)]
     pub key: Vec<String>,
     /// Canonical attributes and the source columns they come from.
+    #[schemars(example = serde_json::json!({"order_code": "anr", "product_code": "artnr", "machine_code": "mnr", "start": "von", "end": "bis"}))]
     pub fields: Fields,
     /// Machine codes and the platform's machine ids, inline or from a file. Default: only the code is sent.
     #[serde(default, deserialize_with = "present")]
@@ -83,7 +84,7 @@ pub struct Spec {
 }
 
 /// Version of the spec format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Version;
 
 /// What one row of the result is.
@@ -354,7 +355,7 @@ pub struct HttpSource {
     #[schemars(example = &5)]
     #[serde(default, deserialize_with = "present")]
     pub rate_limit: Option<f64>,
-    /// Encryption. Default `verify-full`.
+    /// Encryption. Default: `verify-full`.
     #[serde(default, deserialize_with = "present")]
     pub tls: Option<Tls>,
     /// IANA zone of naive date-times in the records. Default `UTC`.
@@ -387,6 +388,7 @@ pub struct Request {
     #[serde(default)]
     pub headers: BTreeMap<String, HeaderValue>,
     /// JSON body; its texts are templates.
+    #[schemars(example = serde_json::json!({"from": "{{ window.start | instant }}"}))]
     #[serde(default, deserialize_with = "present")]
     pub body: Option<serde_json::Value>,
 }
@@ -410,12 +412,16 @@ pub enum Method {
 #[serde(rename_all = "snake_case")]
 pub enum Pagination {
     /// A cursor in the answer is sent with the next request.
+    #[schemars(example = serde_json::json!({"path": "$.next_cursor", "param": "cursor"}))]
     Cursor(CursorPages),
     /// Numbered pages.
+    #[schemars(example = serde_json::json!({"param": "page"}))]
     Page(NumberedPages),
     /// Offset and limit.
+    #[schemars(example = serde_json::json!({"param": "offset", "limit": 100}))]
     Offset(OffsetPages),
     /// The answer links to the next page.
+    #[schemars(example = serde_json::json!({}))]
     Link(LinkPages),
 }
 
@@ -1072,7 +1078,7 @@ pub struct EnlyzeDestination {
     #[schemars(example = serde_json::json!({"env": "ENLYZE_PASSWORD"}))]
     #[serde(default, deserialize_with = "present")]
     pub password: Option<Secret>,
-    /// Encryption. Default `verify-full`.
+    /// Encryption. Default: `verify-full`.
     #[serde(default, deserialize_with = "present")]
     pub tls: Option<Tls>,
     /// What is delivered. Default `runs`.
@@ -1109,7 +1115,7 @@ pub struct HttpDestination {
     /// How to log in. Default: not at all.
     #[serde(default, deserialize_with = "present")]
     pub auth: Option<Auth>,
-    /// Encryption. Default `verify-full`.
+    /// Encryption. Default: `verify-full`.
     #[serde(default, deserialize_with = "present")]
     pub tls: Option<Tls>,
     /// What is delivered. Default `runs`.
@@ -1200,12 +1206,16 @@ pub enum Compression {
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// `Authorization: Bearer …`. A reference only.
+    #[schemars(example = serde_json::json!({"env": "API_TOKEN"}))]
     Bearer(Secret),
     /// HTTP Basic.
+    #[schemars(example = serde_json::json!({"username": "edge", "password": {"env": "API_PASSWORD"}}))]
     Basic(BasicAuth),
     /// A header of its own.
+    #[schemars(example = serde_json::json!({"name": "X-Api-Key", "value": {"env": "API_KEY"}}))]
     Header(HeaderAuth),
     /// OAuth 2.0 client credentials.
+    #[schemars(example = serde_json::json!({"token_url": "https://login.acme.example/oauth2/token", "client_id": "engine", "client_secret": {"env": "CLIENT_SECRET"}}))]
     Oauth2(OAuth2),
 }
 
@@ -1291,6 +1301,7 @@ pub struct Expect {
     #[serde(default, deserialize_with = "present")]
     pub runs: Option<Vec<BTreeMap<String, serde_json::Value>>>,
     /// The canonical rows, all of them, in any order.
+    #[schemars(example = serde_json::json!([{"order_code": "4711", "event": "START"}]))]
     #[serde(default, deserialize_with = "present")]
     pub rows: Option<Vec<BTreeMap<String, serde_json::Value>>>,
     /// The rejected rows, all of them: members of the row, `code` and a part of the `reason`.
@@ -1298,6 +1309,7 @@ pub struct Expect {
     #[serde(default, deserialize_with = "present")]
     pub rejected: Option<Vec<BTreeMap<String, serde_json::Value>>>,
     /// The SQL that would be sent; white space is not compared.
+    #[schemars(example = &"SELECT id FROM buchung WHERE ts >= ? AND ts < ?")]
     #[serde(default, deserialize_with = "present")]
     pub sql: Option<String>,
     /// The bound parameters, in order.

@@ -204,7 +204,7 @@ macro_rules! text_scalar {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "pattern": $pattern, "minLength": $min, "description": $description, "examples": [$example]})
+                json_schema!({"type": "string", "pattern": $pattern, "format": $name, "minLength": $min, "description": $description, "examples": [$example]})
             }
         }
     };

@@ -1,0 +1,223 @@
+//! Findings: the only way in which problems of a spec leave this crate.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::codes;
+use crate::text::Text;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// The spec works, at a cost that the finding names.
+    Warning,
+    /// The spec cannot run.
+    Error,
+}
+
+impl Severity {
+    /// The word in front of a finding.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A second place that explains a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Byte range in the text of the finding.
+    pub span: Range<usize>,
+    /// What is there.
+    pub message: String,
+}
+
+/// A change of the text that removes the finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// Byte range in the text of the finding.
+    pub span: Range<usize>,
+    /// What to put there.
+    pub replacement: String,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable code, registered in [`crate::codes`].
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one line. Never shows the value of a secret.
+    pub message: String,
+    /// Byte range of the place in the text.
+    pub span: Range<usize>,
+    /// Further places in the same text.
+    pub labels: Vec<Label>,
+    /// JSON pointer of the place in the spec; empty for the whole file.
+    pub pointer: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// A change that does it, where one is certain.
+    pub fix: Option<Fix>,
+    /// The file of the place, where it is not the spec itself but lies beside it.
+    pub companion: Option<Arc<Text>>,
+}
+
+impl Diagnostic {
+    /// A finding with the severity that its code has by default.
+    pub fn new(code: &'static str, span: Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: codes::find(code).map_or(Severity::Error, |info| info.severity),
+            message: message.into(),
+            span,
+            labels: Vec::new(),
+            pointer: String::new(),
+            help: None,
+            fix: None,
+            companion: None,
+        }
+    }
+
+    /// The same, with a place in the spec.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = pointer.into();
+        self
+    }
+
+    /// The same, with advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, with a second place.
+    #[must_use]
+    pub fn label(mut self, span: Range<usize>, message: impl Into<String>) -> Self {
+        self.labels.push(Label { span, message: message.into() });
+        self
+    }
+
+    /// The same, with a change that removes it.
+    #[must_use]
+    pub fn fix(mut self, span: Range<usize>, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Fix { span, replacement: replacement.into() });
+        self
+    }
+
+    /// The place in the spec as people write it: `fields.event.map`, `tests[0].rows`.
+    pub fn path(&self) -> String {
+        let mut path = String::new();
+        for part in self.pointer.split('/').skip(1) {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
+                path.push_str(&format!("[{part}]"));
+            } else {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&part);
+            }
+        }
+        path
+    }
+}
+
+/// JSON pointer of a child.
+pub fn child(pointer: &str, key: &str) -> String {
+    if key.contains(['~', '/']) {
+        format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+    } else {
+        format!("{pointer}/{key}")
+    }
+}
+
+/// The candidate that was probably meant, if one is near enough.
+pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let written_lower = written.to_lowercase().replace('-', "_");
+    candidates
+        .into_iter()
+        .filter_map(|candidate| {
+            let distance = edit_distance(&written_lower, &candidate.to_lowercase().replace('-', "_"));
+            let longest = written.chars().count().max(candidate.chars().count());
+            (distance * 3 <= longest).then_some((distance, candidate))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours between two texts.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.chars().collect();
+    let right: Vec<char> = right.chars().collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    for (row, from) in left.iter().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, to) in right.iter().enumerate() {
+            let replaced = last[column] + usize::from(from != to);
+            let mut best = replaced.min(last[column + 1] + 1).min(current[column] + 1);
+            if row > 0 && column > 0 && *from == right[column - 1] && left[row - 1] == *to {
+                best = best.min(before_last[column - 1] + 1);
+            }
+            current.push(best);
+        }
+        before_last = std::mem::replace(&mut last, current);
+    }
+    last[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_count_single_edits() {
+        for (left, right, distance) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("abc", "acb", 1),
+            ("qeury", "query", 1),
+            ("kitten", "sitting", 3),
+            ("é", "e", 1),
+        ] {
+            assert_eq!(edit_distance(left, right), distance, "{left} {right}");
+            assert_eq!(edit_distance(right, left), distance, "{right} {left}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_near_is_suggested() {
+        let keys = ["order_code", "product_code", "machine_code", "event"];
+        for (written, expected) in [
+            ("oder_code", Some("order_code")),
+            ("Order-Code", Some("order_code")),
+            ("machin_cod", Some("machine_code")),
+            ("evnet", Some("event")),
+            ("colour", None),
+            ("x", None),
+        ] {
+            assert_eq!(did_you_mean(written, keys), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_pointer_reads_as_a_path() {
+        for (pointer, path) in [
+            ("", ""),
+            ("/fields/event/map", "fields.event.map"),
+            ("/tests/0/rows", "tests[0].rows"),
+            ("/a~1b/~0", "a/b.~"),
+        ] {
+            assert_eq!(Diagnostic::new(codes::UNKNOWN_KEY, 0..0, "").at(pointer).path(), path);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The JSON schemas (draft-07), made from the types, and the findings that they give.
+//!
+//! Editors complete from the same schemas, in `schemas/`. They avoid `anyOf` and `oneOf` over whole objects: one
+//! wrong key must give one error at its place.
+
+mod shape;
+mod validate;
+
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
+
+use crate::device::Device;
+use crate::model::Spec;
+
+pub(crate) use validate::{Outcome, validate};
+
+/// The schema of a pipeline spec.
+pub static PIPELINE: LazyLock<Value> = LazyLock::new(|| {
+    let mut schema = schema_of::<Spec>("pipeline.schema.json");
+    let required = |table: &str, fields: [&str; 2]| {
+        json!({
+            "if": {"properties": {"table": {"const": table}}, "required": ["table"]},
+            "then": {"properties": {"fields": {"required": fields}}}
+        })
+    };
+    schema["allOf"] = json!([required("order", ["start", "end"]), required("booking", ["timestamp", "event"])]);
+    schema["definitions"]["Fields"]["required"] = json!(["order_code", "product_code", "machine_code"]);
+    schema
+});
+
+/// The schema of a device config.
+pub static DEVICE: LazyLock<Value> = LazyLock::new(|| schema_of::<Device>("engine.schema.json"));
+
+/// The generated files: their names in `schemas/`, and their contents.
+pub fn files() -> [(&'static str, String); 2] {
+    [("pipeline.schema.json", &*PIPELINE), ("engine.schema.json", &*DEVICE)]
+        .map(|(name, schema)| (name, format!("{schema:#}\n")))
+}
+
+fn schema_of<T: JsonSchema>(file: &str) -> Value {
+    let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
+    let mut schema = shape::tidy(schema.to_value());
+    schema["$id"] = json!(format!("https://schemas.enlyze.com/engine/1/{file}"));
+    schema
+}
+
+#[cfg(test)]
+mod tests;
