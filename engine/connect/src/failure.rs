@@ -32,6 +32,12 @@ impl Target {
         }
     }
 
+    /// A connector was handed the settings of another kind of source.
+    pub(crate) fn mismatch(product: &str) -> SourceError {
+        let problem = Problem::new(SourceErrorKind::Config, "the settings are those of another kind of source");
+        problem.at(format!("opening a {product} source"))
+    }
+
     /// A failure on the way to a session.
     pub(crate) fn connecting(&self, problem: Problem) -> SourceError {
         problem.at(self.connecting.clone())

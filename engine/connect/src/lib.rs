@@ -4,8 +4,11 @@
 //! synchronous, and [`pump`] is the seam: a reader of its own fills batches, the run takes them.
 
 mod failure;
+mod postgres;
 mod pump;
 pub mod registry;
+mod remote;
 mod runtime;
 mod slots;
 mod sqlite;
+mod sqlx_error;

@@ -71,6 +71,11 @@ pub(crate) fn epoch_days(year: i32, month: u8, day: u8) -> Option<i32> {
     i32::try_from(days).ok()
 }
 
+/// Days from 1970-01-01 to a date that exists.
+pub(crate) fn epoch_days_of(date: jiff::civil::Date) -> i32 {
+    epoch_days(date.year().into(), date.month() as u8, date.day() as u8).expect("a date of jiff exists")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,12 +34,7 @@ const READ_ONLY: &str = "A source is only read: the query must be one SELECT wit
 pub(crate) const CONNECTOR: Connector = Connector { name: "sqlite", open };
 
 fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
-    let SourceConfig::Sqlite(config) = config else {
-        let target = Target::file("sqlite", Path::new("?"));
-        return Err(
-            target.connecting(Problem::new(SourceErrorKind::Config, "the settings are those of another source"))
-        );
-    };
+    let SourceConfig::Sqlite(config) = config else { return Err(Target::mismatch("sqlite")) };
     let target = Target::file("sqlite", &config.path);
     let (session, identity) = connect(config).map_err(|problem| target.connecting(problem))?;
     let config = config.clone();
