@@ -1,3 +1,15 @@
-//! The edges: sources and destinations.
+//! Where engine meets the world: one file or folder for each kind of source, and the list of them.
+//!
+//! The only crate that names a driver. Drivers are asynchronous or blocking as they please; the ports are
+//! synchronous, and [`pump`] is the seam: a reader of its own fills batches, the run takes them.
 
+mod failure;
+mod postgres;
+mod pump;
+pub mod registry;
+mod remote;
+mod runtime;
+mod slots;
+mod sqlite;
+mod sqlx_error;
 pub mod to;

@@ -32,8 +32,8 @@ pub const WATCHED_MAX: usize = 200;
 pub const WATCH_QUERIES_MAX: usize = 8;
 /// Live runs closer together than this are looked for with one query.
 const WATCH_SPAN: SignedDuration = SignedDuration::from_hours(24);
-/// Records in the outbox beyond which a run does not read.
-pub const OUTBOX_RECORDS_MAX: u64 = 1_000_000;
+/// Bytes in the outbox beyond which a run does not read, where the device config does not say.
+pub const OUTBOX_BYTES_MAX: u64 = 1 << 30;
 
 /// Sees what a run does while it does it.
 pub trait Observer {
@@ -63,8 +63,8 @@ pub struct Runner<'a> {
     pub cancel: &'a Cancel,
     /// Opens the source.
     pub open: &'a Opener<'a>,
-    /// Records in the outbox beyond which the run does not read.
-    pub outbox_max: u64,
+    /// Bytes in the outbox beyond which the run does not read.
+    pub outbox_bytes_max: u64,
 }
 
 impl Runner<'_> {
@@ -199,11 +199,14 @@ impl Run<'_> {
         let store = self.runner.store;
         let id = self.plan().id.clone();
         self.state = store.load(&id).map_err(state_failure)?;
-        let waiting = store.counts(&id).map_err(state_failure)?.outbox;
-        if waiting >= self.runner.outbox_max {
+        let waiting = store.counts(&id).map_err(state_failure)?;
+        if waiting.outbox_bytes >= self.runner.outbox_bytes_max {
             return Err(Failure {
                 kind: FailureKind::Environment,
-                message: format!("{waiting} records wait in the outbox, the limit is {}", self.runner.outbox_max),
+                message: format!(
+                    "the outbox is full: {} records wait, {} bytes of {}",
+                    waiting.outbox, waiting.outbox_bytes, self.runner.outbox_bytes_max
+                ),
                 hint: Some("the destination does not take them: `engine status` says why".to_owned()),
             });
         }

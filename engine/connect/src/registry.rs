@@ -1,0 +1,28 @@
+//! The list of connectors.
+
+use engine_core::ports::Connector;
+
+use crate::{postgres, sqlite};
+
+/// Every kind of source that speaks SQL, in the order in which documentation names them.
+pub static CONNECTORS: &[Connector] = &[postgres::CONNECTOR, sqlite::CONNECTOR];
+
+/// The connector of a `source.type`.
+pub fn find(name: &str) -> Option<&'static Connector> {
+    CONNECTORS.iter().find(|connector| connector.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connector_is_found_by_its_own_name() {
+        for (place, connector) in CONNECTORS.iter().enumerate() {
+            let found = CONNECTORS.iter().position(|other| other.name == connector.name);
+            assert_eq!(found, Some(place), "two connectors are called {}", connector.name);
+            assert!(find(connector.name).is_some());
+        }
+        assert!(find("dbase").is_none());
+    }
+}

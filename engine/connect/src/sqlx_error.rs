@@ -1,0 +1,91 @@
+//! What sqlx reports beside the server's own errors, in plain words.
+
+use std::io;
+
+use engine_core::ports::{SourceErrorKind, TlsConfig};
+use engine_spec::model::TlsMode;
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::failure::Problem;
+
+/// Marks SQL as fit to be sent: the engine's own text, or a [`Statement`](engine_spec::template::Statement), whose
+/// values are bound and never in the text. The only place that does.
+pub(crate) fn fit_to_send(sql: impl Into<String>) -> SqlStr {
+    AssertSqlSafe(sql.into()).into_sql_str()
+}
+
+/// Explains an error that is not the server's; `server` explains the server's.
+pub(crate) fn explain(error: sqlx::Error, server: impl FnOnce(&dyn sqlx::error::DatabaseError) -> Problem) -> Problem {
+    match error {
+        sqlx::Error::Database(error) => server(&*error),
+        sqlx::Error::Io(error) => explain_io(&error),
+        sqlx::Error::Tls(error) => tls(error.to_string()),
+        sqlx::Error::Configuration(error) => {
+            Problem::new(SourceErrorKind::Config, error.to_string()).hint("Check the `source` settings.")
+        }
+        sqlx::Error::Encode(error) => Problem::new(SourceErrorKind::Query, error.to_string()),
+        other => Problem::new(SourceErrorKind::Data, other.to_string())
+            .hint("The server answered in a way its driver does not understand. Check that `source.type` is right."),
+    }
+}
+
+fn explain_io(error: &io::Error) -> Problem {
+    let message = error.to_string();
+    let network = |hint: &str| Problem::new(SourceErrorKind::Network, message.clone()).hint(hint);
+    match error.kind() {
+        // rustls reports a refused certificate or a failed handshake as invalid data of the socket.
+        io::ErrorKind::InvalidData => tls(message),
+        io::ErrorKind::ConnectionRefused => {
+            network("Nothing listens there. Check `source.host` and `source.port`, and whether the server runs.")
+        }
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            Problem::new(SourceErrorKind::Config, message).hint("Check the files that `source.tls` names.")
+        }
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => {
+            network("The server or something between closed the connection. The next run tries again.")
+        }
+        io::ErrorKind::TimedOut => network("The network does not answer. Check host, port and firewall."),
+        _ if message.contains("lookup address") => network("The name is not known here. Check `source.host` and DNS."),
+        _ => network("Check host, port, routes and firewall."),
+    }
+}
+
+fn tls(message: String) -> Problem {
+    let hint = if message.contains("does not support TLS") || message.contains("TLS upgrade required") {
+        "The server offers no encryption. Turn it on there; `tls: { mode: disable }` sends everything in the clear."
+    } else if message.contains("UnknownIssuer") || message.contains("UnknownCa") {
+        "The certificate's authority is not trusted. Name its file in `tls.ca_file`."
+    } else if message.contains("NotValidForName") || message.contains("not valid for") {
+        "The certificate is for another name. Write that name in `source.host`, or use `tls: { mode: verify-ca }`."
+    } else if message.contains("Expired") || message.contains("NotValidYet") {
+        "The certificate is out of date, or this machine's clock is wrong."
+    } else {
+        "Check `source.tls` and the server's certificate; `tls: { mode: verify-ca }` checks no host name."
+    };
+    Problem::new(SourceErrorKind::Tls, message).hint(hint)
+}
+
+/// Refuses settings that name one half of a client certificate, before anything is sent.
+pub(crate) fn check_tls(tls: &TlsConfig) -> Result<(), Problem> {
+    if tls.cert_file.is_some() != tls.key_file.is_some() {
+        return Err(Problem::new(SourceErrorKind::Config, "`tls.cert_file` and `tls.key_file` belong together")
+            .hint("Name both, or neither."));
+    }
+    Ok(())
+}
+
+/// How the connection is encrypted, for people, from the mode and what the server says of the session.
+pub(crate) fn encryption(mode: TlsMode, session: Option<&str>) -> String {
+    let checked = match mode {
+        TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => "no certificate checked",
+        TlsMode::VerifyCa => "authority checked",
+        TlsMode::VerifyFull => "authority and host name checked",
+    };
+    match session {
+        Some(session) => format!("{session}, {checked}"),
+        None => "none".to_owned(),
+    }
+}
