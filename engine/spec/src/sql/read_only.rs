@@ -423,7 +423,7 @@ mod tests {
             ("SELECT [update] FROM [delete] AS d", SqlServer),
             ("SELECT a FROM t WHERE ROWNUM < 5 AND b = q'[it's; DROP]'", Oracle),
             ("SELECT a, LISTAGG(b, ',') WITHIN GROUP (ORDER BY b) FROM t GROUP BY a", Oracle),
-            ("SELECT DBMS_LOB.SUBSTR(a, 10, 1), utl_raw.cast_to_varchar2(b) FROM t", Oracle),
+            ("SELECT dbms_lob.getlength(a), utl_raw.cast_to_varchar2(b) FROM t", Oracle),
             ("SELECT $$a; DELETE$$ FROM t", Postgres),
         ] {
             check(sql, dialect, &[]);
@@ -485,6 +485,8 @@ mod tests {
         let found = check_read_only(sql, SqlServer);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].code, found[0].severity), ("sql_unparsed", Severity::Warning));
+        assert_eq!(&sql[found[0].range.clone()], "OPTION");
+        check("SELECT DBMS_LOB.SUBSTR(a, 10, 1) FROM t", Oracle, &["sql_unparsed"]);
     }
 
     #[test]

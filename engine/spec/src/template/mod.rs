@@ -14,6 +14,8 @@ use crate::model::Param;
 
 mod analyse;
 mod bounds;
+#[cfg(test)]
+mod bounds_laws;
 mod check;
 mod place;
 mod render;

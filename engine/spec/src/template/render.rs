@@ -123,7 +123,14 @@ impl SqlTemplate {
     }
 
     fn render_finding(&self, program: &Program, error: &Error) -> TemplateFinding {
-        let range = error.range().map_or(0..self.text.len(), |range| program.origin(&range, &self.text));
+        let mut range = error.range().map_or(0..self.text.len(), |range| program.origin(&range, &self.text));
+        let contains = |emit: &&Range<usize>| emit.start <= range.start && range.end <= emit.end;
+        if (range.is_empty() || error.kind() != ErrorKind::UndefinedError)
+            && let Some(emit) = self.emits.iter().find(contains)
+        {
+            // The place of a filter or of the whole value says less than the expression.
+            range = emit.clone();
+        }
         let inner = std::error::Error::source(error).map(ToString::to_string);
         let shown = self.text.get(range.clone()).unwrap_or_default();
         let (code, message) = match error.kind() {
