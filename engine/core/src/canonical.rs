@@ -289,7 +289,8 @@ impl CanonicalRow {
     pub fn from_stored(text: &str, at: Instant) -> Result<Self, StoredRowError> {
         let stored: OwnedStoredRow = serde_json::from_str(text).map_err(|error| StoredRowError(error.to_string()))?;
         let time = |(secs, nanos): (i64, u32)| {
-            Instant::new(secs, nanos).ok_or_else(|| StoredRowError(format!("{secs} s is outside the years 0001 to 9999")))
+            Instant::new(secs, nanos)
+                .ok_or_else(|| StoredRowError(format!("{secs} s is outside the years 0001 to 9999")))
         };
         Ok(Self {
             key_text: stored.key,

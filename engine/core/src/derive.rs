@@ -219,13 +219,25 @@ impl<'a> Deriver<'a> {
             let booking = &bookings[*place];
             let row = &texts[&booking.key];
             report.reject(refusal.code());
-            refused.push(self.refusal(lane, &row.key_text, row, refusal.code(), refusal.rule(), &explain(*refusal, booking)));
+            refused.push(self.refusal(
+                lane,
+                &row.key_text,
+                row,
+                refusal.code(),
+                refusal.rule(),
+                &explain(*refusal, booking),
+            ));
         }
         Ok(folded.runs)
     }
 
     /// Rows of an order table that are folded: from the earliest run that a change may reach.
-    fn order_rows(&mut self, tx: &mut dyn StateTransaction, lane: &str, from: &mut i64) -> Result<Vec<Interval>, StateError> {
+    fn order_rows(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        lane: &str,
+        from: &mut i64,
+    ) -> Result<Vec<Interval>, StateError> {
         let gap = self.plan.merge_gap.map_or(0, |gap| i64::try_from(gap / 1000).unwrap_or(i64::MAX));
         loop {
             let reach = from.saturating_sub(gap);
@@ -318,9 +330,8 @@ impl<'a> Deriver<'a> {
                     Action::Allow => {}
                 }
             }
-            let overlapped = latest
-                .as_ref()
-                .filter(|(end, _)| end.is_none_or(|end| end > run.start) && run.end != Some(run.start));
+            let overlapped =
+                latest.as_ref().filter(|(end, _)| end.is_none_or(|end| end > run.start) && run.end != Some(run.start));
             if let Some((_, other)) = overlapped {
                 match self.plan.checks.overlap {
                     Action::Reject => {

@@ -84,12 +84,8 @@ impl Dispatcher<'_> {
             let answer = destination.send(&parcel, self.cancel);
             report.parcels += 1;
             let now = self.clock.now();
-            let (next, step) = std::mem::replace(circuit, Circuit::new(self.limit)).next(
-                &parcel,
-                &answer,
-                now,
-                (self.random)(),
-            );
+            let (next, step) =
+                std::mem::replace(circuit, Circuit::new(self.limit)).next(&parcel, &answer, now, (self.random)());
             *circuit = next;
             match step {
                 Step::Settle { accepted, rejected } => {

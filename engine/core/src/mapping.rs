@@ -2,13 +2,12 @@
 //!
 //! A mapper is compiled for the columns of a result and reuses its buffers from row to row.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use engine_spec::expr::RowExpr;
-use engine_spec::model::{
-    Action, FieldSource, TableType, TextField, TimeField, TimeOptions, TimeSource, Unmapped,
-};
+use engine_spec::expr::{ExprError, RowExpr};
+use engine_spec::model::{Action, FieldSource, TableType, TextField, TimeField, TimeOptions, TimeSource, Unmapped};
 
 use crate::canonical::{CanonicalRow, Details, KeyText, write_json_text};
 use crate::pairing::{Event, Tie};
@@ -48,7 +47,6 @@ pub struct Rejection {
 /// A spec's fields, compiled for the columns of a result.
 pub struct Mapper {
     columns: Columns,
-    table: TableType,
     skip_when: Option<Expression>,
     cancelled_when: Option<Expression>,
     order_code: TextReader,
@@ -107,6 +105,8 @@ struct Expression {
     path: String,
     expr: RowExpr,
     columns: Vec<(String, usize)>,
+    /// A condition whose operands are columns as they are: evaluated without an interpreter.
+    native: bool,
 }
 
 /// What a text field gave.
@@ -163,7 +163,6 @@ impl Mapper {
         match (order_code, product_code, machine_code, start) {
             (Some(order_code), Some(product_code), Some(machine_code), Some(start)) if errors.is_empty() => Ok(Self {
                 columns: columns.clone(),
-                table: plan.table,
                 skip_when,
                 cancelled_when,
                 order_code,
@@ -306,11 +305,7 @@ impl Mapper {
         self.has_key = true;
     }
 
-    fn condition(
-        &self,
-        row: Row<'_>,
-        which: impl Fn(&Self) -> Option<&Expression>,
-    ) -> Result<bool, Rejection> {
+    fn condition(&self, row: Row<'_>, which: impl Fn(&Self) -> Option<&Expression>) -> Result<bool, Rejection> {
         let Some(expression) = which(self) else { return Ok(false) };
         expression.condition(row)
     }
@@ -720,18 +715,35 @@ impl Expression {
     }
 
     fn text(&self, row: Row<'_>) -> Result<Option<String>, Rejection> {
-        self.expr.eval_text(self.row(row)).map_err(|error| self.rejection(&error.to_string()))
+        self.expr.eval_text(&self.row(row)).map_err(|error| self.rejection(&error.to_string()))
     }
 
     fn condition(&self, row: Row<'_>) -> Result<bool, Rejection> {
-        self.expr.eval_bool(self.row(row)).map_err(|error| self.rejection(&error.to_string()))
+        let result = match &self.expr {
+            RowExpr::Condition(condition) if self.native => condition.eval(&mut |operand| {
+                let place = self.columns.iter().find(|(name, _)| *name == operand.column).map(|(_, place)| *place);
+                place.map_or(Ok(None), |place| native_text(row.get(place), &operand.column))
+            }),
+            expr => expr.eval_bool(&self.row(row)),
+        };
+        result.map_err(|error| self.rejection(&error.to_string()))
     }
 
     fn rejection(&self, message: &str) -> Rejection {
-        Rejection {
-            code: "expression_failed",
-            reason: format!("{}: {message}", self.path),
-            rule: self.path.clone(),
+        Rejection { code: "expression_failed", reason: format!("{}: {message}", self.path), rule: self.path.clone() }
+    }
+}
+
+/// The canonical text of a cell, borrowed where the cell holds it.
+fn native_text<'a>(cell: Cell<'a>, column: &str) -> Result<Option<Cow<'a, str>>, ExprError> {
+    if let Cell::Text(text) = cell {
+        return Ok(Some(Cow::Borrowed(text)));
+    }
+    let mut scratch = String::new();
+    match text_of(cell, &mut scratch) {
+        Ok(text) => Ok(text.map(|text| Cow::Owned(text.to_owned()))),
+        Err(error) => {
+            Err(ExprError { code: error.code.as_str(), message: format!("column `{column}`: {}", error.message) })
         }
     }
 }
@@ -796,12 +808,10 @@ impl Build<'_> {
             self.errors.extend(findings.iter().map(|finding| format!("{path}: {}", finding.message)));
             return None;
         };
-        let columns = expr
-            .columns()
-            .into_iter()
-            .filter_map(|name| self.place(path, &name).map(|place| (name, place)))
-            .collect();
-        Some(Expression { path: path.to_owned(), expr, columns })
+        let columns =
+            expr.columns().into_iter().filter_map(|name| self.place(path, &name).map(|place| (name, place))).collect();
+        let native = matches!(&expr, RowExpr::Condition(condition) if condition.operands_are_plain());
+        Some(Expression { path: path.to_owned(), expr, columns, native })
     }
 
     fn required_text(&mut self, name: &str, field: Option<&TextField>) -> Option<TextReader> {

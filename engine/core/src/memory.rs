@@ -165,7 +165,9 @@ impl StateStore for MemoryStore {
     }
 
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {
-        Ok(self.with(pipeline, |known| known.quarantine.iter().rev().map(|(entry, _)| entry.clone()).take(limit).collect()))
+        Ok(self.with(pipeline, |known| {
+            known.quarantine.iter().rev().map(|(entry, _)| entry.clone()).take(limit).collect()
+        }))
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
@@ -284,8 +286,10 @@ impl StateTransaction for MemoryTransaction<'_> {
 
     fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError> {
         let records = self.work.records.values();
-        let mut records: Vec<LedgerRecord> =
-            records.filter(|record| record.lane == lane && record.part == part && record.end >= from).cloned().collect();
+        let mut records: Vec<LedgerRecord> = records
+            .filter(|record| record.lane == lane && record.part == part && record.end >= from)
+            .cloned()
+            .collect();
         records.sort_by_key(|record| (record.start, record.key));
         Ok(records)
     }
@@ -309,7 +313,12 @@ impl StateTransaction for MemoryTransaction<'_> {
         Ok(())
     }
 
-    fn replace_lane_quarantine(&mut self, lane: &str, from: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
+    fn replace_lane_quarantine(
+        &mut self,
+        lane: &str,
+        from: i64,
+        entries: &[QuarantineEntry],
+    ) -> Result<(), StateError> {
         self.work.quarantine.retain(|(entry, _)| {
             entry.stage != Stage::Run || entry.lane.as_deref() != Some(lane) || entry.at.is_some_and(|at| at < from)
         });
@@ -319,7 +328,8 @@ impl StateTransaction for MemoryTransaction<'_> {
 
     fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
         self.work.quarantine.retain(|(entry, _)| {
-            let again = entries.iter().any(|new| new.stage == entry.stage && new.key == entry.key && new.code == entry.code);
+            let again =
+                entries.iter().any(|new| new.stage == entry.stage && new.key == entry.key && new.code == entry.code);
             entry.stage != Stage::Row
                 || (!again && (keep_before == i64::MAX || entry.at.is_some_and(|at| at < keep_before)))
         });

@@ -110,9 +110,7 @@ impl Plan {
     /// Whether rows are folded into runs, rather than being records themselves.
     pub fn is_folded(&self) -> bool {
         self.deliver == Deliver::Runs
-            && (self.table == TableType::Booking
-                || self.merge_gap.is_some()
-                || self.checks.overlap == Action::Reject)
+            && (self.table == TableType::Booking || self.merge_gap.is_some() || self.checks.overlap == Action::Reject)
     }
 
     /// Whether the rows are bookings that become runs.

@@ -143,7 +143,6 @@ struct Reading {
     /// Rows whose key the ledger was not yet asked for.
     misses: Vec<(CanonicalRow, Option<bool>)>,
     cancelled: Vec<RowKey>,
-    mapper: Option<Mapper>,
     /// Rejected rows without a key: any of them may be the one that seems to be gone.
     rejected_without_key: u64,
     rejected_before: u64,
@@ -369,7 +368,6 @@ impl Run<'_> {
             staged_bytes: 0,
             misses: Vec::new(),
             cancelled: Vec::new(),
-            mapper: None,
             rejected_without_key: 0,
             rejected_before: self.report.rejected_total(),
             rows: 0,
@@ -456,12 +454,13 @@ impl Run<'_> {
         let mut batch = RowBatch::new();
         let mut row_buffer = CanonicalRow::default();
         let now = Instant::from_timestamp(self.now).unwrap_or(Instant::MAX);
+        let mut compiled: Option<Mapper> = None;
         loop {
             if self.runner.cancel.is_cancelled() {
                 return Err(cancelled());
             }
             let fetched = source.next(&mut batch).map_err(source_failure)?;
-            let mapper = match &mut reading.mapper {
+            let mapper = match &mut compiled {
                 Some(mapper) if mapper.fits(batch.columns()) => mapper,
                 slot => slot.insert(Mapper::new(self.runner.plan, batch.columns()).map_err(mapping_failure)?),
             };
@@ -509,7 +508,7 @@ impl Run<'_> {
                 }
             }
             self.resolve_misses(reading, refold)?;
-            for (code, count) in reading.mapper.as_mut().map(Mapper::take_reported).unwrap_or_default() {
+            for (code, count) in mapper.take_reported() {
                 self.report.report(code, count);
             }
             observer.progress(self.report.rows, &self.plan().id);
@@ -526,8 +525,7 @@ impl Run<'_> {
         }
         let misses = std::mem::take(&mut reading.misses);
         let keys: Vec<RowKey> = misses.iter().map(|(row, _)| RowKey::of(&row.key_text)).collect();
-        let entries =
-            self.runner.store.look_up(&self.plan().id, self.ledger(), &keys).map_err(state_failure)?;
+        let entries = self.runner.store.look_up(&self.plan().id, self.ledger(), &keys).map_err(state_failure)?;
         for (key, entry) in keys.iter().zip(entries) {
             reading.known.entry(*key).or_insert(Known {
                 ledger: entry.map(|entry| entry.hash),
@@ -545,60 +543,54 @@ impl Run<'_> {
     /// Decides what a row is: unchanged, changed, new, or in conflict with another row of the result.
     ///
     /// `later` is set in mode `cursor`: whether the row comes after the one of the same key that was read before.
-    fn classify(
-        &mut self,
-        reading: &mut Reading,
-        key: RowKey,
-        row: &CanonicalRow,
-        refold: bool,
-        later: Option<bool>,
-    ) {
+    fn classify(&mut self, reading: &mut Reading, key: RowKey, row: &CanonicalRow, refold: bool, later: Option<bool>) {
         let hash = row.content_hash(&mut reading.scratch);
         let force = refold && self.plan().is_folded();
-        let Some(known) = reading.known.get_mut(&key) else { return };
+        let Some(mut known) = reading.known.get(&key).copied() else { return };
         match known.seen {
+            None => known.seen = Some(hash),
             Some(seen) if seen == hash => {
                 self.report.report("duplicate_row", 1);
                 return;
             }
             Some(seen) => {
+                let action = self.plan().checks.duplicate_key;
                 let wins = match later {
                     Some(later) => later,
-                    None => {
-                        let action = self.runner.plan.checks.duplicate_key;
-                        if action == Action::Reject {
-                            known.conflict = true;
-                            known.seen = known.ledger.or(Some(seen));
-                            reading.unstage(key);
-                            self.refuse_duplicate(row);
-                            return;
-                        }
-                        if action == Action::Report {
-                            self.report.report("duplicate_key", 1);
-                        }
-                        hash > seen
+                    None if action == Action::Reject => {
+                        known.conflict = true;
+                        false
                     }
+                    // Which of the two counts must not depend on the order in which they came.
+                    None => hash > seen,
                 };
+                if known.conflict || wins {
+                    reading.unstage(key);
+                }
+                if known.conflict {
+                    self.refuse_duplicate(row);
+                } else if later.is_none() && action == Action::Report {
+                    self.report.report("duplicate_key", 1);
+                }
+                if wins {
+                    known.seen = Some(hash);
+                }
+                reading.known.insert(key, known);
                 if !wins {
                     return;
                 }
-                known.seen = Some(hash);
-                reading.unstage(key);
             }
-            None => known.seen = Some(hash),
         }
-        if known.conflict {
-            self.refuse_duplicate(row);
-            return;
-        }
+        reading.known.insert(key, known);
         match known.ledger {
-            Some(ledger) if ledger == hash && !force => self.report.unchanged += 1,
-            Some(ledger) => {
-                if ledger == hash {
-                    self.report.unchanged += 1;
-                } else {
-                    self.report.changed += 1;
+            Some(ledger) if ledger == hash => {
+                self.report.unchanged += 1;
+                if force {
+                    reading.stage(row);
                 }
+            }
+            Some(_) => {
+                self.report.changed += 1;
                 reading.stage(row);
             }
             None => {
@@ -627,8 +619,7 @@ impl Run<'_> {
 
     /// Live runs that lie before the window and did not come back: each is looked for at its own start.
     fn watched(&mut self, reading: &Reading, range: Range) -> Result<Vec<(Timestamp, Timestamp)>, Failure> {
-        let live =
-            self.runner.store.live_before(&self.plan().id, range.from, WATCHED_MAX).map_err(state_failure)?;
+        let live = self.runner.store.live_before(&self.plan().id, range.from, WATCHED_MAX).map_err(state_failure)?;
         let missing: Vec<i64> = live
             .iter()
             .filter(|entry| reading.known.get(&entry.key).is_none_or(|known| known.seen.is_none()))
@@ -773,8 +764,7 @@ impl Run<'_> {
 
     fn advance_cursor(&mut self, greatest: Vec<CursorValue>) {
         let zone = &self.runner.plan.zone;
-        let greatest: Vec<CursorValue> =
-            greatest.into_iter().map(|value| value.at_most(self.now, zone)).collect();
+        let greatest: Vec<CursorValue> = greatest.into_iter().map(|value| value.at_most(self.now, zone)).collect();
         let advances = self.state.cursor.as_ref().is_none_or(|cursor| {
             cursor::compare(&greatest, cursor).is_none_or(|order| order == std::cmp::Ordering::Greater)
         });

@@ -104,6 +104,17 @@ impl Condition {
         }
     }
 
+    /// Whether every operand is a column as it is, without a step that changes it.
+    pub fn operands_are_plain(&self) -> bool {
+        match self {
+            Self::Compare(operand, ..) | Self::In(operand, _) | Self::IsNone(operand) | Self::Is(operand) => {
+                operand.ops.is_empty()
+            }
+            Self::Not(inner) => inner.operands_are_plain(),
+            Self::And(left, right) | Self::Or(left, right) => left.operands_are_plain() && right.operands_are_plain(),
+        }
+    }
+
     /// The columns that it reads, as written.
     pub fn columns(&self) -> BTreeSet<String> {
         let mut columns = BTreeSet::new();
