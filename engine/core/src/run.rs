@@ -37,7 +37,8 @@ pub const OUTBOX_BYTES_MAX: u64 = 1 << 30;
 
 /// Sees what a run does while it does it.
 pub trait Observer {
-    /// A row was read and mapped. `canonical` is meaningful for [`Outcome::Row`] and [`Outcome::Cancelled`].
+    /// A row was read and mapped. `canonical` is whole for [`Outcome::Row`]; for [`Outcome::Cancelled`] it may have
+    /// no more than its key.
     fn row(&mut self, _row: Row<'_>, _outcome: Outcome, _canonical: &CanonicalRow, _mapper: &Mapper) {}
     /// Rows read so far.
     fn progress(&mut self, _rows: u64, _what: &str) {}

@@ -2,3 +2,4 @@
 
 mod converge;
 mod kit;
+mod rows;
