@@ -714,7 +714,9 @@ impl Reader {
 
 impl Expression {
     fn row(&self, row: Row<'_>) -> minijinja::Value {
-        minijinja::Value::from_pairs(self.columns.iter().map(|(name, place)| (name.as_str(), to_jinja(row.get(*place)))))
+        minijinja::Value::from_pairs(
+            self.columns.iter().map(|(name, place)| (name.as_str(), to_jinja(row.get(*place)))),
+        )
     }
 
     fn text(&self, row: Row<'_>) -> Result<Option<String>, Rejection> {

@@ -3,3 +3,4 @@
 mod converge;
 mod kit;
 mod rows;
+mod sync;
