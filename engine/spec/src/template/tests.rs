@@ -418,6 +418,13 @@ fn rendering_has_an_end() {
         assert!(parsed.is_none());
         assert_eq!(findings[0].code, "template_too_large");
     }
+    let many = format!("SELECT 1 {}", "OR b IN {{ params.plants }} ".repeat(BINDS_MAX / 2 + 1));
+    let error = render_in(&many, Dialect::Postgres, SUMMER).expect_err("too many values");
+    assert_eq!(error.code, "template_too_many_values");
+    let text = "x".repeat(STATEMENT_BYTES_MAX / 6);
+    let wide = format!("SELECT '{}{text}{}'", &loops[..loops.len() / 6], &ends[..ends.len() / 6]);
+    let error = render_in(&wide, Dialect::Postgres, SUMMER).expect_err("too much text");
+    assert_eq!(error.code, "template_too_long");
     let long = format!("SELECT a FROM t WHERE {}", vec!["a = 1"; 40_000].join(" AND "));
     assert_eq!(findings(&long[..TEMPLATE_BYTES_MAX], Dialect::Postgres)[0].code, "sql_unparsed");
 }
