@@ -17,6 +17,7 @@ mod bounds;
 #[cfg(test)]
 mod bounds_laws;
 mod check;
+mod codes;
 mod place;
 mod render;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod values;
 
 pub use bounds::{local_end, local_start};
 pub use check::check_sql;
+pub use codes::{CODES, ExampleKind, FindingCode};
 pub use render::SqlTemplate;
 
 /// Bytes of a template.
