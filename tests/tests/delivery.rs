@@ -13,7 +13,6 @@ use engine_core::ports::{
     Answer, AuthConfig, Cancel, Destination, HttpConfig, Parcel, ParcelRecord, TimeoutConfig, TlsConfig,
 };
 use engine_spec::model::{Compression, Method, TlsMode};
-use engine_tests::contract::Contract;
 use engine_tests::platform::{Fault, Platform};
 use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject;
@@ -496,53 +495,4 @@ fn parcels_shrink_to_what_the_endpoint_takes() {
     let outcome = deliver(&mut open(&config(&platform.url())), &records, ParcelLimit::default());
     assert_eq!(outcome.rejected.iter().map(|one| one.seq).collect::<Vec<_>>(), [9]);
     assert_eq!(platform.state().len(), 39);
-}
-
-// --------------------------------------------------------------------------------------------- contract
-
-#[test]
-fn the_examples_of_the_contract_hold_it() {
-    let contract = Contract::load();
-    let post = &contract.document()["paths"]["/"]["post"];
-    let requests = post["requestBody"]["content"]["application/json"]["examples"].as_object().expect("examples");
-    assert!(requests.len() >= 2);
-    for (name, example) in requests {
-        assert_eq!(contract.check_delivery(&example["value"]), Vec::<String>::new(), "{name}");
-    }
-    let answer = &post["responses"]["200"]["content"]["application/json"]["examples"]["some"]["value"];
-    assert_eq!(contract.check_results(answer), Vec::<String>::new());
-    for (name, schema) in contract.document()["components"]["schemas"].as_object().expect("schemas") {
-        assert!(schema["description"].is_string(), "{name} has no description");
-        for example in schema["examples"].as_array().into_iter().flatten() {
-            assert_eq!(contract.check(name, example), Vec::<String>::new(), "{name}: {example}");
-        }
-    }
-}
-
-#[test]
-fn the_contract_refuses_what_it_does_not_name() {
-    let contract = Contract::load();
-    let with = |change: fn(&mut Value)| {
-        let mut record: Value = serde_json::from_str(&run(1, 1).body).expect("JSON");
-        change(&mut record);
-        json!({ "pipeline": "p", "labels": {}, "records": [record] })
-    };
-    assert_eq!(contract.check_delivery(&with(|_| {})), Vec::<String>::new());
-    for body in [
-        with(|record| record["op"] = json!("insert")),
-        with(|record| record["run_id"] = json!("1")),
-        with(|record| record["start"] = json!("2025-03-29T21:00:00")),
-        with(|record| record["start"] = json!("2025-03-29T21:00:00+01:00")),
-        with(|record| record["end"] = Value::Null),
-        with(|record| record["product"] = json!("25-1002")),
-        with(|record| record["quantity_yield"] = json!("1.5")),
-        with(|record| record["surprise"] = json!(1)),
-        with(|record| record["op"] = json!("delete")),
-        with(|record| drop(record.as_object_mut().and_then(|members| members.remove("run_id")))),
-        json!({ "pipeline": "p", "labels": {}, "records": [] }),
-        json!({ "pipeline": "P!", "labels": {}, "records": [{ "op": "delete", "run_id": id(1) }] }),
-        json!({ "labels": {}, "records": [{ "op": "delete", "run_id": id(1) }] }),
-    ] {
-        assert_ne!(contract.check_delivery(&body), Vec::<String>::new(), "{body}");
-    }
 }
