@@ -460,13 +460,12 @@ fn take(inner: &mut Inner, request: &Request, text: &Result<Vec<u8>, String>, co
         inner.records += 1;
         let mut standing = record.clone();
         let op = standing.as_object_mut().and_then(|members| members.remove("op"));
-        let before = if op.as_ref().and_then(Value::as_str) == Some("delete") {
-            let before = inner.state.remove(id);
-            if before.is_none() { Some(Value::Null) } else { None }
+        let changed_nothing = if op.as_ref().and_then(Value::as_str) == Some("delete") {
+            inner.state.remove(id).is_none()
         } else {
-            inner.state.insert(id.to_owned(), standing.clone()).filter(|before| *before == standing)
+            inner.state.insert(id.to_owned(), standing.clone()) == Some(standing)
         };
-        inner.doubles += usize::from(before.is_some());
+        inner.doubles += usize::from(changed_nothing);
     }
     let reply = json!({ "results": results });
     inner.violations.extend(contract.check_results(&reply).into_iter().map(|what| format!("the stand-in: {what}")));
