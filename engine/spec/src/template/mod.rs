@@ -85,6 +85,7 @@ pub struct Scope<'a> {
     /// Start and end of the window, half-open; `None` where the mode has none.
     pub window: Option<(Timestamp, Timestamp)>,
     /// The cursor's columns. One that has no value yet is missing here, and `cursor.x is defined` tells a template.
+    /// One that is null is bound as null: the answer has no rows, but tells the kinds of its columns.
     pub cursor: &'a BTreeMap<String, BindValue>,
     /// The instant of the run.
     pub now: Timestamp,
