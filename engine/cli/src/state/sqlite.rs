@@ -7,6 +7,8 @@
 //! When the file is opened, its header and version are looked at; that costs microseconds. Only where the last process
 //! died (its log is still there, and nobody has the file open) every page is checked before anything is read.
 
+#[cfg(all(test, unix))]
+mod crash_tests;
 mod error;
 mod lease;
 mod open;
@@ -264,6 +266,10 @@ const RECORDS_IN_WINDOW: &str =
 const LIVE_BEFORE: &str = "SELECT key, hash, at, ends FROM record \
      WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807 AND at < ?2 ORDER BY at, key LIMIT ?3";
 
+const COUNT_RECORDS: &str = "SELECT count(*), 0 FROM record WHERE pipeline = ?1 AND part = 0";
+const COUNT_LIVE: &str = "SELECT count(*), 0 FROM record INDEXED BY record_live WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807";
+const COUNT_OUTBOX: &str = "SELECT count(*), coalesce(sum(bytes), 0) FROM outbox WHERE pipeline = ?1";
+
 impl StateStore for SqliteStore {
     fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
         self.leases.take(pipeline)
@@ -294,12 +300,9 @@ impl StateStore for SqliteStore {
                 let number = |row: &Row<'_>, column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);
                 connection.prepare_cached(sql)?.query_row([no], |row| Ok((number(row, 0)?, number(row, 1)?)))
             };
-            let (outbox, outbox_bytes) =
-                count("SELECT count(*), coalesce(sum(bytes), 0) FROM outbox WHERE pipeline = ?1")?;
-            let (records, _) = count("SELECT count(*), 0 FROM record WHERE pipeline = ?1 AND part = 0")?;
-            let (live, _) = count(
-                "SELECT count(*), 0 FROM record WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807",
-            )?;
+            let (outbox, outbox_bytes) = count(COUNT_OUTBOX)?;
+            let (records, _) = count(COUNT_RECORDS)?;
+            let (live, _) = count(COUNT_LIVE)?;
             let (rejected, refused) = count(
                 "SELECT (SELECT count(*) FROM quarantine WHERE pipeline = ?1), \
                         (SELECT count(*) FROM refused WHERE pipeline = ?1)",
