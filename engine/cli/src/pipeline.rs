@@ -7,10 +7,13 @@ use engine_connect::registry;
 use engine_core::deliver::{Circuit, ParcelLimit};
 use engine_core::dispatch::{DispatchReport, Dispatcher};
 use engine_core::plan::Plan;
-use engine_core::ports::{Cancel, Clock, Destination, Source, SourceError, SourceErrorKind};
+use engine_core::ports::{
+    Answer, Cancel, Clock, Destination, DestinationConfig, Parcel, Source, SourceError, SourceErrorKind,
+};
 use engine_core::report::{Failure, FailureKind, RunReport};
 use engine_core::run::{Observer, Runner};
 use engine_core::state::StateStore;
+use jiff::Timestamp;
 
 use crate::exit::{CommandError, Kind};
 
@@ -34,11 +37,12 @@ pub fn run(
     clock: &dyn Clock,
     cancel: &Cancel,
     outbox_bytes_max: u64,
+    next_run: Option<Timestamp>,
     observer: &mut dyn Observer,
 ) -> RunReport {
     let started = clock.now();
     let open = || open_source(plan, cancel);
-    let runner = Runner { plan, store, clock, cancel, open: &open, outbox_bytes_max };
+    let runner = Runner { plan, store, clock, cancel, open: &open, outbox_bytes_max, next_run };
     catch_unwind(AssertUnwindSafe(|| runner.run(observer))).unwrap_or_else(|panic| {
         let what = panic_text(panic.as_ref());
         RunReport {
@@ -53,6 +57,16 @@ pub fn run(
     })
 }
 
+/// The report of a run that had no plan: a reference was not resolved.
+pub fn unplanned(error: CommandError, now: Timestamp) -> RunReport {
+    let kind = match error.kind {
+        Kind::Usage => FailureKind::Spec,
+        Kind::Run | Kind::Environment => FailureKind::Environment,
+    };
+    let failure = Failure { kind, message: error.message, hint: error.hint };
+    RunReport { started: now, failure: Some(failure), ..RunReport::default() }
+}
+
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
@@ -61,9 +75,45 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     }
 }
 
+/// A destination that is prepared when there is something to send: a run that changed nothing loads no certificates.
+struct LazyDestination {
+    config: DestinationConfig,
+    place: String,
+    opened: Option<Box<dyn Destination>>,
+}
+
+impl Destination for LazyDestination {
+    fn send(&mut self, parcel: &Parcel, cancel: &Cancel) -> Answer {
+        let destination = match &mut self.opened {
+            Some(destination) => destination,
+            slot => match engine_connect::to::open(&self.config) {
+                Ok(destination) => slot.insert(destination),
+                Err(error) => {
+                    let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                    return Answer::Refused { message: format!("{error}{hint}") };
+                }
+            },
+        };
+        destination.send(parcel, cancel)
+    }
+
+    fn place(&self) -> &str {
+        &self.place
+    }
+}
+
+/// Name and place of a destination, for messages; without a query, which may carry a key.
+fn place_of(config: &DestinationConfig) -> String {
+    match config {
+        DestinationConfig::Http(http) => http.url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        DestinationConfig::File(path) => path.display().to_string(),
+        DestinationConfig::Stdout => "standard output".to_owned(),
+    }
+}
+
 /// A destination with the memory of its last parcels.
 pub struct Outlet {
-    destination: Box<dyn Destination>,
+    destination: LazyDestination,
     circuit: Circuit,
     limit: ParcelLimit,
 }
@@ -75,11 +125,7 @@ impl Outlet {
             return Err(CommandError::new(Kind::Usage, format!("{}: no destination", plan.id))
                 .hint("set `destination` in the spec, or in engine.yaml for every spec"));
         };
-        let destination = engine_connect::to::open(config).map_err(|error| CommandError {
-            kind: Kind::Environment,
-            message: format!("{}: {error}", plan.id),
-            hint: error.hint.clone(),
-        })?;
+        let destination = LazyDestination { config: config.clone(), place: place_of(config), opened: None };
         let limit = ParcelLimit { records: plan.batch_records, bytes: plan.batch_bytes };
         Ok(Self { destination, circuit: Circuit::new(limit), limit })
     }
@@ -108,7 +154,7 @@ impl Outlet {
             random: &|| fastrand::u64(..),
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            dispatcher.deliver(self.destination.as_mut(), &mut self.circuit, patience)
+            dispatcher.deliver(&mut self.destination, &mut self.circuit, patience)
         }));
         match outcome {
             Ok(report) => Ok(report?),

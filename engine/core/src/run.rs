@@ -65,6 +65,8 @@ pub struct Runner<'a> {
     pub open: &'a Opener<'a>,
     /// Bytes in the outbox beyond which the run does not read.
     pub outbox_bytes_max: u64,
+    /// When the pipeline will run again, for the status.
+    pub next_run: Option<Timestamp>,
 }
 
 impl Runner<'_> {
@@ -198,6 +200,7 @@ impl Run<'_> {
         let store = self.runner.store;
         let id = self.plan().id.clone();
         self.state = store.load(&id).map_err(state_failure)?;
+        self.state.next_run = self.runner.next_run;
         let waiting = store.counts(&id).map_err(state_failure)?;
         if waiting.outbox_bytes >= self.runner.outbox_bytes_max {
             return Err(Failure {

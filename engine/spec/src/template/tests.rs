@@ -242,6 +242,12 @@ fn bounds_move_outward_around_a_change_of_the_clock() {
 }
 
 #[test]
+fn a_null_cursor_is_bound_as_null() {
+    let statement = render_in("SELECT {{ cursor.empty }}", Dialect::Postgres, SUMMER).expect("renders");
+    assert_eq!(statement.binds[0].value, BindValue::Null);
+}
+
+#[test]
 fn what_cannot_be_rendered_says_why() {
     let check = |template: &str, code: &str, place: &str| {
         let error = render_in(template, Dialect::Postgres, SUMMER).expect_err(template);
@@ -251,7 +257,6 @@ fn what_cannot_be_rendered_says_why() {
     check("SELECT {{ params.many }}", "template_value", "params.many");
     check("SELECT {{ params.missing }}", "template_no_value", "params.missing");
     check("SELECT {{ cursor.missing }}", "template_no_value", "cursor.missing");
-    check("SELECT {{ cursor.empty }}", "template_no_value", "cursor.empty");
     check("SELECT {{ params.plant | date }}", "template_value", "params.plant | date");
     check("SELECT {{ params.plants | ident }}", "template_value", "params.plants | ident");
     check("SELECT {{ window.start | instant | date }}", "template_value", "window.start | instant | date");
