@@ -124,7 +124,12 @@ fn read_shape<T: DeserializeOwned>(name: &str, bytes: &[u8], device: bool) -> Sh
         return nothing(file, findings);
     }
     let outcome = schema::validate(&file, &file.value, device);
-    // What is wrong with the text of a value says more than what the schema makes of it.
+    // A secret in the file is said before anything that would show it; otherwise what is wrong with the text of a
+    // value says more than what the schema makes of it.
+    let secret = |pointer: &str| {
+        outcome.findings.iter().any(|finding| finding.code == codes::LITERAL_SECRET && finding.pointer == pointer)
+    };
+    findings.retain(|finding| !secret(&finding.pointer));
     let textual: Vec<String> = findings.iter().map(|finding| finding.pointer.clone()).collect();
     findings.extend(outcome.findings.into_iter().filter(|finding| !textual.contains(&finding.pointer)));
     if outcome.offenders.is_empty() {

@@ -14,7 +14,10 @@ const BASE: &[(&str, &str)] = &[
         "query:\n  sql: |\n    SELECT id, a, b, c, k, ts FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n",
     ),
     ("key", "key: [id]\n"),
-    ("fields", "fields: { timestamp: ts, order_code: a, product_code: b, machine_code: c, event: { column: k, map: { A: START } } }\n"),
+    (
+        "fields",
+        "fields: { timestamp: ts, order_code: a, product_code: b, machine_code: c, event: { column: k, map: { A: START } } }\n",
+    ),
 ];
 
 /// The base with the keys of a fragment instead of its own.
