@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::device::Device;
 use crate::model::Spec;
 
+pub use validate::compile;
 pub(crate) use validate::{Offender, validate};
 
 /// The schema of a pipeline spec.
