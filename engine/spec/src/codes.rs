@@ -41,61 +41,211 @@ macro_rules! codes {
 }
 
 codes! {
-    FILE_TOO_BIG = "file-too-big", Error, "The file is larger than 256 KiB.",
+    FILE_TOO_BIG = "file_too_big", Error, "The file is larger than 256 KiB.",
         "A spec is written by a person and has some dozen lines. Long SQL goes to `query.file`.", "";
-    NOT_UTF8 = "not-utf8", Error, "The file is not UTF-8.",
+    NOT_UTF8 = "not_utf8", Error, "The file is not UTF-8.",
         "Specs are UTF-8, with or without a byte order mark. Save the file again in that encoding.", "";
-    EMPTY_FILE = "empty-file", Error, "The file holds no value.",
+    EMPTY_FILE = "empty_file", Error, "The file holds no value.",
         "A spec is a map of keys. Start with `version: 1`, or run `engine init`.", "";
-    YAML_SYNTAX = "yaml-syntax", Error, "The text is not YAML.",
+    YAML_SYNTAX = "yaml_syntax", Error, "The text is not YAML.",
         "Most often a quote or bracket is not closed, the indent is uneven, or a text that contains `: ` needs quotes.",
         "description: \"not closed\n";
-    SEVERAL_DOCUMENTS = "several-documents", Error, "The file holds more than one YAML document.",
+    SEVERAL_DOCUMENTS = "several_documents", Error, "The file holds more than one YAML document.",
         "One file is one pipeline. Move what follows `---` to a file of its own.",
         "description: one\n---\ndescription: two\n";
-    TOO_DEEP = "too-deep", Error, "Lists and maps are nested deeper than 64 levels.",
+    TOO_DEEP = "too_deep", Error, "Lists and maps are nested deeper than 64 levels.",
         "No key of a spec needs that depth; it is refused before it costs memory.",
         "labels: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n";
-    TOO_MANY_VALUES = "too-many-values", Error, "The file holds more than 50,000 values, repeated aliases included.",
+    TOO_MANY_VALUES = "too_many_values", Error, "The file holds more than 50,000 values, repeated aliases included.",
         "Aliases can repeat aliases, so that a few lines name billions of values. Such a file is refused.",
         "labels:\n  a: &a [1,1,1,1,1,1,1,1,1,1]\n  b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n  c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n  d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n  e: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n";
-    DUPLICATE_KEY = "duplicate-key", Error, "A key is given twice in one map.",
+    DUPLICATE_KEY = "duplicate_key", Error, "A key is given twice in one map.",
         "Readers of YAML disagree on which of the two counts. Keep one.",
         "schedule: { every: 2m, every: 5m }\n";
-    AMBIGUOUS_SCALAR = "ambiguous-scalar", Error, "A text without quotes that readers of YAML understand differently.",
+    AMBIGUOUS_SCALAR = "ambiguous_scalar", Error, "A text without quotes that readers of YAML understand differently.",
         "`no` is a truth value or a country, `00123` a number or an order, `12:30` a time or 750. Write it in quotes.",
         "labels: { country: no }\n";
     TAG = "tag", Error, "A tag changes how a value is read.",
         "Specs have no tags. Text is written in quotes.", "description: !!str 5\n";
-    BAD_KEY = "bad-key", Error, "A key that is not text.",
+    BAD_KEY = "bad_key", Error, "A key that is not text.",
         "A list or a map cannot be a key.", "labels: { [a]: b }\n";
-    BAD_MERGE = "bad-merge", Error, "`<<` is given something else than a map.",
+    BAD_MERGE = "bad_merge", Error, "`<<` is given something else than a map.",
         "`<<` adds the entries of a map, or of a list of maps; what is written beside it wins.",
         "labels: { <<: text }\n";
-    UNKNOWN_KEY = "unknown-key", Error, "A key that the format does not have.",
+    UNKNOWN_KEY = "unknown_key", Error, "A key that the format does not have.",
         "Unknown keys are errors, so that a typing mistake never switches something off in silence.",
         "shedule: { every: 2m }\n";
-    MISSING_KEY = "missing-key", Error, "A required key is missing.",
+    MISSING_KEY = "missing_key", Error, "A required key is missing.",
         "The finding names the key. `engine schema` and the editor show what belongs there.",
         "source: { type: sqlite }\n";
-    WRONG_TYPE = "wrong-type", Error, "A value of the wrong type.",
+    WRONG_TYPE = "wrong_type", Error, "A value of the wrong type.",
         "Text, number, truth value, list and map are not converted into each other.",
         "key: id\n";
-    EMPTY_VALUE = "empty-value", Error, "A key with nothing behind it.",
+    EMPTY_VALUE = "empty_value", Error, "A key with nothing behind it.",
         "A key that is left out has its default; a key without a value is a mistake.",
         "description:\n";
-    BAD_VALUE = "bad-value", Error, "A value that does not have the required form or range.",
+    BAD_VALUE = "bad_value", Error, "A value that does not have the required form or range.",
         "The finding shows the form: a period is `5m`, a share `5%`, a size `1MiB`.",
         "schedule: { every: 5 minutes }\n";
-    UNKNOWN_VALUE = "unknown-value", Error, "A value that is not one of those allowed.",
+    UNKNOWN_VALUE = "unknown_value", Error, "A value that is not one of those allowed.",
         "The finding lists them.", "table: orders\n";
-    EXACTLY_ONE = "exactly-one", Error, "Of several keys exactly one must be given.",
+    EXACTLY_ONE = "exactly_one", Error, "Of several keys exactly one must be given.",
         "They exclude each other: each says the same thing in another way.",
         "query: { sql: SELECT 1, file: a.sql }\n";
-    LITERAL_SECRET = "literal-secret", Error, "A secret is written into the spec.",
+    LITERAL_SECRET = "literal_secret", Error, "A secret is written into the spec.",
         "Specs are shared and versioned. A secret takes a reference: `{ env: NAME }`, `{ file: PATH }` or `{ credential: NAME }`.",
         "destination: { type: enlyze, url: \"https://app.enlyze.com\", token: abc }\n";
-    BAD_SHAPE = "bad-shape", Error, "The value does not have the shape that its key needs.",
+    BAD_SHAPE = "bad_shape", Error, "The value does not have the shape that its key needs.",
         "The finding says what was expected.",
         "destination: { type: http, url: \"https://a.example\", batch: { max_records: 5.0 } }\n";
+    WRONG_TABLE = "wrong_table", Error, "A key that belongs to the other table type.",
+        "Order tables have `start` and `end`; booking tables have `timestamp`, `event` and `pairing`.",
+        "table: order\nfields: { order_code: a, product_code: b, machine_code: c, start: d, end: e, event: f }\n";
+    KEY_NOT_HERE = "key_not_here", Error, "A key that means nothing beside the others.",
+        "It would be ignored, which is never what was wanted. The finding says which key it belongs to.",
+        "schedule: { every: 2m, timezone: Europe/Berlin }\n";
+    OUT_OF_RANGE = "out_of_range", Error, "A number or period that is too small.",
+        "Zero would mean an endless loop, or nothing at all.",
+        "sync: { lookback: 0s }\n";
+    BAD_CRON = "bad_cron", Error, "A cron expression that cannot be read, or that never comes true.",
+        "Five fields: minute, hour, day of month, month, day of week. `* * 30 2 *` is well-formed and never comes.",
+        "schedule: { cron: \"* * 30 2 *\" }\n";
+    UNKNOWN_ZONE = "unknown_zone", Error, "A time zone that does not exist.",
+        "Zones have IANA names, such as `Europe/Berlin`. Abbreviations such as `CEST` are ambiguous.",
+        "schedule: { cron: \"0 6 * * *\", timezone: Europe/Bonn }\n";
+    EVENT_VALUE = "event_value", Error, "An event that is neither `START` nor `END`.",
+        "`fields.event` says, after `map`, whether a booking starts or ends a run.",
+        "fields: { timestamp: ts, order_code: a, product_code: b, machine_code: c, event: { column: k, map: { A: BEGIN } } }\n";
+    BAD_REGEX = "bad_regex", Error, "A regular expression that cannot be compiled.",
+        "The syntax is that of Rust's regex crate: no look-around and no back-references.",
+        "fields: { timestamp: ts, order_code: { column: a, transform: [{ extract: \"(\" }] }, product_code: b, machine_code: c, event: e }\n";
+    EXTRACT_GROUPS = "extract_groups", Error, "`extract` without exactly one group.",
+        "The group is what is taken. Further groups are written `(?:…)`.",
+        "fields: { timestamp: ts, order_code: { column: a, transform: [{ extract: \"[0-9]+\" }] }, product_code: b, machine_code: c, event: e }\n";
+    TIME_PATTERN = "time_pattern", Error, "A time format that cannot read what it must.",
+        "A pattern must know its directives, say a whole date where a date is needed, and the hour of the day.",
+        "fields: { timestamp: { column: ts, format: \"%H:%M\" }, order_code: a, product_code: b, machine_code: c, event: e }\n";
+    SECRET_OVER_HTTP = "secret_over_http", Error, "A secret would be sent without encryption.",
+        "Plain `http://` is allowed to loopback only wherever a login is sent.",
+        "destination: { type: enlyze, url: \"http://app.enlyze.com\", token: { env: T } }\n";
+    BOUND_UNUSED = "bound_unused", Error, "The query does not use a bound of its window.",
+        "A run would read the whole table, and take what it does not see for deleted.",
+        "query: { sql: \"SELECT id FROM t WHERE ts >= {{ window.start }}\" }\n";
+    CURSOR_UNUSED = "cursor_unused", Error, "The query does not use a column of its cursor.",
+        "A run would read the same rows again, or jump over some.",
+        "query: { sql: \"SELECT id FROM t\" }\nsync: { mode: cursor, cursor: [id] }\n";
+    FILE_UNREADABLE = "file_unreadable", Error, "A file that the spec names cannot be read.",
+        "Paths are relative to the spec. The finding says what was tried and what came back.",
+        "query: { file: missing.sql }\n";
+    MACHINES_CSV = "machines_csv", Error, "A machine list that cannot be read.",
+        "A header line, then two columns: the code and the platform's id. No code twice.", "";
+    DUPLICATE_ID = "duplicate_id", Error, "Two specs of one device have the same id.",
+        "All state hangs on the id: two pipelines of one id would overwrite each other.", "";
+    UNRESOLVED_REFERENCE = "unresolved_reference", Error, "A reference has no value here.",
+        "Set the variable, or write the file. Checked with `--env` only; the value is never shown.", "";
+    SECRET_DEFAULT = "secret_default", Warning, "The reference of a secret has a default.",
+        "The default is a secret in the spec, and a device that lacks the variable would start with it.",
+        "destination: { type: enlyze, url: \"https://app.enlyze.com\", token: { env: T, default: x } }\n";
+    KEY_LEFT_OUT = "key_left_out", Warning, "`key` is left out.",
+        "Rows are then known by what they say, so that a correction of their time or order is a deletion and a new row.",
+        "key: []\n";
+    ZONE_LEFT_OUT = "zone_left_out", Warning, "`timezone` is left out where times may be naive.",
+        "Naive times are then read as UTC. Plants in other zones find their runs shifted by hours.",
+        "source: { type: sqlite, path: mes.db }\n";
+    TEMPLATE_SYNTAX = "template_syntax", Error, "The template cannot be read.",
+        "A `{{` or `{%` is not closed, or an expression is incomplete.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start AND ts < {{ window.end }}\n";
+    TEMPLATE_TOO_LARGE = "template_too_large", Error, "The template is too large.",
+        "A query of this size is generated, not written; read from a view instead.",
+        "";
+    TEMPLATE_CHARACTER = "template_character", Error, "A character that is not text.",
+        "Control characters and private marks have no place in SQL. Remove the character.",
+        "";
+    TEMPLATE_NOT_ALLOWED = "template_not_allowed", Error, "A construct that templates of queries do not have.",
+        "Values, filters, `if` and `for` are there; includes, macros, raw text and assignments are not.",
+        "query:\n  sql: |\n    {% macro m() %}{% endmacro %}SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
+    TEMPLATE_UNKNOWN_NAME = "template_unknown_name", Error, "A name that templates do not know.",
+        "There are `params.…`, `window.start`, `window.end`, `cursor.…` and `run.now`.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ windw.start }} AND ts < {{ window.end }}\n";
+    TEMPLATE_UNKNOWN_PARAM = "template_unknown_param", Error, "A parameter that `query.params` does not have.",
+        "Add it to `query.params`, or correct its name.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND p = {{ params.plant }}\n";
+    TEMPLATE_UNKNOWN_CURSOR = "template_unknown_cursor", Error, "A column that `sync.cursor` does not have.",
+        "Add it to `sync.cursor`, or correct its name.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE id > {{ cursor.idd }} AND id > {{ cursor.id }}\nsync: { mode: cursor, cursor: [id] }\n";
+    TEMPLATE_UNKNOWN_FILTER = "template_unknown_filter", Error, "A filter that templates do not know.",
+        "Instants have `utc`, `instant`, `date`, `epoch` and `format`; names have `ident`.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start | dat }} AND ts < {{ window.end }}\n";
+    TEMPLATE_UNKNOWN_TEST = "template_unknown_test", Error, "A test that templates do not know.",
+        "Tests stand behind `is`, such as `is defined`.",
+        "query:\n  params: { p: 1 }\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}{% if params.p is odder %} AND 1 = 1{% endif %}\n";
+    TEMPLATE_UNKNOWN_FUNCTION = "template_unknown_function", Error, "A function that templates do not know.",
+        "Templates of queries call no functions, but `range`.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND a = {{ now() }}\n";
+    TEMPLATE_PLACEHOLDER = "template_placeholder", Error, "A value stands where SQL takes no parameter.",
+        "A parameter stands for one value. A name is written with `| ident`.",
+        "";
+    TEMPLATE_PLACEHOLDER_QUOTED = "template_placeholder_quoted", Error, "A value stands inside quotes or a comment.",
+        "The server would read the placeholder as text. Remove the quotes: values are bound, never pasted.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= '{{ window.start }}' AND ts < {{ window.end }}\n";
+    TEMPLATE_PLACEHOLDER_GLUED = "template_placeholder_glued", Error, "A value touches a word.",
+        "The placeholder would become part of the word. Separate them, or concatenate in SQL.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }}x AND ts < {{ window.end }}\n";
+    TEMPLATE_IF_WITHOUT_ELSE = "template_if_without_else", Error, "`{{ x if c }}` without `else`.",
+        "It has no value where the condition is false. Add `else`.",
+        "query:\n  params: { p: 1 }\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND a = {{ params.p if params.p }}\n";
+    TEMPLATE_COMPARISON = "template_comparison", Warning, "A comparison that is never true.",
+        "The two sides are of different kinds, such as a number and a text.",
+        "";
+    TEMPLATE_LITERAL = "template_literal", Error, "A literal inside `{{ }}`.",
+        "Write the literal as SQL: only values that change are bound.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND a = {{ 'x' }}\n";
+    TEMPLATE_PATTERN = "template_pattern", Error, "A pattern of `format` that cannot be used.",
+        "Patterns are those of strftime, from the year down to the second.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start | format('%K') }} AND ts < {{ window.end }}\n";
+    TEMPLATE_NO_VALUE = "template_no_value", Error, "An expression without a value.",
+        "The name is known, but what is asked of it is not there.",
+        "";
+    TEMPLATE_VALUE = "template_value", Error, "An expression that fails.",
+        "The message says why; the same would happen on every run.",
+        "";
+    TEMPLATE_TOO_LONG = "template_too_long", Error, "Rendering takes too many steps, or the statement grows too long.",
+        "A loop runs over too much.",
+        "";
+    TEMPLATE_TOO_MANY_VALUES = "template_too_many_values", Error, "More values than a server takes.",
+        "Shorten the list, or read it from a table.",
+        "";
+    SQL_EMPTY = "sql_empty", Error, "There is no statement.",
+        "`query` is one `SELECT`.",
+        "query:\n  sql: |\n    -- nothing\n";
+    SQL_UNTERMINATED = "sql_unterminated", Error, "A quote or comment is never closed.",
+        "Close it; everything behind it would be text.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND a = 'open\n";
+    SQL_MANY_STATEMENTS = "sql_many_statements", Error, "More than one statement.",
+        "`query` is one `SELECT`; move preparations into a view.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}; SELECT 1\n";
+    SQL_SEMICOLON = "sql_semicolon", Error, "A semicolon that the server refuses.",
+        "Oracle takes no `;` at the end of a statement.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }};\nsource: { type: oracle, host: h, database: d, username: u, timezone: UTC }\n";
+    SQL_NOT_A_READ = "sql_not_a_read", Error, "A statement that does more than read.",
+        "The engine never writes to a source.",
+        "query:\n  sql: |\n    DELETE FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
+    SQL_LOCK = "sql_lock", Error, "A statement that locks rows.",
+        "Reading must not stop the plant's own work.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} FOR UPDATE\nsource: { type: postgres, host: h, database: d, username: u, timezone: UTC }\n";
+    SQL_SELECT_INTO = "sql_select_into", Error, "`SELECT … INTO` writes.",
+        "Leave `INTO` out.",
+        "query:\n  sql: |\n    SELECT id INTO x FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\nsource: { type: sqlserver, host: h, database: d, username: u, timezone: UTC }\n";
+    SQL_SIDE_EFFECT = "sql_side_effect", Error, "A function with a side effect.",
+        "It would change the server, wait, or read files. Leave it out.",
+        "query:\n  sql: |\n    SELECT load_extension('x') FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
+    SQL_EXECUTABLE_COMMENT = "sql_executable_comment", Error, "A comment that the server executes.",
+        "MySQL and MariaDB run what stands in `/*! … */`. Write it as code, or as a plain comment.",
+        "query:\n  sql: |\n    SELECT id /*!50000 , a */ FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\nsource: { type: mysql, host: h, database: d, username: u, timezone: UTC }\n";
+    SQL_UNPARSED = "sql_unparsed", Warning, "SQL that the check does not know.",
+        "Only its words were checked. The session is read-only all the same.",
+        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} OPTION (RECOMPILE)\nsource: { type: sqlserver, host: h, database: d, username: u, timezone: UTC }\n";
 }
+
+#[cfg(test)]
+mod tests;
