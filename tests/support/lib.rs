@@ -1,1 +1,3 @@
-//! placeholder
+//! What the tests of the whole need: real servers.
+
+pub mod servers;
