@@ -94,7 +94,7 @@ pub fn mariadb() -> Server {
     account.args(["--no-defaults", "--user=root"]).arg(format!("--socket={}", socket.display())).arg("--execute");
     finish(
         account.arg(format!(
-            "CREATE DATABASE plant CHARACTER SET utf8mb4; CREATE USER {USERNAME}@'%' IDENTIFIED BY '{PASSWORD}'; \
+            "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES; CREATE DATABASE plant CHARACTER SET utf8mb4; CREATE USER {USERNAME}@'%' IDENTIFIED BY '{PASSWORD}'; \
              GRANT ALL ON *.* TO {USERNAME}@'%' WITH GRANT OPTION;"
         )),
         "mariadb",

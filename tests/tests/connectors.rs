@@ -45,7 +45,7 @@ struct Peer {
     writes: &'static [&'static str],
     /// Counts the queries that the engine has running.
     running: &'static str,
-    /// Ends the engine's sessions.
+    /// Prints the statements that end the engine's sessions, a line each.
     cut: &'static str,
     /// A statement with an unknown table, and what the message must say.
     unknown_table: (&'static str, &'static [&'static str]),
@@ -166,7 +166,7 @@ const POSTGRES: Peer = Peer {
         "SELECT set_config('transaction_read_only', 'off', false), sneak()",
     ],
     running: "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'engine' AND state = 'active'",
-    cut: "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'engine'",
+    cut: "SELECT 'SELECT pg_terminate_backend(' || pid || ')' FROM pg_stat_activity WHERE application_name = 'engine'",
     unknown_table: (
         "SELECT id\nFROM   buchung",
         &["relation \"buchung\" does not exist", "42P01", "at line 2, column 8 of the statement"],
@@ -174,6 +174,118 @@ const POSTGRES: Peer = Peer {
     facts: &["database", "database_oid", "system_identifier"],
     stranger: "SELECT id FROM booking",
 };
+
+const MARIADB: Peer = Peer {
+    name: "mariadb",
+    wrap: SourceConfig::MariaDb,
+    setup: "SET time_zone = '+00:00';
+        CREATE TABLE booking (id int PRIMARY KEY, code char(6), note varchar(40), at datetime, seen timestamp NULL);
+        INSERT INTO booking VALUES (1, 'M1', 'Müller', '2025-03-30 01:30', '2025-03-30 00:30'), (2, 'M2', NULL, NULL, NULL);
+        SET sql_mode = '';
+        CREATE TABLE odd (t1 tinyint(1), u1 tinyint(1) unsigned, y year, e enum('START', 'END'), s set('a', 'b'),
+            b bit(3), wide bit(64), z date, p date, pt datetime, ts timestamp(6) NULL, tx mediumtext COLLATE utf8mb4_bin,
+            vb varbinary(4), bc char(6) CHARACTER SET latin1 COLLATE latin1_bin, g point, j json);
+        INSERT INTO odd VALUES (2, 200, 2025, 'END', 'a,b', b'101', ~0, '0000-00-00', '2025-00-00', '2025-03-00 10:00',
+            '1970-01-01 00:00:01.5', 'Ω ', x'00ff', 'Mü', NULL, '{\"a\": 1}');
+        CREATE FUNCTION sneak() RETURNS int MODIFIES SQL DATA RETURN 1;
+        CREATE TABLE open_to_all (a int);
+        CREATE USER stranger@'%' IDENTIFIED BY 's3cret-canary';
+        GRANT SELECT ON plant.open_to_all TO stranger@'%'",
+    values: &[
+        ("true", Kind::Int, Cell::Int(1)),
+        ("CAST(-7 AS signed)", Kind::Int, Cell::Int(-7)),
+        ("9223372036854775807", Kind::Int, Cell::Int(i64::MAX)),
+        ("(SELECT t1 FROM odd)", Kind::Int, Cell::Int(2)),
+        ("(SELECT u1 FROM odd)", Kind::Int, Cell::Int(200)),
+        ("CAST(18446744073709551615 AS unsigned)", Kind::Int, Cell::Decimal("18446744073709551615")),
+        ("CAST(0.1 AS float)", Kind::Float, Cell::Float(0.1)),
+        ("CAST(0.1 AS double)", Kind::Float, Cell::Float(0.1)),
+        ("CAST('12.50' AS decimal(6, 2))", Kind::Decimal, Cell::Decimal("12.50")),
+        (
+            "CAST('-123456789012345678901234567890.000000001' AS decimal(60, 9))",
+            Kind::Decimal,
+            Cell::Decimal("-123456789012345678901234567890.000000001"),
+        ),
+        ("'00123'", Kind::Text, Cell::Text("00123")),
+        ("CAST('Ω ' AS char(3))", Kind::Text, Cell::Text("Ω ")),
+        ("(SELECT code FROM booking WHERE id = 1)", Kind::Text, Cell::Text("M1")),
+        ("(SELECT e FROM odd)", Kind::Text, Cell::Text("END")),
+        ("(SELECT s FROM odd)", Kind::Text, Cell::Text("a,b")),
+        ("(SELECT tx FROM odd)", Kind::Text, Cell::Text("Ω ")),
+        ("(SELECT bc FROM odd)", Kind::Text, Cell::Text("Mü")),
+        ("(SELECT j FROM odd)", Kind::Text, Cell::Text("{\"a\": 1}")),
+        ("x'00ff'", Kind::Bytes, Cell::Bytes(&[0, 255])),
+        ("(SELECT vb FROM odd)", Kind::Bytes, Cell::Bytes(&[0, 255])),
+        ("(SELECT b FROM odd)", Kind::Int, Cell::Int(5)),
+        ("(SELECT wide FROM odd)", Kind::Int, Cell::Decimal("18446744073709551615")),
+        ("(SELECT y FROM odd)", Kind::Int, Cell::Int(2025)),
+        ("DATE '1969-12-31'", Kind::Date, Cell::Date(-1)),
+        ("DATE '2025-03-30'", Kind::Date, Cell::Date(20_177)),
+        ("(SELECT z FROM odd)", Kind::Date, Cell::Null),
+        ("TIME '23:59:59.5'", Kind::Time, Cell::Time(86_399_500_000_000)),
+        ("TIME '-26:00:00'", Kind::Time, Cell::Time(-26 * 3_600_000_000_000)),
+        ("TIME '838:59:59'", Kind::Time, Cell::Time(3_020_399_000_000_000)),
+        // A reading of the clock that Berlin skips.
+        ("TIMESTAMP '2025-03-30 02:30:00'", Kind::Civil, Cell::Civil { secs: 1_743_301_800, nanos: 0 }),
+        ("TIMESTAMP '1969-12-31 23:59:59.75'", Kind::Civil, Cell::Civil { secs: -1, nanos: 750_000_000 }),
+        ("(SELECT seen FROM booking WHERE id = 1)", Kind::Instant, Cell::Instant { secs: 1_743_294_600, nanos: 0 }),
+        ("(SELECT ts FROM odd)", Kind::Instant, Cell::Instant { secs: 1, nanos: 500_000_000 }),
+        ("NULL", Kind::Any, Cell::Null),
+        ("(SELECT note FROM booking WHERE id = 2)", Kind::Text, Cell::Null),
+        ("(SELECT at FROM booking WHERE id = 2)", Kind::Civil, Cell::Null),
+        ("(SELECT seen FROM booking WHERE id = 2)", Kind::Instant, Cell::Null),
+        ("CAST(NULL AS decimal(6, 2))", Kind::Decimal, Cell::Null),
+        ("CAST(NULL AS double)", Kind::Float, Cell::Null),
+        ("CAST(NULL AS date)", Kind::Date, Cell::Null),
+    ],
+    bad: &[
+        ("(SELECT p FROM odd)", "2025-00-00 is no date of the calendar"),
+        ("(SELECT pt FROM odd)", "2025-03-00 is no date of the calendar"),
+    ],
+    binds: || {
+        let civil = date(2025, 3, 30).at(1, 30, 0, 0);
+        let instant = "2025-03-30T00:30:00Z".parse().expect("an instant");
+        vec![
+            ("id = ?", BindValue::Text("1".into())),
+            ("id = ?", BindValue::Int(1)),
+            ("id = ?", BindValue::Decimal("1".into())),
+            ("note = ?", BindValue::Text("Müller".into())),
+            ("code = ?", BindValue::Text("M1".into())),
+            ("at = ?", BindValue::Civil { civil, instant }),
+            ("seen = ?", BindValue::Instant { civil, instant }),
+            ("at >= ?", BindValue::Date(civil.date())),
+            ("id < ?", BindValue::Float(1.5)),
+            ("? = 12.50", BindValue::Decimal("12.5".into())),
+            ("? = x'00ff'", BindValue::Bytes(vec![0, 255])),
+            ("(id = 1) = ?", BindValue::Bool(true)),
+            ("? IS NULL", BindValue::Null),
+        ]
+    },
+    misfits: Vec::new,
+    slow: "SELECT sleep(60)",
+    many: "SELECT seq, repeat('x', 200) FROM seq_1_to_200000",
+    writes: &[
+        "INSERT INTO booking VALUES (3, NULL, NULL, NULL, NULL)",
+        "INSERT INTO booking (id) VALUES (3) RETURNING id",
+        "DELETE FROM booking RETURNING id",
+        "CREATE TABLE mine (a int)",
+        "SELECT id FROM booking INTO OUTFILE '/tmp/engine-outfile'",
+        "SET SESSION TRANSACTION READ WRITE",
+        "COMMIT",
+        "SELECT 1; DELETE FROM booking",
+    ],
+    running: "SELECT count(*) FROM information_schema.processlist
+        WHERE user = 'etl' AND id <> connection_id() AND command NOT IN ('Sleep', 'Killed')",
+    cut: "SELECT concat('KILL ', id) FROM information_schema.processlist WHERE user = 'etl' AND id <> connection_id()",
+    unknown_table: ("SELECT id\nFROM   buchung", &["Table 'plant.buchung' doesn't exist", "error 1146"]),
+    facts: &["database", "hostname"],
+    stranger: "SELECT id FROM booking",
+};
+
+#[test]
+fn mariadb_keeps_the_contract() {
+    keep_the_contract(&MARIADB, &servers::mariadb());
+}
 
 #[test]
 fn postgres_keeps_the_contract() {
@@ -378,13 +490,21 @@ fn a_cut_connection_is_noticed_and_made_anew(peer: &Peer, server: &Server) {
     let mut source = opened(peer, server);
     source.ask(&ask(peer.slow, vec![])).unwrap();
     server.await_answer(peer.running, "1");
-    server.execute(peer.cut);
+    cut(peer, server);
     let error = source.next(&mut RowBatch::new()).unwrap_err();
     assert_eq!(error.kind, SourceErrorKind::Network, "{error}");
     only_row(&mut *source, "SELECT 1");
     // A session that was cut while it rested is not even an error.
-    server.execute(peer.cut);
+    cut(peer, server);
     only_row(&mut *source, "SELECT 1");
+}
+
+fn cut(peer: &Peer, server: &Server) {
+    let statements = server.execute(peer.cut);
+    assert!(!statements.trim().is_empty(), "{}: no session is there to be cut", peer.name);
+    for statement in statements.lines() {
+        server.execute(statement);
+    }
 }
 
 fn a_closed_port_is_told(peer: &Peer, server: &Server) {
