@@ -35,6 +35,9 @@ pub struct Server {
     pub username: String,
     /// Its password.
     pub password: String,
+    /// The authority of the server's certificate, which is for the address 127.0.0.1 and for no name. `None` for a
+    /// server that was not started here.
+    pub ca_file: Option<PathBuf>,
     kind: Kind,
     _process: Option<Process>,
 }
@@ -65,12 +68,15 @@ pub fn postgres() -> Server {
     let mut init = as_user("postgres", &binaries.join("initdb"));
     init.arg("-D").arg(&data).args(["-U", USERNAME, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "-N"]);
     finish(init.arg("--pwfile").arg(&password), "initdb");
+    let certificate = Certificate::new(folder.path(), "postgres");
     let port = free_port();
     let mut start = as_user("postgres", &binaries.join("postgres"));
     start.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-p", &port.to_string(), "-c", "fsync=off"]);
-    start.args(["-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=warning"]);
+    start.args(["-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=warning", "-c", "ssl=on"]);
+    start.arg("-c").arg(format!("ssl_cert_file={}", certificate.chain.display()));
+    start.arg("-c").arg(format!("ssl_key_file={}", certificate.key.display()));
     let process = await_ready(&mut start, Kind::Postgres, folder, "ready to accept connections");
-    Server::local(Kind::Postgres, port, "postgres", process)
+    Server::local(Kind::Postgres, port, "postgres", certificate, process)
 }
 
 /// Starts MariaDB from Debian's package `mariadb-server`. Panics, with the server's own words, where it does not start.
@@ -84,11 +90,14 @@ pub fn mariadb() -> Server {
     let mut init = as_user("mysql", Path::new("mariadb-install-db"));
     init.args(["--no-defaults", &datadir, "--auth-root-authentication-method=normal", "--skip-test-db"]);
     finish(&mut init, "mariadb-install-db");
+    let certificate = Certificate::new(folder.path(), "mysql");
     let port = free_port();
     let mut start = as_user("mysql", Path::new("mariadbd"));
     start.args(["--no-defaults", &datadir, "--bind-address=127.0.0.1", "--skip-log-bin"]);
     start.arg(format!("--port={port}")).arg(format!("--socket={}", socket.display()));
     start.arg(format!("--pid-file={}", folder.path().join("m.pid").display()));
+    start.arg(format!("--ssl-cert={}", certificate.chain.display()));
+    start.arg(format!("--ssl-key={}", certificate.key.display()));
     let process = await_ready(&mut start, Kind::MariaDb, folder, "ready for connections");
     let mut account = Command::new("mariadb");
     account.args(["--no-defaults", "--user=root"]).arg(format!("--socket={}", socket.display())).arg("--execute");
@@ -99,17 +108,18 @@ pub fn mariadb() -> Server {
         )),
         "mariadb",
     );
-    Server::local(Kind::MariaDb, port, "plant", process)
+    Server::local(Kind::MariaDb, port, "plant", certificate, process)
 }
 
 impl Server {
-    fn local(kind: Kind, port: u16, database: &str, process: Process) -> Self {
+    fn local(kind: Kind, port: u16, database: &str, certificate: Certificate, process: Process) -> Self {
         Self {
             host: "127.0.0.1".to_owned(),
             port,
             database: database.to_owned(),
             username: USERNAME.to_owned(),
             password: PASSWORD.to_owned(),
+            ca_file: Some(certificate.authority),
             kind,
             _process: Some(process),
         }
@@ -180,7 +190,49 @@ fn named(kind: Kind, variable: &str) -> Option<Server> {
     })();
     let (host, port, database, username, password) =
         parsed.unwrap_or_else(|| panic!("{variable} is not `kind://user:password@host:port/database`"));
-    Some(Server { host, port, database, username, password, kind, _process: None })
+    Some(Server { host, port, database, username, password, ca_file: None, kind, _process: None })
+}
+
+/// A certificate of an authority of its own, made by the `openssl` tool.
+struct Certificate {
+    authority: PathBuf,
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+impl Certificate {
+    fn new(folder: &Path, user: &str) -> Self {
+        let file = |name: &str| folder.join(name);
+        let extensions = file("extensions");
+        std::fs::write(&extensions, "subjectAltName = IP:127.0.0.1\n").expect("the folder is writable");
+        let openssl = |words: &str, files: &[(&str, PathBuf)]| {
+            let mut command = as_user(user, Path::new("openssl"));
+            command.args(words.split(' ')).current_dir(folder);
+            for (flag, path) in files {
+                command.arg(flag).arg(path);
+            }
+            finish(&mut command, "openssl");
+        };
+        let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+        let (authority, authority_key) = (file("ca.pem"), file("ca.key"));
+        let (chain, key, request) = (file("server.pem"), file("server.key"), file("server.csr"));
+        openssl(
+            &format!("req -x509 {new_key} -days 2 -subj /CN=authority"),
+            &[("-keyout", authority_key.clone()), ("-out", authority.clone())],
+        );
+        openssl(&format!("req {new_key} -subj /CN=server"), &[("-keyout", key.clone()), ("-out", request.clone())]);
+        openssl(
+            "x509 -req -CAcreateserial -days 2",
+            &[
+                ("-in", request),
+                ("-CA", authority.clone()),
+                ("-CAkey", authority_key),
+                ("-extfile", extensions),
+                ("-out", chain.clone()),
+            ],
+        );
+        Self { authority, chain, key }
+    }
 }
 
 fn newest_postgres() -> PathBuf {

@@ -2,6 +2,8 @@
 //!
 //! One test for each server, since each test may be a process of its own and starts its server once.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
 use std::time::{Duration, Instant};
 
 use engine_connect::registry;
@@ -124,6 +126,8 @@ const POSTGRES: Peer = Peer {
         ("'NaN'::float8", "NaN"),
         ("'infinity'::date", "infinite"),
         ("'-infinity'::timestamptz", "infinite"),
+        ("'10000-01-01'::date", "9999"),
+        ("'10000-01-01'::timestamp", "9999"),
         ("'1 month'::interval", "months"),
         ("'12.50'::money", "::numeric"),
         ("'10.0.0.1'::inet", "::text"),
@@ -292,6 +296,12 @@ fn mariadb_keeps_the_contract() {
 }
 
 #[test]
+fn mariadb_keeps_the_contract_under_the_name_of_mysql() {
+    let peer = Peer { name: "mysql", wrap: SourceConfig::MySql, ..MARIADB };
+    keep_the_contract(&peer, &servers::mariadb());
+}
+
+#[test]
 fn postgres_keeps_the_contract() {
     let server = servers::postgres();
     server.execute("CREATE SEQUENCE counter");
@@ -307,6 +317,7 @@ fn keep_the_contract(peer: &Peer, server: &Server) {
     misfits_are_named(peer, server);
     identity_says_who(peer, server);
     logins_are_checked(peer, server);
+    certificates_are_checked(peer, server);
     nothing_is_written(peer, server);
     errors_say_where(peer, server);
     a_large_result_streams(peer, server);
@@ -398,8 +409,6 @@ fn logins_are_checked(peer: &Peer, server: &Server) {
 
     let error = refused(&|config| config.database = "nowhere".into());
     assert_eq!(error.kind, SourceErrorKind::Config, "{error}");
-    let error = refused(&|config| config.tls.mode = TlsMode::VerifyFull);
-    assert_eq!(error.kind, SourceErrorKind::Tls, "{error}");
     let error = refused(&|config| config.tls.cert_file = Some("/nowhere.pem".into()));
     assert_eq!(error.kind, SourceErrorKind::Config, "{error}");
     let error = refused(&|config| config.host = "no-such-host.invalid".into());
@@ -411,6 +420,42 @@ fn logins_are_checked(peer: &Peer, server: &Server) {
     let mut source = open(peer, config, &Cancel::default()).unwrap();
     let error = failure(&mut *source, ask(peer.stranger, vec![]));
     assert_eq!(error.kind, SourceErrorKind::Permission, "{error}");
+}
+
+fn certificates_are_checked(peer: &Peer, server: &Server) {
+    let Some(ca_file) = &server.ca_file else { return };
+    let encrypted = |mode: TlsMode, host: &str, trusted: bool| {
+        let mut config = config(server, PATIENT);
+        config.host = host.to_owned();
+        config.tls.mode = mode;
+        config.tls.ca_file = trusted.then(|| ca_file.clone());
+        open(peer, config, &Cancel::default()).map(|source| source.identity().encryption.clone())
+    };
+    for (mode, host, trusted, expected) in [
+        (TlsMode::Prefer, "127.0.0.1", false, Ok("no certificate checked")),
+        (TlsMode::Require, "localhost", false, Ok("no certificate checked")),
+        (TlsMode::VerifyCa, "localhost", true, Ok("authority checked")),
+        (TlsMode::VerifyFull, "127.0.0.1", true, Ok("authority and host name checked")),
+        (TlsMode::VerifyCa, "127.0.0.1", false, Err("tls.ca_file")),
+        (TlsMode::VerifyFull, "127.0.0.1", false, Err("tls.ca_file")),
+        (TlsMode::VerifyFull, "localhost", true, Err("another name")),
+    ] {
+        match (encrypted(mode, host, trusted), expected) {
+            (Ok(seen), Ok(part)) => {
+                assert!(seen.starts_with("TLSv1.") && seen.ends_with(part), "{mode:?} {host}: {seen}")
+            }
+            (Err(error), Err(part)) => {
+                assert_eq!(error.kind, SourceErrorKind::Tls, "{mode:?} {host}: {error}");
+                let hint = error.hint.unwrap_or_default();
+                assert!(hint.contains(part), "{mode:?} {host}: {}; {hint}", error.message);
+            }
+            (seen, _) => panic!("{}: {mode:?} {host} trusted {trusted}: {seen:?}", peer.name),
+        }
+    }
+    let mut config = config(server, PATIENT);
+    config.tls = TlsConfig { mode: TlsMode::VerifyFull, ca_file: Some("/nowhere/ca.pem".into()), ..config.tls };
+    let error = open(peer, config, &Cancel::default()).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind, SourceErrorKind::Config, "{error}");
 }
 
 fn nothing_is_written(peer: &Peer, server: &Server) {

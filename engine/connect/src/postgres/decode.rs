@@ -7,13 +7,16 @@ use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
 use super::numeric;
 use crate::failure::Problem;
 use crate::slots::{
-    DAY_SECS, MICRO_NANOS, SECOND_MICROS, push_bad, push_float, push_utf8, push_utf8_padded, split_micros,
+    CALENDAR_DAYS, CALENDAR_SECS, DAY_SECS, MICRO_NANOS, SECOND_MICROS, push_bad, push_float, push_utf8,
+    push_utf8_padded, split_micros,
 };
 
 /// Days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
 pub(super) const EPOCH_DAYS: i32 = 10_957;
 /// Seconds from 1970-01-01 to PostgreSQL's epoch.
 pub(super) const EPOCH_SECS: i64 = EPOCH_DAYS as i64 * DAY_SECS;
+
+const BEYOND: &str = "a year outside of -9999 to 9999";
 
 /// How a column's bytes are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +47,9 @@ enum Form {
     Jsonb,
     Uuid,
     BitString,
-    /// A value that is only told not to be carried; see [`Form::why_not`].
+    /// A number whose scale the value does not tell.
     Money,
+    /// A type that engine does not read.
     Other,
 }
 
@@ -170,7 +174,10 @@ fn try_push(
         Form::Oid => Slot::Int(u32::from_be_bytes(array(bytes)?).into()),
         Form::Date => match i32::from_be_bytes(array(bytes)?) {
             i32::MAX | i32::MIN => return Some(Err("an infinite date")),
-            days => Slot::Date(days.checked_add(EPOCH_DAYS)?),
+            days => match days.checked_add(EPOCH_DAYS).filter(|days| CALENDAR_DAYS.contains(days)) {
+                Some(days) => Slot::Date(days),
+                None => return Some(Err(BEYOND)),
+            },
         },
         Form::Time => Slot::Time(i64::from_be_bytes(array(bytes)?).checked_mul(MICRO_NANOS)?),
         Form::Timestamp | Form::TimestampWithZone => match i64::from_be_bytes(array(bytes)?) {
@@ -178,6 +185,9 @@ fn try_push(
             micros => {
                 let (secs, nanos) = split_micros(micros);
                 let secs = secs + EPOCH_SECS;
+                if !CALENDAR_SECS.contains(&secs) {
+                    return Some(Err(BEYOND));
+                }
                 if form == Form::Timestamp { Slot::Civil { secs, nanos } } else { Slot::Instant { secs, nanos } }
             }
         },
@@ -345,6 +355,8 @@ mod tests {
         check(Form::Timestamp, &micros(-1), Cell::Civil { secs: EPOCH_SECS - 1, nanos: 999_999_000 });
         check(Form::TimestampWithZone, &micros(0), Cell::Instant { secs: EPOCH_SECS, nanos: 0 });
         check(Form::Date, &i32::MAX.to_be_bytes(), Cell::Bad("infinite"));
+        check(Form::Date, &(i32::MAX - 1).to_be_bytes(), Cell::Bad("9999"));
+        check(Form::TimestampWithZone, &micros(i64::MAX - 1), Cell::Bad("9999"));
         check(Form::Timestamp, &micros(i64::MIN), Cell::Bad("infinite"));
         let interval = |micros: i64, days: i32, months: i32| {
             [&micros.to_be_bytes()[..], &days.to_be_bytes(), &months.to_be_bytes()].concat()
