@@ -3,9 +3,10 @@
 //!
 //! A server is a child that the system ends with the thread that started it, so one that outlives a killed test does
 //! not exist. Where `ENGINE_TEST_POSTGRES_URL` or `ENGINE_TEST_MARIADB_URL` names a server
-//! (`postgres://user:password@host:port/database`), that one is used and left running.
+//! (`postgres://user:password@host:port/database`), that one is used and left running. Its database is the tests' own:
+//! they replace tables there, and one test at a time may use it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,6 +47,7 @@ pub struct Server {
 enum Kind {
     Postgres,
     MariaDb,
+    MySql,
 }
 
 #[derive(Debug)]
@@ -99,16 +101,69 @@ pub fn mariadb() -> Server {
     start.arg(format!("--ssl-cert={}", certificate.chain.display()));
     start.arg(format!("--ssl-key={}", certificate.key.display()));
     let process = await_ready(&mut start, Kind::MariaDb, folder, "ready for connections");
-    let mut account = Command::new("mariadb");
-    account.args(["--no-defaults", "--user=root"]).arg(format!("--socket={}", socket.display())).arg("--execute");
-    finish(
-        account.arg(format!(
-            "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES; CREATE DATABASE plant CHARACTER SET utf8mb4; CREATE USER {USERNAME}@'%' IDENTIFIED BY '{PASSWORD}'; \
-             GRANT ALL ON *.* TO {USERNAME}@'%' WITH GRANT OPTION;"
-        )),
-        "mariadb",
-    );
+    // An account without a name would take precedence over the tests' own.
+    make_account(&socket, "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES;");
     Server::local(Kind::MariaDb, port, "plant", certificate, process)
+}
+
+/// Starts the genuine MySQL from packages that `tests/support/fetch-mysql.sh` unpacked into the folder that
+/// `ENGINE_TEST_MYSQL_ROOT` names. `None`, said on standard error, where there is none: Debian 12 has no MySQL.
+pub fn mysql() -> Option<Server> {
+    if let Some(server) = named(Kind::MySql, "ENGINE_TEST_MYSQL_URL") {
+        return Some(server);
+    }
+    let Ok(root) = std::env::var("ENGINE_TEST_MYSQL_ROOT") else {
+        let _ = writeln!(std::io::stderr(), "skipped: neither ENGINE_TEST_MYSQL_ROOT nor ENGINE_TEST_MYSQL_URL is set");
+        return None;
+    };
+    let usr = Path::new(&root).join("usr");
+    let libraries = usr.join("lib").join("x86_64-linux-gnu");
+    let folder = owned_folder("nobody");
+    let (data, socket) = (folder.path().join("data"), folder.path().join("s.sock"));
+    let server = || {
+        // The packages bring their own C library, and with it their own loader.
+        let mut command = as_user("nobody", &libraries.join("ld-linux-x86-64.so.2"));
+        command.arg("--library-path").arg(&libraries).arg(usr.join("sbin").join("mysqld")).arg("--no-defaults");
+        for (flag, path) in [
+            ("--basedir", &usr),
+            ("--datadir", &data),
+            ("--lc-messages-dir", &usr.join("share/mysql")),
+            ("--character-sets-dir", &usr.join("share/mysql/charsets")),
+            ("--plugin-dir", &usr.join("lib/mysql/plugin")),
+        ] {
+            command.arg(format!("{flag}={}", path.display()));
+        }
+        command.args(["--innodb-use-native-aio=0", "--secure-file-priv=NULL"]);
+        command
+    };
+    finish(server().arg("--initialize-insecure"), "mysqld --initialize-insecure");
+    let certificate = Certificate::new(folder.path(), "nobody");
+    let port = free_port();
+    let mut start = server();
+    start.args(["--bind-address=127.0.0.1", "--mysqlx=OFF", "--skip-log-bin"]).arg(format!("--port={port}"));
+    for (flag, path) in [
+        ("--socket", &socket),
+        ("--pid-file", &folder.path().join("m.pid")),
+        ("--ssl-ca", &certificate.authority),
+        ("--ssl-cert", &certificate.chain),
+        ("--ssl-key", &certificate.key),
+    ] {
+        start.arg(format!("{flag}={}", path.display()));
+    }
+    let process = await_ready(&mut start, Kind::MySql, folder, "ready for connections");
+    make_account(&socket, "");
+    Some(Server::local(Kind::MySql, port, "plant", certificate, process))
+}
+
+/// Makes the database and the account that tests use, as the administrator at the socket.
+fn make_account(socket: &Path, before: &str) {
+    let mut client = Command::new("mariadb");
+    client.args(["--no-defaults", "--user=root"]).arg(format!("--socket={}", socket.display())).arg("--execute");
+    client.arg(format!(
+        "{before} CREATE DATABASE plant CHARACTER SET utf8mb4; CREATE USER {USERNAME}@'%' IDENTIFIED BY '{PASSWORD}'; \
+         GRANT ALL ON *.* TO {USERNAME}@'%' WITH GRANT OPTION;"
+    ));
+    finish(&mut client, "mariadb");
 }
 
 impl Server {
@@ -135,7 +190,7 @@ impl Server {
                 client.args(["-h", &self.host, "-p", &port, "-U", &self.username, "-d", &self.database, "-c", sql]);
                 client
             }
-            Kind::MariaDb => {
+            Kind::MariaDb | Kind::MySql => {
                 let mut client = Command::new("mariadb");
                 client.env("MYSQL_PWD", &self.password).args(["--no-defaults", "--batch", "--skip-column-names"]);
                 client.args(["--default-character-set=utf8mb4", "-h", &self.host, "-P", &port, "-u", &self.username]);
@@ -164,7 +219,7 @@ impl Drop for Process {
         let signal = match self.kind {
             // Disconnects the clients; the default waits for them.
             Kind::Postgres => "-INT",
-            Kind::MariaDb => "-TERM",
+            Kind::MariaDb | Kind::MySql => "-TERM",
         };
         let told = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
         let deadline = Instant::now() + STOP_TIMEOUT;
@@ -246,12 +301,21 @@ fn runs_as_root() -> bool {
     finish(Command::new("id").arg("-u"), "id").trim() == "0"
 }
 
+/// The numbers of an account and of its group.
+fn ids(user: &str) -> (u32, u32) {
+    let number = |flag| {
+        let answer = finish(Command::new("id").args([flag, user]), "id");
+        answer.trim().parse().expect("`id` prints a number")
+    };
+    (number("-u"), number("-g"))
+}
+
 /// A folder that the server's account owns, where the test runs as root; servers refuse to.
 fn owned_folder(user: &str) -> TempDir {
     let folder = tempfile::Builder::new().prefix("engine-").tempdir().expect("a temporary folder");
     if runs_as_root() {
-        let number = |flag| finish(Command::new("id").args([flag, user]), "id").trim().parse().ok();
-        std::os::unix::fs::chown(folder.path(), number("-u"), number("-g")).expect("root may give folders away");
+        let (account, group) = ids(user);
+        std::os::unix::fs::chown(folder.path(), Some(account), Some(group)).expect("root may give folders away");
     }
     folder
 }
@@ -260,7 +324,8 @@ fn as_user(user: &str, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.arg("--pdeathsig=TERM");
     if runs_as_root() {
-        command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]);
+        let (account, group) = ids(user);
+        command.args([format!("--reuid={account}"), format!("--regid={group}"), "--clear-groups".to_owned()]);
     }
     command.arg("--").arg(program).current_dir("/");
     command

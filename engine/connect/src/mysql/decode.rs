@@ -276,6 +276,7 @@ fn time(bytes: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use engine_core::value::Cell;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -326,6 +327,42 @@ mod tests {
         check(Form::Time, &[12, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0], Cell::Time(1_000_001_000));
         check(Form::Date, &[7, 1, 1], Cell::Bad("3 bytes"));
         check(Form::Time, &[], Cell::Bad("0 bytes"));
+    }
+
+    const FORMS: [Form; 15] = [
+        Form::Signed,
+        Form::Unsigned,
+        Form::Float,
+        Form::Double,
+        Form::Decimal,
+        Form::Text,
+        Form::Padded,
+        Form::Bytes,
+        Form::Date,
+        Form::Time,
+        Form::DateTime,
+        Form::Timestamp,
+        Form::Json,
+        Form::Bits,
+        Form::Null,
+    ];
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..16), is_framed: bool) {
+            // Half of them with a true length byte, so that the times are read to their end.
+            if let (true, Ok(rest)) = (is_framed && !bytes.is_empty(), u8::try_from(bytes.len().saturating_sub(1))) {
+                bytes[0] = rest;
+            }
+            let columns: Columns =
+                [Column { name: "c".to_owned(), kind: Kind::Any, source_type: "t".to_owned() }].into();
+            let mut batch = RowBatch::new();
+            batch.reset(&columns);
+            for form in FORMS {
+                push(form, &bytes, &columns[0], &mut batch);
+            }
+            prop_assert_eq!(batch.len(), FORMS.len());
+        }
     }
 
     #[test]

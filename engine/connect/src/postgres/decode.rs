@@ -235,7 +235,9 @@ fn try_push(
         Form::Jsonb => return push_json(bytes.strip_prefix(&[1])?, batch),
         Form::TimeWithZone => {
             let (micros, offset) = bytes.split_first_chunk::<8>()?;
-            write_time_with_zone(scratch, i64::from_be_bytes(*micros), i32::from_be_bytes(array(offset)?));
+            // The server counts seconds west of Greenwich.
+            let east = i32::from_be_bytes(array(offset)?).checked_neg()?;
+            write_time_with_zone(scratch, i64::from_be_bytes(*micros), east);
             batch.push_text(scratch);
             return Some(Ok(()));
         }
@@ -277,10 +279,10 @@ fn push_json(bytes: &[u8], batch: &mut RowBatch) -> Option<Result<(), &'static s
     }
 }
 
-fn write_time_with_zone(out: &mut String, micros: i64, west: i32) {
+fn write_time_with_zone(out: &mut String, micros: i64, east: i32) {
     use std::fmt::Write as _;
-    let (secs, east) = (micros.div_euclid(SECOND_MICROS), -west);
-    let (sign, offset) = if east < 0 { ('-', -east) } else { ('+', east) };
+    let secs = micros.div_euclid(SECOND_MICROS);
+    let (sign, offset) = (if east < 0 { '-' } else { '+' }, east.unsigned_abs());
     out.clear();
     // Writing to a string does not fail.
     let _ = write!(out, "{:02}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60);
@@ -306,6 +308,7 @@ fn write_uuid(out: &mut String, bytes: &[u8; 16]) {
 #[cfg(test)]
 mod tests {
     use engine_core::value::Cell;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -365,6 +368,46 @@ mod tests {
         check(Form::Interval, &interval(0, 0, 1), Cell::Bad("months"));
         let time_with_zone = [&micros(3_600_000_000 + 500)[..], &(-7_200_i32).to_be_bytes()].concat();
         check(Form::TimeWithZone, &time_with_zone, Cell::Text("01:00:00.000500+02:00"));
+    }
+
+    const FORMS: [Form; 23] = [
+        Form::Bool,
+        Form::Int2,
+        Form::Int4,
+        Form::Int8,
+        Form::Oid,
+        Form::Float4,
+        Form::Float8,
+        Form::Numeric,
+        Form::Text,
+        Form::Padded,
+        Form::Bytes,
+        Form::Date,
+        Form::Time,
+        Form::TimeWithZone,
+        Form::Timestamp,
+        Form::TimestampWithZone,
+        Form::Interval,
+        Form::Json,
+        Form::Jsonb,
+        Form::Uuid,
+        Form::BitString,
+        Form::Money,
+        Form::Other,
+    ];
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let columns: Columns =
+                [Column { name: "c".to_owned(), kind: Kind::Any, source_type: "t".to_owned() }].into();
+            let mut batch = RowBatch::new();
+            batch.reset(&columns);
+            for form in FORMS {
+                push(form, &bytes, &columns[0], &mut batch, &mut String::new());
+            }
+            prop_assert_eq!(batch.len(), FORMS.len());
+        }
     }
 
     #[test]
