@@ -114,6 +114,18 @@ impl MySql {
         }
     }
 
+    /// What the server calls itself, if it is one that has such a name.
+    async fn server_uuid(&self, connection: &mut MySqlConnection, is_mariadb: bool) -> Result<Option<String>, Problem> {
+        if is_mariadb {
+            return Ok(None);
+        }
+        match raw_sql("SELECT @@server_uuid").fetch_one(connection).await {
+            Ok(row) => row.try_get(0).map_err(explain),
+            Err(error) if number(&error) == Some(UNKNOWN_VARIABLE) => Ok(None),
+            Err(error) => Err(explain(error)),
+        }
+    }
+
     /// How the session is encrypted, in the server's words.
     async fn cipher(&self, connection: &mut MySqlConnection) -> Result<Option<String>, Problem> {
         if self.tls == TlsMode::Disable {
@@ -146,15 +158,10 @@ impl Driver for MySql {
         facts.extend(text(2)?.map(|database| ("database".to_owned(), database)));
         self.limit_queries(&mut connection, is_mariadb).await?;
         connection.execute("SET SESSION TRANSACTION READ ONLY").await.map_err(explain)?;
-        // A host name changes when a container is made anew, so it stands in only where there is nothing better.
-        match raw_sql("SELECT @@server_uuid").fetch_one(&mut connection).await {
-            Ok(row) => {
-                facts.insert("server_uuid".to_owned(), row.try_get(0).map_err(explain)?);
-            }
-            Err(error) if self::number(&error) == Some(UNKNOWN_VARIABLE) => {
-                facts.extend(text(3)?.map(|host| ("hostname".to_owned(), host)));
-            }
-            Err(error) => return Err(explain(error)),
+        match self.server_uuid(&mut connection, is_mariadb).await? {
+            Some(uuid) => facts.extend([("server_uuid".to_owned(), uuid)]),
+            // It changes when a container is made anew, so it stands in only where there is nothing better.
+            None => facts.extend(text(3)?.map(|host| ("hostname".to_owned(), host))),
         }
         let encryption = sqlx_error::encryption(self.tls, self.cipher(&mut connection).await?.as_deref());
         let version = if is_mariadb { version } else { format!("MySQL {version}") };
