@@ -4,6 +4,7 @@
 //! synchronous, and [`pump`] is the seam: a reader of its own fills batches, the run takes them.
 
 mod failure;
+mod mysql;
 mod postgres;
 mod pump;
 pub mod registry;
