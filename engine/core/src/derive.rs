@@ -25,6 +25,8 @@ pub struct Deriver<'a> {
     now: Timestamp,
     /// Records wait in the outbox until the run has read everything.
     held: bool,
+    /// The rules of the fold are not those that made the records.
+    rules_changed: bool,
     /// Lanes to fold again, and from when.
     dirty: BTreeMap<String, i64>,
     /// Records that their lane lost. Deleted at the end, unless another lane took them over: a corrected machine
@@ -36,7 +38,21 @@ pub struct Deriver<'a> {
 impl<'a> Deriver<'a> {
     /// A deriver for one transaction.
     pub fn new(plan: &'a Plan, now: Timestamp, held: bool) -> Self {
-        Self { plan, now, held, dirty: BTreeMap::new(), lost: Vec::new(), hash_scratch: Vec::new() }
+        Self {
+            plan,
+            now,
+            held,
+            rules_changed: false,
+            dirty: BTreeMap::new(),
+            lost: Vec::new(),
+            hash_scratch: Vec::new(),
+        }
+    }
+
+    /// Says that the rules of the fold may not be those that made the records: nothing of them is built upon.
+    pub fn with_changed_rules(mut self, changed: bool) -> Self {
+        self.rules_changed = changed;
+        self
     }
 
     /// Takes in rows that are new or say something else.
@@ -101,6 +117,9 @@ impl<'a> Deriver<'a> {
                 if let Some(old) = tx.row(*key)? {
                     self.touch(&old.lane, old.start);
                     tx.delete_row(*key)?;
+                } else if let Some(old) = tx.record(*key, false)? {
+                    // Written before rows were folded.
+                    self.delete(tx, &old, report)?;
                 }
             } else if let Some(old) = tx.record(*key, false)? {
                 self.delete(tx, &old, report)?;
@@ -135,8 +154,7 @@ impl<'a> Deriver<'a> {
     fn end_of(&self, row: &CanonicalRow) -> i64 {
         match (self.plan.table, row.end) {
             (TableType::Booking, _) => row.start.micros(),
-            (TableType::Order, Some(end)) => end.micros(),
-            (TableType::Order, None) => LIVE,
+            (TableType::Order, end) => reach(row.start, end),
         }
     }
 
@@ -148,25 +166,43 @@ impl<'a> Deriver<'a> {
         report: &mut RunReport,
     ) -> Result<(), StateError> {
         let mut refused: Vec<QuarantineEntry> = Vec::new();
-        let mut from = from;
-        let merging = self.plan.merge_gap.is_some();
+        let from = self.fold_from(tx, lane, from)?;
         let parts = if self.plan.is_paired() {
-            self.pair(tx, lane, from, merging, &mut refused, report)?
+            self.pair(tx, lane, from, &mut refused, report)?
         } else {
-            self.order_rows(tx, lane, &mut from)?
+            self.order_rows(tx, lane, from)?
         };
         let runs = match self.plan.merge_gap {
             None => parts,
-            Some(gap) if self.plan.is_paired() => {
-                self.write_parts(tx, lane, from, &parts)?;
-                self.merge_lane(tx, lane, &mut from, gap)?
-            }
             Some(gap) => merge_series(parts, gap),
         };
-        let runs = self.check(lane, from, runs, &mut refused, report);
+        let checked = self.check(lane, from, runs, &mut refused, report);
         let old = tx.lane_records(lane, false, from)?;
-        self.write_runs(tx, lane, old, &runs, report)?;
+        self.write_runs(tx, lane, old, &checked.kept, report)?;
+        self.write_refused(tx, lane, from, &checked.refused)?;
         tx.replace_lane_quarantine(lane, from, &refused)
+    }
+
+    /// Where the fold of a lane begins, so that nothing before it can come out otherwise.
+    ///
+    /// The runs of a pairing that are open there are folded on. Everything else that a change may reach is folded
+    /// from its own start: what merging may join, what was refused, and all of it when the rules changed.
+    fn fold_from(&self, tx: &mut dyn StateTransaction, lane: &str, from: i64) -> Result<i64, StateError> {
+        let folds_on = self.plan.is_paired() && self.plan.merge_gap.is_none() && !self.rules_changed;
+        // Bounds are rounded to microseconds: one more, so that rounding never hides a neighbour.
+        let gap = self.plan.merge_gap.map_or(0, |gap| i64::try_from(gap / 1000 + 1).unwrap_or(i64::MAX));
+        let mut from = from;
+        loop {
+            let reach = from.saturating_sub(gap);
+            let mut reached = tx.lane_records(lane, true, reach)?;
+            if !folds_on {
+                reached.append(&mut tx.lane_records(lane, false, reach)?);
+            }
+            match reached.iter().map(|record| record.start).min() {
+                Some(earliest) if earliest < from => from = earliest,
+                _ => return Ok(from),
+            }
+        }
     }
 
     /// Bookings of a lane, from a time on, to runs; those that were open before are among them.
@@ -175,39 +211,33 @@ impl<'a> Deriver<'a> {
         tx: &mut dyn StateTransaction,
         lane: &str,
         from: i64,
-        as_parts: bool,
         refused: &mut Vec<QuarantineEntry>,
         report: &mut RunReport,
     ) -> Result<Vec<Interval>, StateError> {
         let mut open = Vec::new();
-        for record in tx.lane_records(lane, as_parts, from)? {
-            if record.start >= from {
-                continue;
-            }
+        for record in tx.lane_records(lane, false, from)? {
             // What the END said of the run is folded in again: only the START counts here.
-            let body = match tx.row(record.key)? {
-                Some(row) => Some(row.body),
-                None => record.body,
-            };
-            if let Some(body) = body {
-                let row = stored(&body, record.at)?;
+            if record.start < from
+                && let Some(row) = tx.row(record.key)?
+            {
+                let row = stored(&row.body, row.at)?;
                 open.push(Interval { end: None, ..as_interval(record.key, &row) });
             }
         }
         let rows = tx.lane_rows(lane, from)?;
-        let mut texts: HashMap<RowKey, CanonicalRow> = HashMap::with_capacity(rows.len());
+        let mut key_texts: HashMap<RowKey, String> = HashMap::with_capacity(rows.len());
         let mut bookings = Vec::with_capacity(rows.len());
         for row in rows {
             let canonical = stored(&row.body, row.at)?;
             if let Some(event) = canonical.event {
+                key_texts.insert(row.key, canonical.key_text);
                 bookings.push(Booking {
                     key: row.key,
                     at: canonical.start,
                     event,
-                    tie: canonical.tie.clone(),
-                    details: canonical.details.clone(),
+                    tie: canonical.tie,
+                    details: canonical.details,
                 });
-                texts.insert(row.key, canonical);
             }
         }
         bookings.sort_by(Booking::order);
@@ -217,95 +247,54 @@ impl<'a> Deriver<'a> {
         report.report("end_before_history", folded.before_history);
         for (place, refusal) in &folded.refused {
             let booking = &bookings[*place];
-            let row = &texts[&booking.key];
             report.reject(refusal.code());
-            refused.push(self.refusal(
-                lane,
-                &row.key_text,
-                row,
-                refusal.code(),
-                refusal.rule(),
-                &explain(*refusal, booking),
-            ));
+            let row = CanonicalRow {
+                key_text: key_texts.remove(&booking.key).unwrap_or_default(),
+                details: booking.details.clone(),
+                start: booking.at,
+                event: Some(booking.event),
+                ..CanonicalRow::default()
+            };
+            refused.push(self.refusal(lane, &row, refusal.code(), refusal.rule(), &explain(*refusal, booking)));
         }
         Ok(folded.runs)
     }
 
-    /// Rows of an order table that are folded: from the earliest run that a change may reach.
-    fn order_rows(
-        &mut self,
-        tx: &mut dyn StateTransaction,
-        lane: &str,
-        from: &mut i64,
-    ) -> Result<Vec<Interval>, StateError> {
-        let gap = self.plan.merge_gap.map_or(0, |gap| i64::try_from(gap / 1000).unwrap_or(i64::MAX));
-        loop {
-            let reach = from.saturating_sub(gap);
-            let earliest = tx.lane_records(lane, false, reach)?.iter().map(|record| record.start).min();
-            match earliest {
-                Some(earliest) if earliest < *from => *from = earliest,
-                _ => break,
-            }
-        }
-        let mut intervals = Vec::new();
-        for row in tx.lane_rows(lane, *from)? {
+    /// Rows of an order table that are folded.
+    fn order_rows(&self, tx: &mut dyn StateTransaction, lane: &str, from: i64) -> Result<Vec<Interval>, StateError> {
+        let rows = tx.lane_rows(lane, from)?;
+        let mut intervals = Vec::with_capacity(rows.len());
+        for row in rows {
             intervals.push(as_interval(row.key, &stored(&row.body, row.at)?));
         }
+        intervals.sort_by(Interval::order);
         Ok(intervals)
     }
 
-    /// Keeps the parts of merged runs: a later change may tear them apart again.
-    fn write_parts(
+    /// Keeps the runs that a check refused: a later fold must know how far they reach.
+    fn write_refused(
         &mut self,
         tx: &mut dyn StateTransaction,
         lane: &str,
         from: i64,
-        parts: &[Interval],
+        runs: &[Interval],
     ) -> Result<(), StateError> {
-        let keep: HashSet<RowKey> = parts.iter().map(|part| part.key).collect();
+        let keep: HashSet<RowKey> = runs.iter().map(|run| run.key).collect();
         for old in tx.lane_records(lane, true, from)? {
             if !keep.contains(&old.key) {
                 tx.delete_record(old.key, true)?;
             }
         }
-        for part in parts {
-            let record = self.ledger_record(tx, lane, part, true)?;
-            if tx.record(part.key, true)?.is_none_or(|old| old.hash != record.hash) {
+        for run in runs {
+            let record = self.ledger_record(tx, lane, run, true)?;
+            if tx.record(run.key, true)?.as_ref() != Some(&record) {
                 tx.put_record(&record)?;
             }
         }
         Ok(())
     }
 
-    /// The merged runs of a lane, from the earliest one that a change may reach.
-    fn merge_lane(
-        &mut self,
-        tx: &mut dyn StateTransaction,
-        lane: &str,
-        from: &mut i64,
-        gap: i128,
-    ) -> Result<Vec<Interval>, StateError> {
-        let micros = i64::try_from(gap / 1000).unwrap_or(i64::MAX);
-        let mut parts;
-        loop {
-            parts = tx.lane_records(lane, true, from.saturating_sub(micros))?;
-            let merged = tx.lane_records(lane, false, from.saturating_sub(micros))?;
-            let earliest = parts.iter().chain(&merged).map(|record| record.start).min();
-            match earliest {
-                Some(earliest) if earliest < *from => *from = earliest,
-                _ => break,
-            }
-        }
-        let mut intervals = Vec::with_capacity(parts.len());
-        for part in &parts {
-            if let Some(body) = &part.body {
-                intervals.push(as_interval(part.key, &stored(body, part.at)?));
-            }
-        }
-        Ok(merge_series(intervals, gap))
-    }
-
-    /// Checks of derived runs. Those that are refused leave the list.
+    /// Checks of derived runs, which come by start.
     fn check(
         &mut self,
         lane: &str,
@@ -313,8 +302,8 @@ impl<'a> Deriver<'a> {
         runs: Vec<Interval>,
         refused: &mut Vec<QuarantineEntry>,
         report: &mut RunReport,
-    ) -> Vec<Interval> {
-        let mut kept: Vec<Interval> = Vec::with_capacity(runs.len());
+    ) -> Checked {
+        let mut checked = Checked { kept: Vec::with_capacity(runs.len()), refused: Vec::new() };
         let mut overlaps = 0;
         let mut latest: Option<(Option<Instant>, String)> = None;
         for run in runs {
@@ -324,6 +313,7 @@ impl<'a> Deriver<'a> {
                     Action::Reject => {
                         report.reject("zero_length");
                         refused.push(self.refused_run(lane, &run, "zero_length", "checks.zero_length", reason));
+                        checked.refused.push(run);
                         continue;
                     }
                     Action::Report => report.report("zero_length", 1),
@@ -338,6 +328,7 @@ impl<'a> Deriver<'a> {
                         report.reject("overlap");
                         let reason = format!("overlaps the run of order `{other}` on the same machine");
                         refused.push(self.refused_run(lane, &run, "overlap", "checks.overlap", &reason));
+                        checked.refused.push(run);
                         continue;
                     }
                     Action::Report if run.start.micros() >= from => overlaps += 1,
@@ -353,10 +344,10 @@ impl<'a> Deriver<'a> {
             if later {
                 latest = Some((run.end, run.details.order_code.clone()));
             }
-            kept.push(run);
+            checked.kept.push(run);
         }
         report.report("overlap", overlaps);
-        kept
+        checked
     }
 
     /// Compares the runs of a lane with what was handed to the outbox, and hands over the difference.
@@ -369,29 +360,32 @@ impl<'a> Deriver<'a> {
         report: &mut RunReport,
     ) -> Result<(), StateError> {
         let keep: HashSet<RowKey> = runs.iter().map(|run| run.key).collect();
-        let mut known: HashMap<RowKey, u64> = HashMap::with_capacity(old.len());
+        let mut known: HashMap<RowKey, LedgerRecord> = HashMap::with_capacity(old.len());
         for record in old {
             if keep.contains(&record.key) {
-                known.insert(record.key, record.hash);
-            } else {
+                known.insert(record.key, record);
+            } else if record.body.is_some() || tx.row(record.key)?.is_some() {
                 self.lost.push(record);
             }
+            // A record without both was written before rows were folded: nothing here can say that it is gone.
         }
         for run in runs {
             let record = self.ledger_record(tx, lane, run, false)?;
-            let before = match known.get(&run.key) {
-                Some(hash) => Some(*hash),
-                // A run that began on another machine, or lay outside of what was folded.
-                None => tx.record(run.key, false)?.map(|old| old.hash),
+            let before = match known.remove(&run.key) {
+                Some(before) => Some(before),
+                // A run that began on another machine.
+                None => tx.record(run.key, false)?,
             };
-            if before == Some(record.hash) {
+            if before.as_ref() == Some(&record) {
                 continue;
             }
-            let mut body = String::with_capacity(256);
-            write_run(&mut body, record.id, run);
-            tx.enqueue(&OutboxEntry { id: record.id, body, held: self.held })?;
             tx.put_record(&record)?;
-            report.upserts += 1;
+            if before.is_none_or(|before| before.hash != record.hash) {
+                let mut body = String::with_capacity(256);
+                write_run(&mut body, record.id, run);
+                tx.enqueue(&OutboxEntry { id: record.id, body, held: self.held })?;
+                report.upserts += 1;
+            }
         }
         Ok(())
     }
@@ -417,19 +411,14 @@ impl<'a> Deriver<'a> {
         run: &Interval,
         part: bool,
     ) -> Result<LedgerRecord, StateError> {
-        let (key_text, at) = match tx.row(run.key)? {
-            Some(row) => (stored(&row.body, row.at)?.key_text, row.at),
-            None => match tx.record(run.key, part)? {
-                Some(LedgerRecord { body: Some(body), at, .. }) => (stored(&body, at)?.key_text, at),
-                _ => {
-                    return Err(StateError {
-                        tried: format!("folding the rows of machine {lane}"),
-                        message: "the row that opens a run is not in the ledger".to_owned(),
-                        hint: Some("check the state with `engine status`; the state store may be damaged".to_owned()),
-                    });
-                }
-            },
+        let Some(opener) = tx.row(run.key)? else {
+            return Err(StateError {
+                tried: format!("folding the rows of machine {lane}"),
+                message: "the row that opens a run is not in the ledger".to_owned(),
+                hint: Some("check the state with `engine status`; the state store may be damaged".to_owned()),
+            });
         };
+        let CanonicalRow { key_text, .. } = stored(&opener.body, opener.at)?;
         let row = CanonicalRow {
             key_text,
             details: run.details.clone(),
@@ -444,10 +433,10 @@ impl<'a> Deriver<'a> {
             part,
             id: record_id(&self.plan.id, &row.key_text),
             hash: row.content_hash(&mut self.hash_scratch),
-            at,
+            at: opener.at,
             lane: lane.to_owned(),
             start: run.start.micros(),
-            end: run.end.map_or(LIVE, Instant::micros),
+            end: reach(run.start, run.end),
             body: Some(row.to_stored()),
         })
     }
@@ -460,23 +449,15 @@ impl<'a> Deriver<'a> {
             end: run.end,
             ..CanonicalRow::default()
         };
-        self.refusal(lane, &row.key_text, &row, code, rule, reason)
+        self.refusal(lane, &row, code, rule, reason)
     }
 
-    fn refusal(
-        &self,
-        lane: &str,
-        key: &str,
-        row: &CanonicalRow,
-        code: &str,
-        rule: &str,
-        reason: &str,
-    ) -> QuarantineEntry {
+    fn refusal(&self, lane: &str, row: &CanonicalRow, code: &str, rule: &str, reason: &str) -> QuarantineEntry {
         let mut json = String::new();
         write_row(&mut json, uuid::Uuid::nil(), row, self.plan.table);
         QuarantineEntry {
             stage: Stage::Run,
-            key: key.to_owned(),
+            key: row.key_text.clone(),
             code: code.to_owned(),
             reason: reason.to_owned(),
             rule: rule.to_owned(),
@@ -486,6 +467,17 @@ impl<'a> Deriver<'a> {
             first_seen: self.now,
         }
     }
+}
+
+/// Runs after the checks.
+struct Checked {
+    kept: Vec<Interval>,
+    refused: Vec<Interval>,
+}
+
+/// How far a record reaches, for the ledger: never less than its start, even where an end before it is allowed.
+fn reach(start: Instant, end: Option<Instant>) -> i64 {
+    end.map_or(LIVE, |end| end.max(start).micros())
 }
 
 fn explain(refusal: Refusal, booking: &Booking) -> String {
@@ -509,7 +501,7 @@ fn merge_series(parts: Vec<Interval>, gap: i128) -> Vec<Interval> {
         series.entry(name).or_default().push(part);
     }
     let mut runs: Vec<Interval> = series.into_values().flat_map(|parts| merge(parts, gap)).collect();
-    runs.sort_by(|a, b| a.start.cmp(&b.start).then_with(|| a.key.cmp(&b.key)));
+    runs.sort_by(Interval::order);
     runs
 }
 

@@ -21,7 +21,7 @@ pub struct MemoryPipeline {
     pub delivery: DeliveryState,
     /// Source rows that wait to be folded.
     pub rows: BTreeMap<RowKey, LedgerRow>,
-    /// Records; the flag tells parts of merged runs.
+    /// Records; the flag tells runs that a check refused.
     pub records: BTreeMap<(bool, RowKey), LedgerRecord>,
     /// The outbox, with whether an entry is held.
     pub outbox: BTreeMap<i64, (OutboxRecord, bool)>,

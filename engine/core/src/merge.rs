@@ -8,7 +8,7 @@ use crate::time::Instant;
 /// The result does not depend on the order of the input. A joined run has the identity of the row that opens it, the
 /// latest end, or none when one of its parts still runs; quantities are added up.
 pub fn merge(mut parts: Vec<Interval>, gap_nanos: i128) -> Vec<Interval> {
-    parts.sort_by(|a, b| a.start.cmp(&b.start).then_with(|| a.key.cmp(&b.key)));
+    parts.sort_by(Interval::order);
     let mut runs: Vec<Interval> = Vec::with_capacity(parts.len());
     for part in parts {
         match runs.last_mut() {

@@ -80,6 +80,11 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// By start, and by key where that is the same.
+    pub fn order(&self, other: &Self) -> Ordering {
+        self.start.cmp(&other.start).then_with(|| self.key.cmp(&other.key))
+    }
+
     /// Whether a moment lies within, both bounds included: the test for "could still change at that moment".
     pub fn reaches(&self, moment: Instant) -> bool {
         self.end.is_none_or(|end| end >= moment)
@@ -222,7 +227,7 @@ pub fn fold(bookings: &[Booking], before: Before, rules: Rules) -> Folded {
         }
     }
     folded.runs.append(&mut open);
-    folded.runs.sort_by(|a, b| a.start.cmp(&b.start).then_with(|| a.key.cmp(&b.key)));
+    folded.runs.sort_by(Interval::order);
     folded
 }
 

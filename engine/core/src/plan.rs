@@ -50,6 +50,8 @@ pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(300);
 pub const BATCH_RECORDS: usize = 500;
 /// `batch.max_bytes` where it is left out.
 pub const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of changed rows that wait in memory; beyond that they are committed early, and their records held back.
+pub const STAGE_BYTES: usize = 8 << 20;
 /// Path of the delivery endpoint below the address of the platform.
 pub const ENLYZE_DELIVERY_PATH: &str = "/api/v2/production-runs";
 
@@ -105,6 +107,8 @@ pub struct Plan {
     pub batch_records: usize,
     /// Bytes of a delivery at most.
     pub batch_bytes: usize,
+    /// Bytes of changed rows that wait in memory before they are committed early.
+    pub stage_bytes_max: usize,
     /// Hashes of what the records depend on.
     pub fingerprint: Fingerprint,
 }
@@ -300,6 +304,7 @@ impl Plan {
             destination,
             batch_records: batch.max_records.map_or(BATCH_RECORDS, |records| records.max(1) as usize),
             batch_bytes: batch.max_bytes.map_or(BATCH_BYTES, |bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX)),
+            stage_bytes_max: STAGE_BYTES,
             fingerprint: fingerprint(input, deliver),
         })
     }

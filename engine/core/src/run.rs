@@ -24,8 +24,6 @@ use crate::state::{
 use crate::time::Instant;
 use crate::value::{Columns, Row, RowBatch};
 
-/// Bytes of changed rows that wait in memory; beyond that they are committed early, and their records held back.
-pub const STAGE_BYTES_MAX: usize = 8 << 20;
 /// Live runs older than the window that one run looks for.
 pub const WATCHED_MAX: usize = 200;
 /// Extra queries that one run sends to look for them.
@@ -527,7 +525,7 @@ impl Run<'_> {
                 self.report.report(code, count);
             }
             observer.progress(self.report.rows, &self.plan().id);
-            if reading.staged_bytes > STAGE_BYTES_MAX {
+            if reading.staged_bytes > self.plan().stage_bytes_max {
                 self.commit_early(reading)?;
             }
         }

@@ -137,7 +137,7 @@ pub struct LedgerRow {
 pub struct LedgerRecord {
     /// Identity of the row that opens it.
     pub key: RowKey,
-    /// A part of a merged run, never delivered itself.
+    /// A run that a check refused: never delivered, but a later fold must know how far it reaches.
     pub part: bool,
     /// Its id at the destination.
     pub id: Uuid,
