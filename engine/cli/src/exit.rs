@@ -70,6 +70,13 @@ impl fmt::Display for CommandError {
     }
 }
 
+/// Tells an error on stderr.
+pub fn tell(error: &CommandError) {
+    use std::io::Write as _;
+    // Whoever closed stderr does not want to know.
+    let _ = writeln!(std::io::stderr().lock(), "{error}");
+}
+
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::new(Kind::Environment, error.to_string())

@@ -153,9 +153,8 @@ impl Outlet {
             cancel,
             random: &|| fastrand::u64(..),
         };
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            dispatcher.deliver(&mut self.destination, &mut self.circuit, patience)
-        }));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| dispatcher.deliver(&mut self.destination, &mut self.circuit, patience)));
         match outcome {
             Ok(report) => Ok(report?),
             Err(panic) => {

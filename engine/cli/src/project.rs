@@ -1,18 +1,17 @@
 //! From the paths on the command line to plans: files found, device config read, specs checked.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine_core::plan::{Plan, PlanInput};
+use engine_spec::check::check_set;
 use engine_spec::device::Device;
-use engine_spec::diagnostic::Severity;
-use engine_spec::load::{Loaded, load, load_device};
+use engine_spec::load::{Loaded, is_device_config, load, load_device};
 use engine_spec::model::Destination;
-use engine_spec::render::{Format, render};
+use engine_spec::render::{self, FileFindings};
 
 use crate::exit::{CommandError, Kind};
-use crate::files::{FolderCompanions, find_specs, read_limited};
 use crate::references::ProcessReferences;
+use crate::validate::{Beside, paths, read_limited};
 
 /// Name of the device config.
 pub const DEVICE_FILE: &str = "engine.yaml";
@@ -51,23 +50,28 @@ impl Project {
     pub fn open(paths: &[String], config: Option<&Path>) -> Result<Self, CommandError> {
         let (device, folder) = open_device(paths, config)?;
         let paths: Vec<String> = if paths.is_empty() { device_paths(&device, &folder) } else { paths.to_vec() };
-        let found = find_specs(&paths)?;
+        let arguments: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+        let found = paths::expand(&arguments).map_err(|message| {
+            CommandError::new(Kind::Usage, message).hint("name a file, a folder or a glob: `engine run specs/`")
+        })?;
         let mut specs = Vec::new();
-        for path in found.specs {
-            let bytes = read_limited(&path)?;
-            let companions = FolderCompanions::of(&path);
-            let loaded = load(&path.display().to_string(), &bytes, &companions);
-            specs.push(FoundSpec { path, loaded });
+        for path in found {
+            let bytes = read(&path)?;
+            let loaded = load(&path.display().to_string(), &bytes, &Beside(path.parent().unwrap_or(Path::new(""))));
+            if !is_device_config(&loaded.file) {
+                specs.push(FoundSpec { path, loaded });
+            }
         }
-        let across = engine_spec::load::check_set(specs.iter().map(|spec| &spec.loaded));
-        for (spec, findings) in specs.iter_mut().zip(across) {
-            spec.loaded.diagnostics.extend(findings);
-        }
-        let wrong: Vec<&Loaded> = specs.iter().map(|spec| &spec.loaded).filter(|loaded| loaded.has_errors()).collect();
-        let broken = !wrong.is_empty();
+        add_findings_of_the_set(&mut specs);
+        let broken = specs.iter().any(|spec| spec.loaded.has_errors());
         if broken {
-            let reports = wrong.iter().map(|loaded| (&loaded.file, loaded.diagnostics.as_slice())).collect::<Vec<_>>();
-            eprint_text(&render(&reports, Format::Text { colour: crate::show::colour_stderr() }));
+            let wrong = specs.iter().map(|spec| &spec.loaded).filter(|loaded| loaded.has_errors());
+            tell(
+                wrong.map(|loaded| FileFindings {
+                    text: loaded.file.text.clone(),
+                    findings: loaded.diagnostics.clone(),
+                }),
+            );
         }
         specs.retain(|spec| !spec.loaded.has_errors());
         if specs.is_empty() {
@@ -123,38 +127,37 @@ pub fn open_device(paths: &[String], config: Option<&Path>) -> Result<(Device, P
             None => return Ok((Device::default(), PathBuf::new())),
         },
     };
-    let bytes = read_limited(&path)?;
+    let bytes = read(&path)?;
     let loaded = load_device(&path.display().to_string(), &bytes);
-    let errors = loaded.diagnostics.iter().any(|finding| finding.severity == Severity::Error);
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    match loaded.device {
-        Some(device) if !errors => Ok((device, folder)),
+    match &loaded.device {
+        Some(device) if !loaded.has_errors() => Ok((device.clone(), folder)),
         _ => {
-            let reports = [(&loaded.file, loaded.diagnostics.as_slice())];
-            eprint_text(&render(&reports, Format::Text { colour: crate::show::colour_stderr() }));
+            tell([FileFindings { text: loaded.file.text, findings: loaded.diagnostics }]);
             Err(CommandError::said(Kind::Usage))
         }
     }
 }
 
-fn eprint_text(text: &str) {
-    use std::io::Write as _;
-    // Whoever closed stderr does not want to know.
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+/// Findings over several specs, each added to its spec.
+fn add_findings_of_the_set(specs: &mut [FoundSpec]) {
+    let loaded: Vec<Loaded> = specs.iter().map(|spec| spec.loaded.clone()).collect();
+    for (index, finding) in check_set(&loaded) {
+        specs[index].loaded.diagnostics.push(finding);
+    }
 }
 
-/// Plans by pipeline id, and what is in the way of the others.
-pub fn plans(project: &Project) -> (Vec<Plan>, BTreeMap<String, CommandError>) {
-    let mut plans = Vec::new();
-    let mut failed = BTreeMap::new();
-    for spec in &project.specs {
-        match project.plan(spec, false) {
-            Ok(plan) => plans.push(plan),
-            Err(error) => {
-                let id = spec.loaded.spec.as_ref().map(|spec| spec.id.to_string()).unwrap_or_default();
-                failed.insert(id, error);
-            }
-        }
-    }
-    (plans, failed)
+fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+    read_limited(path).map_err(|error| {
+        CommandError::new(Kind::Environment, format!("file {} cannot be read: {error}", path.display()))
+    })
+}
+
+/// Tells findings on stderr.
+fn tell(files: impl IntoIterator<Item = FileFindings>) {
+    use std::io::Write as _;
+    let files: Vec<FileFindings> = files.into_iter().collect();
+    let text = render::text::render(&files, crate::show::colour_stderr());
+    // Whoever closed stderr does not want to know.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -28,9 +28,7 @@ impl References for ProcessReferences {
                 (Ok(value), _) => Ok(SecretString::from(value)),
                 (Err(std::env::VarError::NotPresent), Some(default)) => Ok(SecretString::from(default.clone())),
                 (Err(std::env::VarError::NotPresent), None) => Err(format!("environment variable {name} is not set")),
-                (Err(std::env::VarError::NotUnicode(_)), _) => {
-                    Err(format!("environment variable {name} is not UTF-8"))
-                }
+                (Err(std::env::VarError::NotUnicode(_)), _) => Err(format!("environment variable {name} is not UTF-8")),
             },
             Reference::File(path) => read(&self.folder.join(path)),
             Reference::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {

@@ -57,8 +57,8 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
     let mut jobs = Vec::new();
     for spec in &project.specs {
         let Some(typed) = &spec.loaded.spec else { continue };
-        let schedule =
-            Schedule::of(&typed.schedule).map_err(|error| CommandError::new(Kind::Usage, format!("{}: {error}", typed.id)))?;
+        let schedule = Schedule::of(&typed.schedule)
+            .map_err(|error| CommandError::new(Kind::Usage, format!("{}: {error}", typed.id)))?;
         let now = clock.now();
         jobs.push(Job {
             spec,
@@ -113,7 +113,8 @@ impl<'scope, 'env> Work<'scope, 'env> {
     /// Starts the runs that are due, those that wait longest first.
     fn start_runs(&self, jobs: &mut [Job<'env>], now: Timestamp, most: usize) {
         let mut free = most.saturating_sub(jobs.iter().filter(|job| job.running).count());
-        let mut due: Vec<usize> = (0..jobs.len()).filter(|index| !jobs[*index].running && jobs[*index].due <= now).collect();
+        let mut due: Vec<usize> =
+            (0..jobs.len()).filter(|index| !jobs[*index].running && jobs[*index].due <= now).collect();
         due.sort_by_key(|index| jobs[*index].due);
         for index in due {
             if free == 0 {
@@ -232,7 +233,13 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(event = "delivery_failed", pipeline = job.id, hint = error.hint, "{}", error.message);
+                    tracing::error!(
+                        event = "delivery_failed",
+                        pipeline = job.id,
+                        hint = error.hint,
+                        "{}",
+                        error.message
+                    );
                     job.delivery_due = Some(now.saturating_add(DELIVERY_RETRY).unwrap_or(now));
                 }
             }

@@ -25,7 +25,7 @@ pub fn print(text: &str) {
 /// A table without borders, columns aligned.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::TableStyle::ASCII_BORDERLESS);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(header.iter().map(|name| (*name).to_owned()));
     for row in rows {
         table.add_row(row);

@@ -16,8 +16,9 @@ pub fn start(log: &Log, verbose: u8, quiet: bool) {
     };
     // Drivers are verbose at every level; they speak up only when asked for everything.
     let drivers = if level == "trace" { "trace" } else { "error" };
-    let filter = EnvFilter::try_from_env("ENGINE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(format!("{drivers},engine={level},engine_core={level},engine_connect={level}")));
+    let filter = EnvFilter::try_from_env("ENGINE_LOG").unwrap_or_else(|_| {
+        EnvFilter::new(format!("{drivers},engine={level},engine_core={level},engine_connect={level}"))
+    });
     let format = log.format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start, in tests, changes nothing.

@@ -1,6 +1,6 @@
 //! Validating specs and device configs: `validate-spec`, and `engine validate-spec`.
 
-mod paths;
+pub mod paths;
 mod references;
 
 use std::fs::File;
@@ -201,7 +201,7 @@ impl Files {
 }
 
 /// The files beside a spec, in its folder.
-struct Beside<'a>(&'a Path);
+pub struct Beside<'a>(pub &'a Path);
 
 impl Companions for Beside<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
@@ -211,7 +211,7 @@ impl Companions for Beside<'_> {
 }
 
 /// The bytes of a file; of one beyond the limit, enough to see that.
-fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -1,10 +1,9 @@
 //! `validate-spec`: checks pipeline specs and device configs without any driver, for CI images and editors.
 
-mod validate;
-
 use std::process::ExitCode;
 
 use clap::Parser;
+use engine::validate;
 
 /// Check pipeline specs and device configs
 #[derive(Debug, Parser)]

@@ -49,9 +49,8 @@ pub fn statement(plan: &Plan, now: Timestamp) -> Result<Option<Statement>, Comma
         SyncMode::Window | SyncMode::Full => BTreeMap::new(),
     };
     let scope = Scope { params: &plan.params, window, cursor: &cursor, now, zone: &plan.zone };
-    let statement = query
-        .render(&scope)
-        .map_err(|error| CommandError::new(Kind::Usage, format!("{}: query: {error}", plan.id)))?;
+    let statement =
+        query.render(&scope).map_err(|error| CommandError::new(Kind::Usage, format!("{}: query: {error}", plan.id)))?;
     Ok(Some(statement))
 }
 
@@ -89,7 +88,9 @@ pub fn describe(value: &BindValue) -> (&'static str, String) {
         BindValue::Float(number) => ("float", number.to_string()),
         BindValue::Decimal(digits) => ("decimal", digits.clone()),
         BindValue::Text(text) => ("text", format!("'{text}'")),
-        BindValue::Bytes(bytes) => ("bytes", bytes.iter().fold(String::from("0x"), |out, byte| format!("{out}{byte:02x}"))),
+        BindValue::Bytes(bytes) => {
+            ("bytes", bytes.iter().fold(String::from("0x"), |out, byte| format!("{out}{byte:02x}")))
+        }
         BindValue::Date(date) => ("date", date.to_string()),
         BindValue::Civil { civil, .. } => ("local date-time", civil.to_string()),
         BindValue::Instant { instant, .. } => ("instant", instant.to_string()),

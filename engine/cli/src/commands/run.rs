@@ -48,12 +48,7 @@ pub fn concurrency(device: &Device) -> usize {
     device.limits.concurrency.map_or(CONCURRENCY, |most| most.get() as usize)
 }
 
-fn once(
-    project: &Project,
-    store: &dyn StateStore,
-    clock: &dyn Clock,
-    cancel: &Cancel,
-) -> Result<(), CommandError> {
+fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &Cancel) -> Result<(), CommandError> {
     let worst: Mutex<Option<Kind>> = Mutex::new(project.broken.then_some(Kind::Usage));
     let fail = |kind: Kind| {
         let mut worst = worst.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -68,9 +63,9 @@ fn once(
                     if cancel.is_cancelled() {
                         return;
                     }
-                    let outcome = project.plan(spec, false).and_then(|plan| {
-                        one(&plan, store, clock, cancel, outbox_bytes_max(&project.device))
-                    });
+                    let outcome = project
+                        .plan(spec, false)
+                        .and_then(|plan| one(&plan, store, clock, cancel, outbox_bytes_max(&project.device)));
                     if let Err(error) = outcome {
                         if !error.message.is_empty() {
                             tracing::error!(event = "pipeline_failed", hint = error.hint, "{}", error.message);
