@@ -40,7 +40,7 @@ fn filled(path: &Path) {
 
 /// What was refused, and what it says.
 fn refusal(outcome: Result<SqliteStore, StateError>) -> String {
-    let StateError { tried, message, hint } = outcome.err().expect("is refused");
+    let StateError { tried, message, hint } = outcome.expect_err("is refused");
     format!("{tried}: {message}\n{}", hint.expect("says what to do"))
 }
 

@@ -46,7 +46,9 @@ pub(in crate::state) fn the_first_sight_is_kept(store: &dyn StateStore) {
     let first = QuarantineEntry { first_seen: time(1), ..rejected(Stage::Row, "a", "c") };
     let again = QuarantineEntry { first_seen: time(2), reason: "other words".into(), ..first.clone() };
     transact(store, P, |transaction| transaction.replace_row_quarantine(0, &[first]).expect("writes"));
-    transact(store, P, |transaction| transaction.replace_row_quarantine(0, &[again.clone()]).expect("writes"));
+    transact(store, P, |transaction| {
+        transaction.replace_row_quarantine(0, std::slice::from_ref(&again)).expect("writes");
+    });
     let expected = QuarantineEntry { first_seen: time(1), ..again };
     assert_eq!(store.quarantined(P, 10).expect("reads"), [expected]);
 }
