@@ -37,7 +37,7 @@ pub(super) fn file(path: &Path, tried: &str, error: &io::Error) -> StateError {
 }
 
 /// The state file is damaged. It is never deleted or mended here: what it holds may still be of use.
-pub(super) fn damaged(path: &Path, found: String) -> StateError {
+pub(super) fn damaged(path: &Path, found: &str) -> StateError {
     StateError {
         tried: format!("opening the state file {}", path.display()),
         message: format!("the file is damaged: {found}"),

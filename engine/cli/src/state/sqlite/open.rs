@@ -116,7 +116,7 @@ pub(super) fn check(connection: &Connection, path: &Path, pragma: &str) -> Resul
         statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
     })()
     .map_err(|failure| error::sqlite(path, "checking the pages", &failure))?;
-    if findings == ["ok"] { Ok(()) } else { Err(error::damaged(path, findings.join("; "))) }
+    if findings == ["ok"] { Ok(()) } else { Err(error::damaged(path, &findings.join("; "))) }
 }
 
 fn missing(path: &Path) -> StateError {
@@ -237,7 +237,7 @@ fn bring_up_to_date(
 ) -> Result<(), StateError> {
     let failed = |failure| error::sqlite(path, "reading the header", &failure);
     if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
-        return Err(error::damaged(path, "it is empty".to_owned()));
+        return Err(error::damaged(path, "it is empty"));
     }
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
     let refused = |message: String, hint: String| {

@@ -40,7 +40,7 @@ fn filled(path: &Path) {
 
 /// What was refused, and what it says.
 fn refusal(outcome: Result<SqliteStore, StateError>) -> String {
-    let StateError { tried, message, hint } = outcome.err().expect("is refused");
+    let StateError { tried, message, hint } = outcome.expect_err("is refused");
     format!("{tried}: {message}\n{}", hint.expect("says what to do"))
 }
 
@@ -408,4 +408,21 @@ fn the_index_of_live_records_speaks_of_the_end_that_the_core_writes() {
     assert!(schema::MIGRATIONS[0].contains(&format!("ends = {LIVE}")));
     assert!(LIVE_BEFORE.contains(&format!("ends = {LIVE}")));
     assert!(COUNT_LIVE.contains(&format!("ends = {LIVE}")));
+}
+
+#[test]
+fn two_that_start_at_once_make_one_file() {
+    let (folder, path) = folder();
+    let path = &path;
+    std::thread::scope(|scope| {
+        for no in 0..4_u128 {
+            scope.spawn(move || {
+                let store = open_at(path).expect("opens");
+                transact(&store, P, |transaction| transaction.put_row(&row(no, "m1", 10)).expect("writes"));
+            });
+        }
+    });
+    let store = open_at(path).expect("opens");
+    assert_eq!(window(&store, P, Ledger::Rows, 0, 100).len(), 4, "nobody's work is on a file that was replaced");
+    assert!(!folder.path().join("state.db.new").exists());
 }
