@@ -101,6 +101,17 @@ impl Problem {
             .hint("Check host, port and firewall, or raise `timeouts.connect`.")
     }
 
+    /// The statement is none that reads.
+    pub(crate) fn no_columns() -> Self {
+        Self::new(SourceErrorKind::Query, "the statement returns no columns").hint("A query is one SELECT.")
+    }
+
+    /// The statement has another number of placeholders than the template has values.
+    pub(crate) fn count(placeholders: usize, values: usize) -> Self {
+        Self::new(SourceErrorKind::Query, format!("the statement has {placeholders} placeholders for {values} values"))
+            .hint("Write every value as a template, `{{ … }}`: a placeholder of the driver's own gets none.")
+    }
+
     /// The statement's shape and its values disagree.
     pub(crate) fn bind(bind: &Bind, place: usize, why: &str) -> Self {
         Self::new(SourceErrorKind::Query, format!("parameter {place}, `{}`: {why}", bind.origin))

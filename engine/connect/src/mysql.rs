@@ -231,8 +231,7 @@ impl Driver for MySql {
 
 fn arguments(binds: &[Bind], wanted: usize) -> Result<MySqlArguments, Problem> {
     if binds.len() != wanted {
-        let message = format!("the statement has {wanted} placeholders for {} values", binds.len());
-        return Err(Problem::new(SourceErrorKind::Query, message));
+        return Err(Problem::count(wanted, binds.len()));
     }
     let mut arguments = MySqlArguments::default();
     for (place, bind) in binds.iter().enumerate() {
