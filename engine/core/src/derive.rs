@@ -105,6 +105,23 @@ impl<'a> Deriver<'a> {
         Ok(())
     }
 
+    /// Takes in rows that say what they said, under another value of the window column. Nothing of it is delivered.
+    pub fn place(&mut self, tx: &mut dyn StateTransaction, rows: &[CanonicalRow]) -> Result<(), StateError> {
+        for row in rows {
+            let key = RowKey::of(&row.key_text);
+            let at = row.at.micros();
+            if self.plan.is_folded()
+                && let Some(old) = tx.row(key)?
+            {
+                tx.put_row(&LedgerRow { at, ..old })?;
+            }
+            if let Some(old) = tx.record(key, false)? {
+                tx.put_record(&LedgerRecord { at, ..old })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes out rows that are gone or cancelled.
     pub fn remove(
         &mut self,
@@ -487,6 +504,21 @@ fn explain(refusal: Refusal, booking: &Booking) -> String {
         Refusal::DuplicateStart => format!("START of order `{order}`, which runs already"),
         Refusal::OrphanEnd => format!("END of order `{order}`, which does not run on the machine"),
     }
+}
+
+/// The live rows of a merged run, with their window column.
+pub fn live_parts(tx: &mut dyn StateTransaction, key: RowKey) -> Result<Vec<(RowKey, i64)>, StateError> {
+    let Some(run) = tx.record(key, false)? else { return Ok(Vec::new()) };
+    let Some(body) = &run.body else { return Ok(vec![(run.key, run.at)]) };
+    let series = stored(body, run.at)?.details;
+    let mut live = Vec::new();
+    for row in tx.lane_rows(&run.lane, run.start)? {
+        let part = stored(&row.body, row.at)?;
+        if part.end.is_none() && part.details.same_product(&series) {
+            live.push((row.key, row.at));
+        }
+    }
+    Ok(live)
 }
 
 /// A canonical row as an interval.

@@ -248,6 +248,17 @@ struct MemoryTransaction<'a> {
     work: MemoryPipeline,
 }
 
+impl MemoryTransaction<'_> {
+    /// Entries that were in quarantine already keep the time at which they were refused first.
+    fn seen_before(&self, entries: &[QuarantineEntry]) -> Vec<QuarantineEntry> {
+        let first_seen = |new: &QuarantineEntry| {
+            let same = |old: &QuarantineEntry| old.stage == new.stage && old.key == new.key && old.code == new.code;
+            self.work.quarantine.iter().find(|(old, _)| same(old)).map_or(new.first_seen, |(old, _)| old.first_seen)
+        };
+        entries.iter().map(|entry| QuarantineEntry { first_seen: first_seen(entry), ..entry.clone() }).collect()
+    }
+}
+
 impl StateTransaction for MemoryTransaction<'_> {
     fn row(&mut self, key: RowKey) -> Result<Option<LedgerRow>, StateError> {
         Ok(self.work.rows.get(&key).cloned())
@@ -319,21 +330,23 @@ impl StateTransaction for MemoryTransaction<'_> {
         from: i64,
         entries: &[QuarantineEntry],
     ) -> Result<(), StateError> {
+        let entries = self.seen_before(entries);
         self.work.quarantine.retain(|(entry, _)| {
             entry.stage != Stage::Run || entry.lane.as_deref() != Some(lane) || entry.at.is_some_and(|at| at < from)
         });
-        self.work.quarantine.extend(entries.iter().map(|entry| (entry.clone(), None)));
+        self.work.quarantine.extend(entries.into_iter().map(|entry| (entry, None)));
         Ok(())
     }
 
     fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
+        let entries = self.seen_before(entries);
         self.work.quarantine.retain(|(entry, _)| {
             let again =
                 entries.iter().any(|new| new.stage == entry.stage && new.key == entry.key && new.code == entry.code);
             entry.stage != Stage::Row
                 || (!again && (keep_before == i64::MAX || entry.at.is_some_and(|at| at < keep_before)))
         });
-        self.work.quarantine.extend(entries.iter().map(|entry| (entry.clone(), None)));
+        self.work.quarantine.extend(entries.into_iter().map(|entry| (entry, None)));
         Ok(())
     }
 

@@ -3,16 +3,18 @@
 //! Delivery is a loop of its own. A run reads what the window, the cursor or the whole table gives, compares it with
 //! the ledger, and commits the difference together with its outbox entries, its quarantine and its cursor.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use engine_spec::model::{Action, Deletes, SyncMode};
 use engine_spec::template::{BindValue, Scope, Statement, TemplateError};
 use jiff::{SignedDuration, Timestamp};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::{self, CursorValue};
-use crate::derive::Deriver;
+use crate::derive::{Deriver, live_parts};
 use crate::mapping::{Mapper, Outcome};
 use crate::plan::{DELETES_FREE, Plan};
 use crate::ports::{Ask, Cancel, Clock, Fetched, Source, SourceError, SourceErrorKind, SourceIdentity};
@@ -24,8 +26,8 @@ use crate::state::{
 use crate::time::Instant;
 use crate::value::{Columns, Row, RowBatch};
 
-/// Live runs older than the window that one run looks for.
-pub const WATCHED_MAX: usize = 200;
+/// Live runs older than the window that are kept in view.
+pub const WATCHED_MAX: usize = 10_000;
 /// Extra queries that one run sends to look for them.
 pub const WATCH_QUERIES_MAX: usize = 8;
 /// Live runs closer together than this are looked for with one query.
@@ -77,6 +79,7 @@ impl Runner<'_> {
             report: RunReport { started, ..RunReport::default() },
             state: PipelineState::default(),
             quarantine: Vec::new(),
+            change: Change::None,
         };
         let outcome = run.execute(observer);
         run.finish(outcome)
@@ -113,6 +116,20 @@ struct Known {
     seen: Option<u64>,
     /// Two rows of the result said different things.
     conflict: bool,
+    /// This run read it first, and committed it early.
+    early: bool,
+}
+
+impl Known {
+    fn of(entry: Option<LedgerEntry>) -> Self {
+        Self {
+            ledger: entry.map(|entry| entry.hash),
+            at: entry.map_or(i64::MIN, |entry| entry.at),
+            seen: None,
+            conflict: false,
+            early: false,
+        }
+    }
 }
 
 /// What is read in one go: a window, a slice of the first fill, everything, or what lies after the cursor.
@@ -133,25 +150,50 @@ struct Run<'a> {
     report: RunReport,
     state: PipelineState,
     quarantine: Vec<QuarantineEntry>,
+    change: Change,
+}
+
+/// What of the spec changed since the last run that went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    /// What the records say.
+    Meaning,
+    /// Which record a row is.
+    Identity,
 }
 
 /// Rows on their way from the source to the commit.
+#[derive(Default)]
 struct Reading {
     known: HashMap<RowKey, Known>,
-    staged: Vec<CanonicalRow>,
-    staged_bytes: usize,
+    staged: Staged,
+    /// Rows that say what they said, under another value of the window column.
+    moved: Staged,
     /// Rows whose key the ledger was not yet asked for.
-    misses: Vec<(CanonicalRow, Option<bool>)>,
-    cancelled: Vec<RowKey>,
+    misses: Vec<(CanonicalRow, Option<Ordering>)>,
+    cancelled: HashSet<RowKey>,
+    /// Rows that were committed early and must not stay.
+    retracted: Vec<RowKey>,
+    rejected: u64,
     /// Rejected rows without a key: any of them may be the one that seems to be gone.
     rejected_without_key: u64,
-    rejected_before: u64,
     rows: u64,
+    /// Rows of the window, slice or table itself; those of runs that are watched beyond it are not among them.
+    rows_of_step: u64,
     chunks: u64,
     /// Mode `cursor`: the greatest values so far, and those of every row.
     greatest: Option<Vec<CursorValue>>,
     cursors: HashMap<RowKey, Vec<CursorValue>>,
     scratch: Vec<u8>,
+}
+
+/// Rows that wait for the commit, one a key.
+#[derive(Default)]
+struct Staged {
+    rows: Vec<CanonicalRow>,
+    places: HashMap<RowKey, usize>,
+    bytes: usize,
 }
 
 impl Run<'_> {
@@ -212,12 +254,12 @@ impl Run<'_> {
         }
         let mut source = (self.runner.open)().map_err(source_failure)?;
         self.check_identity(source.identity())?;
-        let refold = self.check_fingerprint();
+        self.check_fingerprint();
         for step in self.steps()? {
             if self.runner.cancel.is_cancelled() {
                 return Err(cancelled());
             }
-            self.step(source.as_mut(), &step, refold, observer)?;
+            self.step(source.as_mut(), &step, observer)?;
         }
         Ok(())
     }
@@ -245,20 +287,25 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether everything must be folded again because the rules changed.
-    fn check_fingerprint(&mut self) -> bool {
-        let fingerprint = self.plan().fingerprint.clone();
-        let before = self.state.fingerprint.replace(fingerprint.clone());
-        let Some(before) = before else { return false };
-        if before.identity != fingerprint.identity {
+    /// Notices what changed in the spec. It stays noticed until a run goes well.
+    fn check_fingerprint(&mut self) {
+        let Some(before) = &self.state.fingerprint else { return };
+        let now = &self.plan().fingerprint;
+        if before.identity != now.identity {
+            self.change = Change::Identity;
             self.report.notes.push(
                 "`key`, `table` or `deliver` changed: records of the window get new ids, the old ones are deleted"
                     .to_owned(),
             );
-        } else if before.meaning != fingerprint.meaning {
+        } else if before.meaning != now.meaning {
+            self.change = Change::Meaning;
             self.report.notes.push("the mapping changed: what it changes is sent again".to_owned());
         }
-        before != fingerprint
+    }
+
+    /// Whether everything must be folded again because the rules may not be those that made the records.
+    fn refolds(&self) -> bool {
+        self.change != Change::None && self.plan().is_folded()
     }
 
     fn pull_brake(&mut self, kind: BrakeKind, message: String) -> Failure {
@@ -295,7 +342,10 @@ impl Run<'_> {
                 let mut steps = Vec::new();
                 if let Some(first) = sync.start {
                     start = start.max(first).min(end);
-                    let mut from = self.state.filled_until.unwrap_or(first).max(first);
+                }
+                // The first fill, or what a pause longer than the window left unread.
+                if let Some(mut from) = self.state.filled_until.or(sync.start) {
+                    from = sync.start.map_or(from, |first| from.max(first));
                     while from < start {
                         let to = shifted(from, sync.slice, 1).min(start);
                         steps.push(Step {
@@ -358,28 +408,8 @@ impl Run<'_> {
         source.ask(&Ask { statement }).map_err(source_failure)
     }
 
-    fn step(
-        &mut self,
-        source: &mut dyn Source,
-        step: &Step,
-        refold: bool,
-        observer: &mut dyn Observer,
-    ) -> Result<(), Failure> {
-        let id = self.plan().id.clone();
-        let mut reading = Reading {
-            known: HashMap::new(),
-            staged: Vec::new(),
-            staged_bytes: 0,
-            misses: Vec::new(),
-            cancelled: Vec::new(),
-            rejected_without_key: 0,
-            rejected_before: self.report.rejected_total(),
-            rows: 0,
-            chunks: 0,
-            greatest: None,
-            cursors: HashMap::new(),
-            scratch: Vec::new(),
-        };
+    fn step(&mut self, source: &mut dyn Source, step: &Step, observer: &mut dyn Observer) -> Result<(), Failure> {
+        let mut reading = Reading::default();
         let mut ranges: Vec<Range> = step.range.into_iter().collect();
         for range in &ranges {
             self.expect(&mut reading, *range)?;
@@ -389,35 +419,39 @@ impl Run<'_> {
             cursor = self.first_cursor(source)?;
         }
         self.ask(source, step.window, &cursor)?;
-        self.read(source, &mut reading, refold, observer)?;
+        self.read(source, &mut reading, observer)?;
+        reading.rows_of_step = reading.rows;
         if step.last && self.plan().sync.mode == SyncMode::Window && !self.plan().is_paired() {
             for window in self.watched(&reading, ranges[0])? {
                 let range = Range::of(window);
                 self.expect(&mut reading, range)?;
                 self.ask(source, Some(window), &BTreeMap::new())?;
-                self.read(source, &mut reading, refold, observer)?;
+                self.read(source, &mut reading, observer)?;
                 ranges.push(range);
             }
         }
         self.check_rejected(&reading)?;
         let gone = self.gone(&reading, &ranges)?;
-        self.commit(&id, step, reading, &gone, &ranges)
+        self.commit(step, reading, &gone, &ranges)
     }
 
     /// What the ledger has in a range: what must come back, or is gone.
     fn expect(&self, reading: &mut Reading, range: Range) -> Result<(), Failure> {
-        let known = &mut reading.known;
-        self.runner
-            .store
-            .entries(&self.plan().id, self.ledger(), range.from, range.to, &mut |entry: LedgerEntry| {
-                known.entry(entry.key).or_insert(Known {
-                    ledger: Some(entry.hash),
-                    at: entry.at,
-                    seen: None,
-                    conflict: false,
-                });
-            })
-            .map_err(state_failure)
+        let mut ledgers = vec![self.ledger()];
+        if self.refolds() {
+            // Records that were written before rows were folded have no row.
+            ledgers.push(Ledger::Records);
+        }
+        for ledger in ledgers {
+            let known = &mut reading.known;
+            self.runner
+                .store
+                .entries(&self.plan().id, ledger, range.from, range.to, &mut |entry: LedgerEntry| {
+                    known.entry(entry.key).or_insert(Known::of(Some(entry)));
+                })
+                .map_err(state_failure)?;
+        }
+        Ok(())
     }
 
     /// What is bound where there is no cursor yet: nothing, where the template provides for that, or else the smallest
@@ -456,26 +490,32 @@ impl Run<'_> {
         Ok(binds)
     }
 
+    fn cursor_places(&self, columns: &Columns) -> Result<Vec<usize>, Failure> {
+        self.plan().sync.cursor.iter().map(|name| find_cursor(columns, name)).collect()
+    }
+
     /// Reads one answer to its end.
     fn read(
         &mut self,
         source: &mut dyn Source,
         reading: &mut Reading,
-        refold: bool,
         observer: &mut dyn Observer,
     ) -> Result<(), Failure> {
         let mut batch = RowBatch::new();
         let mut row_buffer = CanonicalRow::default();
         let now = Instant::from_timestamp(self.now).unwrap_or(Instant::MAX);
-        let mut compiled: Option<Mapper> = None;
+        let mut compiled: Option<(Mapper, Vec<usize>)> = None;
         loop {
             if self.runner.cancel.is_cancelled() {
                 return Err(cancelled());
             }
             let fetched = source.next(&mut batch).map_err(source_failure)?;
-            let mapper = match &mut compiled {
-                Some(mapper) if mapper.fits(batch.columns()) => mapper,
-                slot => slot.insert(Mapper::new(self.runner.plan, batch.columns()).map_err(mapping_failure)?),
+            let (mapper, cursor_places) = match &mut compiled {
+                Some(compiled) if compiled.0.fits(batch.columns()) => compiled,
+                slot => {
+                    let mapper = Mapper::new(self.runner.plan, batch.columns()).map_err(mapping_failure)?;
+                    slot.insert((mapper, self.cursor_places(batch.columns())?))
+                }
             };
             if fetched == Fetched::End {
                 break;
@@ -485,54 +525,53 @@ impl Run<'_> {
             for row in batch.rows() {
                 let outcome = mapper.map(row, now, &mut row_buffer);
                 observer.row(row, outcome, &row_buffer, mapper);
-                match outcome {
-                    Outcome::Skipped => {
-                        self.report.skipped += 1;
-                        continue;
-                    }
-                    Outcome::Rejected => {
-                        refuse(&mut self.quarantine, &mut self.report, self.now, mapper, row, &row_buffer);
-                        if mapper.has_key() {
-                            reading.keep_as_it_is(&row_buffer);
-                        } else {
-                            reading.rejected_without_key += 1;
-                        }
-                        continue;
-                    }
-                    Outcome::Cancelled => {
-                        self.report.cancelled += 1;
+                if outcome == Outcome::Rejected {
+                    refuse(&mut self.quarantine, &mut self.report, self.now, mapper, row, &row_buffer);
+                    reading.rejected += 1;
+                    if mapper.has_key() {
                         reading.keep_as_it_is(&row_buffer);
-                        reading.cancelled.push(RowKey::of(&row_buffer.key_text));
-                        continue;
+                    } else {
+                        reading.rejected_without_key += 1;
                     }
-                    Outcome::Row => {}
+                    continue;
+                }
+                let cursor = match self.plan().sync.mode {
+                    SyncMode::Cursor => Some(read_cursor(row, batch.columns(), cursor_places)?),
+                    SyncMode::Window | SyncMode::Full => None,
+                };
+                if let Some(cursor) = &cursor {
+                    reading.advance(cursor);
+                }
+                if outcome == Outcome::Skipped {
+                    self.report.skipped += 1;
+                    continue;
                 }
                 let key = RowKey::of(&row_buffer.key_text);
-                let later = if self.plan().sync.mode == SyncMode::Cursor {
-                    Some(reading.remember_cursor(key, read_cursor(self.runner.plan, row, batch.columns())?))
-                } else {
-                    None
-                };
-                if reading.known.contains_key(&key) {
-                    self.classify(reading, key, &row_buffer, refold, later);
+                let later = cursor.map(|cursor| reading.compare_cursor(key, cursor));
+                if outcome == Outcome::Cancelled {
+                    self.report.cancelled += 1;
+                    reading.cancel(key, later);
+                } else if reading.known.contains_key(&key) {
+                    self.classify(reading, key, &row_buffer, later);
                 } else {
                     // Two rows with a key that the ledger was not asked for are told apart after it was.
+                    reading.revive(key, later);
                     reading.misses.push((row_buffer.clone(), later));
                 }
             }
-            self.resolve_misses(reading, refold)?;
+            self.resolve_misses(reading)?;
             for (code, count) in mapper.take_reported() {
                 self.report.report(code, count);
             }
             observer.progress(self.report.rows, &self.plan().id);
-            if reading.staged_bytes > self.plan().stage_bytes_max {
+            if reading.staged.bytes + reading.moved.bytes > self.plan().stage_bytes_max {
                 self.commit_early(reading)?;
             }
         }
         Ok(())
     }
 
-    fn resolve_misses(&mut self, reading: &mut Reading, refold: bool) -> Result<(), Failure> {
+    fn resolve_misses(&mut self, reading: &mut Reading) -> Result<(), Failure> {
         if reading.misses.is_empty() {
             return Ok(());
         }
@@ -540,75 +579,74 @@ impl Run<'_> {
         let keys: Vec<RowKey> = misses.iter().map(|(row, _)| RowKey::of(&row.key_text)).collect();
         let entries = self.runner.store.look_up(&self.plan().id, self.ledger(), &keys).map_err(state_failure)?;
         for (key, entry) in keys.iter().zip(entries) {
-            reading.known.entry(*key).or_insert(Known {
-                ledger: entry.map(|entry| entry.hash),
-                at: entry.map_or(i64::MIN, |entry| entry.at),
-                seen: None,
-                conflict: false,
-            });
+            reading.known.entry(*key).or_insert(Known::of(entry));
         }
         for (key, (row, later)) in keys.into_iter().zip(&misses) {
-            self.classify(reading, key, row, refold, *later);
+            self.classify(reading, key, row, *later);
         }
         Ok(())
     }
 
     /// Decides what a row is: unchanged, changed, new, or in conflict with another row of the result.
     ///
-    /// `later` is set in mode `cursor`: whether the row comes after the one of the same key that was read before.
-    fn classify(&mut self, reading: &mut Reading, key: RowKey, row: &CanonicalRow, refold: bool, later: Option<bool>) {
+    /// `later` is set in mode `cursor`: how the row compares with the one of the same key that was read before.
+    fn classify(&mut self, reading: &mut Reading, key: RowKey, row: &CanonicalRow, later: Option<Ordering>) {
+        reading.revive(key, later);
+        if reading.cancelled.contains(&key) {
+            return;
+        }
         let hash = row.content_hash(&mut reading.scratch);
-        let force = refold && self.plan().is_folded();
         let Some(mut known) = reading.known.get(&key).copied() else { return };
-        match known.seen {
-            None => known.seen = Some(hash),
-            Some(seen) if seen == hash => {
+        if let Some(seen) = known.seen {
+            if seen == hash {
                 self.report.report("duplicate_row", 1);
                 return;
             }
-            Some(seen) => {
-                let action = self.plan().checks.duplicate_key;
-                let wins = match later {
-                    Some(later) => later,
-                    None if action == Action::Reject => {
-                        known.conflict = true;
-                        false
-                    }
-                    // Which of the two counts must not depend on the order in which they came.
-                    None => hash > seen,
-                };
-                if known.conflict || wins {
-                    reading.unstage(key);
+            let action = self.plan().checks.duplicate_key;
+            let wins = match later {
+                Some(Ordering::Greater) => true,
+                Some(Ordering::Less) => false,
+                None if action == Action::Reject => {
+                    known.conflict = true;
+                    false
                 }
-                if known.conflict {
-                    self.refuse_duplicate(row);
-                } else if later.is_none() && action == Action::Report {
-                    self.report.report("duplicate_key", 1);
-                }
-                if wins {
-                    known.seen = Some(hash);
-                }
+                // Which of the two counts must not depend on the order in which they came.
+                Some(Ordering::Equal) | None => hash > seen,
+            };
+            if known.conflict || wins {
+                reading.staged.remove(key);
+            }
+            if known.conflict && known.early {
+                reading.retracted.push(key);
+            }
+            if known.conflict {
+                self.refuse_duplicate(row);
+            } else if later.is_none() && action == Action::Report {
+                self.report.report("duplicate_key", 1);
+            }
+            if !wins {
                 reading.known.insert(key, known);
-                if !wins {
-                    return;
-                }
+                return;
             }
         }
+        known.seen = Some(hash);
         reading.known.insert(key, known);
         match known.ledger {
             Some(ledger) if ledger == hash => {
                 self.report.unchanged += 1;
-                if force {
-                    reading.stage(row);
+                if self.refolds() {
+                    reading.staged.put(key, row);
+                } else if known.at != row.at.micros() {
+                    reading.moved.put(key, row);
                 }
             }
             Some(_) => {
                 self.report.changed += 1;
-                reading.stage(row);
+                reading.staged.put(key, row);
             }
             None => {
                 self.report.new += 1;
-                reading.stage(row);
+                reading.staged.put(key, row);
             }
         }
     }
@@ -632,12 +670,7 @@ impl Run<'_> {
 
     /// Live runs that lie before the window and did not come back: each is looked for at its own start.
     fn watched(&mut self, reading: &Reading, range: Range) -> Result<Vec<(Timestamp, Timestamp)>, Failure> {
-        let live = self.runner.store.live_before(&self.plan().id, range.from, WATCHED_MAX).map_err(state_failure)?;
-        let missing: Vec<i64> = live
-            .iter()
-            .filter(|entry| reading.known.get(&entry.key).is_none_or(|known| known.seen.is_none()))
-            .map(|entry| entry.at)
-            .collect();
+        let missing = self.live_before(reading, range.from).map_err(state_failure)?;
         let mut windows: Vec<(Timestamp, Timestamp)> = Vec::new();
         for at in missing {
             let (Ok(from), Ok(to)) = (Timestamp::from_microsecond(at), Timestamp::from_microsecond(at + 1)) else {
@@ -648,15 +681,37 @@ impl Run<'_> {
                 _ => windows.push((from, to)),
             }
         }
-        // Each run goes on where the one before stopped, so that a long list is worked through.
-        let turn = usize::try_from(self.now.as_second().unsigned_abs() / 60).unwrap_or_default();
+        // A long list is worked through over several runs. The time is scattered: runs come at regular intervals, and
+        // would else meet the same page again and again.
         let pages = windows.len().div_ceil(WATCH_QUERIES_MAX).max(1);
-        Ok(windows.into_iter().skip((turn % pages) * WATCH_QUERIES_MAX).take(WATCH_QUERIES_MAX).collect())
+        let page = usize::try_from(xxh3_64(&self.now.as_second().to_le_bytes()) % pages as u64).unwrap_or_default();
+        Ok(windows.into_iter().skip(page * WATCH_QUERIES_MAX).take(WATCH_QUERIES_MAX).collect())
+    }
+
+    /// The window column of every live row before a time that was not read, oldest first.
+    fn live_before(&self, reading: &Reading, before: i64) -> Result<Vec<i64>, StateError> {
+        let plan = self.runner.plan;
+        let live = self.runner.store.live_before(&plan.id, before, WATCHED_MAX)?;
+        let mut rows: Vec<(RowKey, i64)> = if plan.is_folded() && plan.merge_gap.is_some() && !live.is_empty() {
+            // What keeps a merged run alive need not be the row that opens it.
+            let mut tx = self.runner.store.begin(&plan.id)?;
+            let mut rows = Vec::new();
+            for run in live {
+                rows.append(&mut live_parts(tx.as_mut(), run.key)?);
+            }
+            rows.into_iter().filter(|(_, at)| *at < before).collect()
+        } else {
+            live.into_iter().map(|run| (run.key, run.at)).collect()
+        };
+        rows.retain(|(key, _)| reading.known.get(key).is_none_or(|known| known.seen.is_none()));
+        let mut times: Vec<i64> = rows.into_iter().map(|(_, at)| at).collect();
+        times.sort_unstable();
+        Ok(times)
     }
 
     fn check_rejected(&mut self, reading: &Reading) -> Result<(), Failure> {
         let Some(limit) = self.plan().max_rejected else { return Ok(()) };
-        let rejected = self.report.rejected_total() - reading.rejected_before;
+        let rejected = reading.rejected;
         if reading.rows > 0 && rejected as f64 * 100.0 > limit * reading.rows as f64 {
             return Err(Failure {
                 kind: FailureKind::Rejected,
@@ -680,66 +735,79 @@ impl Run<'_> {
         if ranges.is_empty() || self.plan().sync.deletes == Deletes::Ignore {
             return Ok(Vec::new());
         }
-        let in_range = |known: &Known| known.ledger.is_some() && ranges.iter().any(|range| range.contains(known.at));
+        let lies_in = |range: &Range, known: &Known| known.ledger.is_some() && range.contains(known.at);
+        let in_range = |known: &Known| ranges.iter().any(|range| lies_in(range, known));
         let expected = reading.known.values().filter(|known| in_range(known)).count() as u64;
         let mut gone: Vec<RowKey> = reading
             .known
             .iter()
-            .filter(|(_, known)| in_range(known) && known.seen.is_none())
+            .filter(|(key, known)| in_range(known) && known.seen.is_none() && !reading.cancelled.contains(*key))
             .map(|(key, _)| *key)
             .collect();
         gone.sort_unstable();
-        if gone.is_empty() {
+        let is_known = |key: &&RowKey| reading.known.get(*key).is_some_and(in_range);
+        let cancelled = reading.cancelled.iter().filter(is_known).count() as u64;
+        if gone.is_empty() && cancelled == 0 {
             return Ok(gone);
         }
-        if reading.rejected_without_key > 0 {
+        if reading.rejected_without_key > 0 && !gone.is_empty() {
             self.report.notes.push(format!(
                 "{} records seem to be gone, but {} rejected rows have no key: nothing is deleted until they are mapped",
                 gone.len(),
                 reading.rejected_without_key
             ));
-            return Ok(Vec::new());
+            gone.clear();
         }
-        let count = gone.len() as u64;
+        let count = gone.len() as u64 + cancelled;
         let share = count as f64 * 100.0 / expected as f64;
         let limit = self.plan().sync.delete_limit;
         let approved = self.state.approved.is_some();
-        if reading.rows == 0 && !approved {
-            let message = format!("the result is empty where there were {expected} records");
+        let expected_of_step = reading.known.values().filter(|known| lies_in(&ranges[0], known)).count();
+        if reading.rows_of_step == 0 && (expected_of_step > 0 || reading.rows == 0) && !approved {
+            let message = format!("the result is empty where there were {expected} records{}", self.why_ids_change());
             return Err(self.pull_brake(BrakeKind::Empty, message));
         }
         if count > DELETES_FREE && share > limit && !approved {
             let message = format!(
-                "{count} of {expected} records would be deleted ({share:.0}%), more than `sync.delete_limit: {limit}%`"
+                "{count} of {expected} records would be deleted ({share:.0}%), more than `sync.delete_limit: {limit}%`{}",
+                self.why_ids_change()
             );
             return Err(self.pull_brake(BrakeKind::Deletes, message));
         }
-        self.report.gone += count;
+        self.report.gone += gone.len() as u64;
         Ok(gone)
+    }
+
+    /// For the message of a brake: what in the spec may have pulled it.
+    fn why_ids_change(&self) -> &'static str {
+        match self.change {
+            Change::Identity => "; `key`, `table` or `deliver` of the spec changed, which gives records new ids",
+            Change::None | Change::Meaning => "",
+        }
     }
 
     /// Writes what waits in memory; its records are held back until the run has read everything.
     fn commit_early(&mut self, reading: &mut Reading) -> Result<(), Failure> {
         let plan = self.runner.plan;
         let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
-        let mut deriver = Deriver::new(plan, self.now, true);
-        deriver.put(tx.as_mut(), &reading.staged, &mut self.report).map_err(state_failure)?;
+        let mut deriver = Deriver::new(plan, self.now, true).with_changed_rules(self.change != Change::None);
+        deriver.put(tx.as_mut(), &reading.staged.rows, &mut self.report).map_err(state_failure)?;
+        deriver.place(tx.as_mut(), &reading.moved.rows).map_err(state_failure)?;
         deriver.finish(tx.as_mut(), &mut self.report).map_err(state_failure)?;
         tx.commit().map_err(state_failure)?;
+        for key in reading.staged.places.keys() {
+            if let Some(known) = reading.known.get_mut(key) {
+                known.early |= known.ledger.is_none();
+                known.ledger = known.seen;
+            }
+        }
         reading.staged.clear();
-        reading.staged_bytes = 0;
+        reading.moved.clear();
         reading.chunks += 1;
         Ok(())
     }
 
-    fn commit(
-        &mut self,
-        id: &str,
-        step: &Step,
-        mut reading: Reading,
-        gone: &[RowKey],
-        ranges: &[Range],
-    ) -> Result<(), Failure> {
+    fn commit(&mut self, step: &Step, mut reading: Reading, gone: &[RowKey], ranges: &[Range]) -> Result<(), Failure> {
         let plan = self.runner.plan;
         if let Some(greatest) = reading.greatest.take() {
             self.advance_cursor(greatest);
@@ -747,11 +815,15 @@ impl Run<'_> {
         if step.filled_until.is_some() {
             self.state.filled_until = step.filled_until;
         }
-        let mut tx = self.runner.store.begin(id).map_err(state_failure)?;
-        let mut deriver = Deriver::new(plan, self.now, false);
-        deriver.put(tx.as_mut(), &reading.staged, &mut self.report).map_err(state_failure)?;
+        let mut removed: Vec<RowKey> = reading.cancelled.into_iter().chain(reading.retracted).collect();
+        removed.sort_unstable();
+        let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
+        let mut deriver = Deriver::new(plan, self.now, false).with_changed_rules(self.change != Change::None);
+        // What was committed early and is retracted may have come again as another row since.
+        deriver.remove(tx.as_mut(), &removed, &mut self.report).map_err(state_failure)?;
         deriver.remove(tx.as_mut(), gone, &mut self.report).map_err(state_failure)?;
-        deriver.remove(tx.as_mut(), &reading.cancelled, &mut self.report).map_err(state_failure)?;
+        deriver.put(tx.as_mut(), &reading.staged.rows, &mut self.report).map_err(state_failure)?;
+        deriver.place(tx.as_mut(), &reading.moved.rows).map_err(state_failure)?;
         deriver.finish(tx.as_mut(), &mut self.report).map_err(state_failure)?;
         if reading.chunks > 0 || step.last {
             tx.release().map_err(state_failure)?;
@@ -766,6 +838,10 @@ impl Run<'_> {
             let elapsed = self.runner.clock.now().duration_since(self.now);
             self.report.millis = u64::try_from(elapsed.as_millis()).unwrap_or_default();
             self.state.last_success = Some(self.now);
+            self.state.fingerprint = Some(plan.fingerprint.clone());
+            if step.window.is_some() {
+                self.state.filled_until = Some(self.now);
+            }
             self.state.failures = 0;
             self.state.brake = None;
             self.state.approved = None;
@@ -778,23 +854,51 @@ impl Run<'_> {
     fn advance_cursor(&mut self, greatest: Vec<CursorValue>) {
         let zone = &self.runner.plan.zone;
         let greatest: Vec<CursorValue> = greatest.into_iter().map(|value| value.at_most(self.now, zone)).collect();
-        let advances = self.state.cursor.as_ref().is_none_or(|cursor| {
-            cursor::compare(&greatest, cursor).is_none_or(|order| order == std::cmp::Ordering::Greater)
-        });
+        let advances = self.state.cursor.as_ref().is_none_or(|cursor| order_of(&greatest, cursor).is_gt());
         if advances {
             self.state.cursor = Some(greatest);
         }
     }
 }
 
-impl Reading {
-    fn stage(&mut self, row: &CanonicalRow) {
-        self.staged_bytes += row_bytes(row);
-        self.staged.push(row.clone());
+impl Staged {
+    fn put(&mut self, key: RowKey, row: &CanonicalRow) {
+        self.bytes += row_bytes(row);
+        self.places.insert(key, self.rows.len());
+        self.rows.push(row.clone());
     }
 
-    fn unstage(&mut self, key: RowKey) {
-        self.staged.retain(|row| RowKey::of(&row.key_text) != key);
+    /// Whether the row was waiting.
+    fn remove(&mut self, key: RowKey) -> bool {
+        let Some(place) = self.places.remove(&key) else { return false };
+        self.bytes -= row_bytes(&self.rows.swap_remove(place));
+        if let Some(moved) = self.rows.get(place) {
+            self.places.insert(RowKey::of(&moved.key_text), place);
+        }
+        true
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.places.clear();
+        self.bytes = 0;
+    }
+}
+
+impl Reading {
+    /// A row that is cancelled is no row, whatever other rows of its key say; with a cursor, the latest says.
+    fn cancel(&mut self, key: RowKey, later: Option<Ordering>) {
+        if later != Some(Ordering::Less) {
+            self.staged.remove(key);
+            self.cancelled.insert(key);
+        }
+    }
+
+    /// With a cursor, a later row takes a cancellation back.
+    fn revive(&mut self, key: RowKey, later: Option<Ordering>) {
+        if later == Some(Ordering::Greater) {
+            self.cancelled.remove(&key);
+        }
     }
 
     /// A row that is refused is not gone: what was delivered of it stays as it is.
@@ -804,21 +908,26 @@ impl Reading {
         }
     }
 
-    /// Keeps how far was read; tells whether the row comes after the one of the same key that was read before.
-    fn remember_cursor(&mut self, key: RowKey, cursor: Vec<CursorValue>) -> bool {
-        use std::cmp::Ordering::Greater;
-        let is_greater = |one: &[CursorValue], other: &[CursorValue]| {
-            cursor::compare(one, other).is_none_or(|order| order == Greater)
-        };
-        if self.greatest.as_ref().is_none_or(|greatest| is_greater(&cursor, greatest)) {
-            self.greatest = Some(cursor.clone());
+    /// Keeps how far was read.
+    fn advance(&mut self, cursor: &[CursorValue]) {
+        if self.greatest.as_ref().is_none_or(|greatest| order_of(cursor, greatest).is_gt()) {
+            self.greatest = Some(cursor.to_vec());
         }
-        let later = self.cursors.get(&key).is_none_or(|before| is_greater(&cursor, before));
-        if later {
+    }
+
+    /// How the row compares with the one of the same key that was read before.
+    fn compare_cursor(&mut self, key: RowKey, cursor: Vec<CursorValue>) -> Ordering {
+        let order = self.cursors.get(&key).map_or(Ordering::Greater, |before| order_of(&cursor, before));
+        if order.is_gt() {
             self.cursors.insert(key, cursor);
         }
-        later
+        order
     }
+}
+
+/// The order of two cursors; of values that do not compare, the one that came later counts.
+fn order_of(one: &[CursorValue], other: &[CursorValue]) -> Ordering {
+    cursor::compare(one, other).unwrap_or(Ordering::Greater)
 }
 
 /// Memory that a staged row takes, roughly.
@@ -870,19 +979,15 @@ fn find_cursor(columns: &Columns, name: &str) -> Result<usize, Failure> {
     })
 }
 
-fn read_cursor(plan: &Plan, row: Row<'_>, columns: &Columns) -> Result<Vec<CursorValue>, Failure> {
-    plan.sync
-        .cursor
-        .iter()
-        .map(|name| {
-            let column = find_cursor(columns, name)?;
-            CursorValue::of(row.get(column)).map_err(|message| Failure {
-                kind: FailureKind::Source,
-                message: format!("the cursor column `{name}` {message}"),
-                hint: Some("leave out rows without a cursor value in the query, or use `sync.mode: window`".to_owned()),
-            })
+fn read_cursor(row: Row<'_>, columns: &Columns, places: &[usize]) -> Result<Vec<CursorValue>, Failure> {
+    let read = |place: &usize| {
+        CursorValue::of(row.get(*place)).map_err(|message| Failure {
+            kind: FailureKind::Source,
+            message: format!("the cursor column `{}` {message}", columns[*place].name),
+            hint: Some("leave out rows without a cursor value in the query, or use `sync.mode: window`".to_owned()),
         })
-        .collect()
+    };
+    places.iter().map(read).collect()
 }
 
 fn shifted(instant: Timestamp, by: Duration, sign: i32) -> Timestamp {

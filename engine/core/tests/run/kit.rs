@@ -384,6 +384,13 @@ impl World {
     }
 }
 
+/// A row with further members.
+pub fn with(mut row: Value, more: &Value) -> Value {
+    let object = row.as_object_mut().expect("a row is an object");
+    object.extend(more.as_object().expect("members are an object").clone());
+    row
+}
+
 /// A JSON object as a row.
 pub fn row(value: &Value) -> BTreeMap<String, Value> {
     let object = value.as_object().expect("a row is an object");
@@ -405,7 +412,7 @@ pub fn plan(text: &str) -> Plan {
     Plan::new(&input, &NoReferences).expect("the spec makes a plan")
 }
 
-/// A spec over an order table `id, anr, art, mnr, von, bis`, and what is to be added to it.
+/// A spec over an order table `id, anr, art, mnr, von, bis, erf`, and what is to be added to it.
 pub fn order_spec(more: &str) -> String {
     format!(
         "version: 1
@@ -429,6 +436,7 @@ pub fn order_table() -> Table {
         ("mnr", Kind::Text),
         ("von", Kind::Instant),
         ("bis", Kind::Instant),
+        ("erf", Kind::Instant),
     ]);
     table.window = Some("von".to_owned());
     table
@@ -439,7 +447,7 @@ pub fn order(id: i64, code: &str, machine: &str, start: i64, end: Option<i64>) -
     serde_json::json!({ "id": id, "anr": code, "art": "P", "mnr": machine, "von": time(start), "bis": end.map(time) })
 }
 
-/// A spec over a booking table `id, anr, art, mnr, kenn, ts`, and what is to be added to it.
+/// A spec over a booking table `id, anr, art, mnr, kenn, ts, erf`, and what is to be added to it.
 pub fn booking_spec(more: &str) -> String {
     format!(
         "version: 1
@@ -468,6 +476,7 @@ pub fn booking_table() -> Table {
         ("mnr", Kind::Text),
         ("kenn", Kind::Text),
         ("ts", Kind::Instant),
+        ("erf", Kind::Instant),
     ]);
     table.window = Some("ts".to_owned());
     table
