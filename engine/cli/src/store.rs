@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::exit::{CommandError, Kind};
 use crate::references::ProcessReferences;
-use crate::state::sqlite::{Options, SqliteStore};
+use crate::state::{Options, SqliteStore};
 
 /// The state store of a device, opened; made where there is none.
 pub fn open(device: &Device, folder: &Path) -> Result<Box<dyn StateStore>, CommandError> {
