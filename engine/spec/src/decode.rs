@@ -11,6 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use crate::expr::PAD_WIDTH_MAX;
 use crate::model::{
     Action, After, FieldOptions, FieldSource, FutureCheck, HeaderValue, Machines, OnFold, OnGap, Param, Reference,
     Scalar, Secret, TextField, TimeField, TimeFormat, TimeOptions, TimePart, TimeSource, Transform, Unmapped, Version,
@@ -188,7 +189,7 @@ by_shape!(Machines, "Machines", |_| json_schema!({
 #[serde(deny_unknown_fields)]
 struct PadLeftKeys {
     /// Width in characters.
-    #[schemars(example = &12, range(min = 1, max = 1000))]
+    #[schemars(example = &12, range(min = 1, max = 1024))]
     width: usize,
     /// The character to fill with.
     #[schemars(example = &"0")]
@@ -244,9 +245,6 @@ struct TransformKeys {
     #[serde(default, deserialize_with = "present")]
     extract: Option<String>,
 }
-
-/// Widest field that `pad_left` fills, in characters.
-pub const PAD_WIDTH_MAX: usize = 1000;
 
 impl Transform {
     fn from_value(value: Value) -> Result<Self, String> {

@@ -47,6 +47,11 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec) {
 }
 
 fn source(checker: &mut Checker<'_>, pointer: &str, from: &FieldSource) {
+    if let FieldSource::Template(template) = from
+        && !template.trim().is_empty()
+    {
+        return checker.expression(&child(pointer, "template"), template);
+    }
     let (key, text) = match from {
         FieldSource::Column(column) => ("column", column),
         FieldSource::Template(template) => ("template", template),

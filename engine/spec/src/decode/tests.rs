@@ -80,7 +80,7 @@ fn a_transform_is_a_name_or_an_object_with_one_key() {
         json!("trimm"),
         json!({}),
         json!({"split": {"by": "", "index": 0}}),
-        json!({"pad_left": {"width": 1001, "with": "0"}}),
+        json!({"pad_left": {"width": PAD_WIDTH_MAX + 1, "with": "0"}}),
         json!({"extract": "a", "strip_leading": "0"}),
     ] {
         check::<Transform>(wrong, Err("exactly one of"));
