@@ -187,4 +187,27 @@ proptest! {
             Ok(())
         })?;
     }
+
+    #[test]
+    fn no_text_makes_the_loader_panic(
+        which in 0usize..100,
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0usize..4, "[ -~\\n\té€{}\\[\\]:#&*<|>'\"%-]{0,3}"), 1..6),
+    ) {
+        thread_local! {
+            static TEXTS: Vec<String> = specs("valid").into_values().map(|(text, _)| text).collect();
+        }
+        let mut text: Vec<char> = TEXTS.with(|texts| texts[which % texts.len()].chars().collect());
+        for (place, removed, inserted) in &edits {
+            let at = place.index(text.len() + 1);
+            let end = (at + removed).min(text.len());
+            text.splice(at..end, inserted.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let loaded = load("mutated.yaml", text.as_bytes(), &engine_spec::NoCompanions);
+        let usable = loaded.spec.is_some() || loaded.has_errors();
+        let file = engine_spec::render::FileFindings { text: loaded.file.text, findings: loaded.diagnostics };
+        let shown = engine_spec::render::text::render(std::slice::from_ref(&file), false);
+        prop_assert!(usable, "neither a spec nor an error: {shown}");
+        engine_spec::render::sarif::render(&[file]);
+    }
 }

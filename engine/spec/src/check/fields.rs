@@ -77,10 +77,10 @@ fn event_values(checker: &mut Checker<'_>, event: &TextField) {
     for (code, value) in event.options.map.iter().flatten() {
         written.push((child("/fields/event/map", code), value.clone()));
     }
-    if let FieldSource::Value(value) = &event.from {
-        if event.options.map.is_none() {
-            written.push(("/fields/event/value".to_owned(), value.to_string()));
-        }
+    if let FieldSource::Value(value) = &event.from
+        && event.options.map.is_none()
+    {
+        written.push(("/fields/event/value".to_owned(), value.to_string()));
     }
     if let Some(default @ Scalar::Text(_)) = &event.options.default {
         written.push(("/fields/event/default".to_owned(), default.to_string()));

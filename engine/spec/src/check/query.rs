@@ -39,7 +39,7 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
         _ => {}
     }
     let Some(sql) = &companions.sql else { return };
-    let zone = zone.and_then(|name| super::zone(name)).unwrap_or(TimeZone::UTC);
+    let zone = zone.and_then(super::zone).unwrap_or(TimeZone::UTC);
     let cursor: BTreeSet<String> = spec.sync.cursor.iter().cloned().collect();
     for found in check_sql(sql, dialect, &query.params, &cursor, &zone) {
         let mut finding = in_sql(checker, companions, found.code, &found.range, found.message);

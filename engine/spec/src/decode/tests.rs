@@ -2,6 +2,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "tables read better without borrows")]
 fn check<T: DeserializeOwned + PartialEq + std::fmt::Debug>(input: Value, expected: Result<T, &str>) {
     match (T::deserialize(input.clone()), expected) {
         (Ok(actual), Ok(expected)) => assert_eq!(actual, expected, "{input}"),

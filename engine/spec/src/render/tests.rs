@@ -77,7 +77,7 @@ fn json_and_sarif_are_documents_with_every_finding() {
     let all = files[0].findings.len();
     let json: Value = serde_json::from_str(&json::render(&files)).expect("JSON");
     assert_eq!(json["findings"].as_array().map(Vec::len), Some(all));
-    assert_eq!(json["findings"][1]["fix"].is_object() || json["findings"][2]["fix"].is_object(), true);
+    assert!(json["findings"][1]["fix"].is_object() || json["findings"][2]["fix"].is_object());
     let sarif: Value = serde_json::from_str(&sarif::render(&files)).expect("JSON");
     assert_eq!(sarif["version"], "2.1.0");
     assert_eq!(sarif["runs"][0]["results"].as_array().map(Vec::len), Some(all));
