@@ -12,6 +12,7 @@ mod sync;
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
+use crate::expr::RowExpr;
 use crate::load::LoadedCompanions;
 use crate::model::{Setting, Spec, TableType};
 use crate::yaml::SpecFile;
@@ -33,6 +34,11 @@ pub(crate) fn check(file: &SpecFile, spec: &Spec, companions: &LoadedCompanions)
     source::check(&mut checker, &spec.source);
     query::check(&mut checker, spec, companions);
     fields::check(&mut checker, spec);
+    for (pointer, condition) in [("/skip_when", &spec.skip_when), ("/cancelled_when", &spec.cancelled_when)] {
+        if let Some(condition) = condition {
+            checker.expression(pointer, condition);
+        }
+    }
     sync::check(&mut checker, &spec.sync);
     if let Some(destination) = &spec.destination {
         destination::check(&mut checker, destination);
@@ -98,6 +104,17 @@ impl Checker<'_> {
     pub(crate) fn push(&mut self, finding: Diagnostic) -> &mut Diagnostic {
         self.findings.push(finding);
         self.findings.last_mut().expect("one was just pushed")
+    }
+
+    /// An expression over the row.
+    pub(crate) fn expression(&mut self, pointer: &str, text: &str) {
+        for found in RowExpr::parse(text).1 {
+            let span = self.file.span_in_scalar(pointer, &found.range);
+            let mut finding = Diagnostic::new(found.code, span, found.message).at(pointer);
+            finding.severity = found.severity.into();
+            finding.help = found.help;
+            self.push(finding);
+        }
     }
 
     /// An IANA zone that exists.

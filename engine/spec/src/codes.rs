@@ -3,6 +3,7 @@
 //! The reference page is made from this table, and a test runs every example.
 
 use crate::diagnostic::Severity;
+use crate::template;
 
 /// One kind of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,23 +14,36 @@ pub struct CodeInfo {
     pub severity: Severity,
     /// What it means, in one line.
     pub meaning: &'static str,
-    /// Why it is a finding and what to do.
+    /// Why it is a finding and what to do; empty where the meaning says it all.
     pub explanation: &'static str,
     /// Top-level keys of a spec that provoke it when they replace those of the base spec; a device config where the
     /// first line is `# engine.yaml`. Empty where only bytes, or a second file, can provoke it.
     pub example: &'static str,
 }
 
+/// Every code: those of specs and device configs, then those of templates and row expressions. The example of the
+/// latter is a query or an expression, not a part of a spec.
+pub fn all() -> impl Iterator<Item = CodeInfo> {
+    let of_templates = template::CODES.iter().map(|found| CodeInfo {
+        code: found.code,
+        severity: found.severity.into(),
+        meaning: found.meaning,
+        explanation: "",
+        example: found.example,
+    });
+    ALL.iter().copied().chain(of_templates)
+}
+
 /// The entry of a code.
-pub fn find(code: &str) -> Option<&'static CodeInfo> {
-    ALL.iter().find(|info| info.code == code)
+pub fn find(code: &str) -> Option<CodeInfo> {
+    all().find(|info| info.code == code)
 }
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $severity:ident, $meaning:literal, $explanation:literal, $example:literal;)*) => {
         $(#[doc = $meaning] pub const $name: &str = $code;)*
 
-        /// All codes, in the order of the reference.
+        /// The codes of specs and device configs, in the order of the reference.
         pub const ALL: &[CodeInfo] = &[$(CodeInfo {
             code: $code,
             severity: Severity::$severity,
@@ -152,99 +166,6 @@ codes! {
     ZONE_LEFT_OUT = "zone_left_out", Warning, "`timezone` is left out where times may be naive.",
         "Naive times are then read as UTC. Plants in other zones find their runs shifted by hours.",
         "source: { type: sqlite, path: mes.db }\n";
-    TEMPLATE_SYNTAX = "template_syntax", Error, "The template cannot be read.",
-        "A `{{` or `{%` is not closed, or an expression is incomplete.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start AND ts < {{ window.end }}\n";
-    TEMPLATE_TOO_LARGE = "template_too_large", Error, "The template is too large.",
-        "A query of this size is generated, not written; read from a view instead.",
-        "";
-    TEMPLATE_CHARACTER = "template_character", Error, "A character that is not text.",
-        "Control characters and private marks have no place in SQL. Remove the character.",
-        "";
-    TEMPLATE_NOT_ALLOWED = "template_not_allowed", Error, "A construct that templates of queries do not have.",
-        "Values, filters, `if` and `for` are there; includes, macros, raw text and assignments are not.",
-        "query:\n  sql: |\n    {% macro m() %}{% endmacro %}SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
-    TEMPLATE_UNKNOWN_NAME = "template_unknown_name", Error, "A name that templates do not know.",
-        "There are `params.…`, `window.start`, `window.end`, `cursor.…` and `run.now`.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ windw.start }} AND ts < {{ window.end }}\n";
-    TEMPLATE_UNKNOWN_PARAM = "template_unknown_param", Error, "A parameter that `query.params` does not have.",
-        "Add it to `query.params`, or correct its name.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND p = {{ params.plant }}\n";
-    TEMPLATE_UNKNOWN_CURSOR = "template_unknown_cursor", Error, "A column that `sync.cursor` does not have.",
-        "Add it to `sync.cursor`, or correct its name.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE id > {{ cursor.idd }} AND id > {{ cursor.id }}\nsync: { mode: cursor, cursor: [id] }\n";
-    TEMPLATE_UNKNOWN_FILTER = "template_unknown_filter", Error, "A filter that templates do not know.",
-        "Instants have `utc`, `instant`, `date`, `epoch` and `format`; names have `ident`.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start | dat }} AND ts < {{ window.end }}\n";
-    TEMPLATE_UNKNOWN_TEST = "template_unknown_test", Error, "A test that templates do not know.",
-        "Tests stand behind `is`, such as `is defined`.",
-        "query:\n  params: { p: 1 }\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}{% if params.p is odder %} AND 1 = 1{% endif %}\n";
-    TEMPLATE_UNKNOWN_FUNCTION = "template_unknown_function", Error, "A function that templates do not know.",
-        "Templates of queries call no functions, but `range`.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND a = {{ now() }}\n";
-    TEMPLATE_PLACEHOLDER = "template_placeholder", Error, "A value stands where SQL takes no parameter.",
-        "A parameter stands for one value. A name is written with `| ident`.",
-        "";
-    TEMPLATE_PLACEHOLDER_QUOTED = "template_placeholder_quoted", Error, "A value stands inside quotes or a comment.",
-        "The server would read the placeholder as text. Remove the quotes: values are bound, never pasted.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= '{{ window.start }}' AND ts < {{ window.end }}\n";
-    TEMPLATE_PLACEHOLDER_GLUED = "template_placeholder_glued", Error, "A value touches a word.",
-        "The placeholder would become part of the word. Separate them, or concatenate in SQL.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }}x AND ts < {{ window.end }}\n";
-    TEMPLATE_IF_WITHOUT_ELSE = "template_if_without_else", Error, "`{{ x if c }}` without `else`.",
-        "It has no value where the condition is false. Add `else`.",
-        "query:\n  params: { p: 1 }\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND a = {{ params.p if params.p }}\n";
-    TEMPLATE_COMPARISON = "template_comparison", Warning, "A comparison that is never true.",
-        "The two sides are of different kinds, such as a number and a text.",
-        "";
-    TEMPLATE_LITERAL = "template_literal", Error, "A literal inside `{{ }}`.",
-        "Write the literal as SQL: only values that change are bound.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND a = {{ 'x' }}\n";
-    TEMPLATE_PATTERN = "template_pattern", Error, "A pattern of `format` that cannot be used.",
-        "Patterns are those of strftime, from the year down to the second.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start | format('%K') }} AND ts < {{ window.end }}\n";
-    TEMPLATE_NO_VALUE = "template_no_value", Error, "An expression without a value.",
-        "The name is known, but what is asked of it is not there.",
-        "";
-    TEMPLATE_VALUE = "template_value", Error, "An expression that fails.",
-        "The message says why; the same would happen on every run.",
-        "";
-    TEMPLATE_TOO_LONG = "template_too_long", Error, "Rendering takes too many steps, or the statement grows too long.",
-        "A loop runs over too much.",
-        "";
-    TEMPLATE_TOO_MANY_VALUES = "template_too_many_values", Error, "More values than a server takes.",
-        "Shorten the list, or read it from a table.",
-        "";
-    SQL_EMPTY = "sql_empty", Error, "There is no statement.",
-        "`query` is one `SELECT`.",
-        "query:\n  sql: |\n    -- nothing\n";
-    SQL_UNTERMINATED = "sql_unterminated", Error, "A quote or comment is never closed.",
-        "Close it; everything behind it would be text.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} AND a = 'open\n";
-    SQL_MANY_STATEMENTS = "sql_many_statements", Error, "More than one statement.",
-        "`query` is one `SELECT`; move preparations into a view.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}; SELECT 1\n";
-    SQL_SEMICOLON = "sql_semicolon", Error, "A semicolon that the server refuses.",
-        "Oracle takes no `;` at the end of a statement.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }};\nsource: { type: oracle, host: h, database: d, username: u, timezone: UTC }\n";
-    SQL_NOT_A_READ = "sql_not_a_read", Error, "A statement that does more than read.",
-        "The engine never writes to a source.",
-        "query:\n  sql: |\n    DELETE FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
-    SQL_LOCK = "sql_lock", Error, "A statement that locks rows.",
-        "Reading must not stop the plant's own work.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} FOR UPDATE\nsource: { type: postgres, host: h, database: d, username: u, timezone: UTC }\n";
-    SQL_SELECT_INTO = "sql_select_into", Error, "`SELECT … INTO` writes.",
-        "Leave `INTO` out.",
-        "query:\n  sql: |\n    SELECT id INTO x FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\nsource: { type: sqlserver, host: h, database: d, username: u, timezone: UTC }\n";
-    SQL_SIDE_EFFECT = "sql_side_effect", Error, "A function with a side effect.",
-        "It would change the server, wait, or read files. Leave it out.",
-        "query:\n  sql: |\n    SELECT load_extension('x') FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
-    SQL_EXECUTABLE_COMMENT = "sql_executable_comment", Error, "A comment that the server executes.",
-        "MySQL and MariaDB run what stands in `/*! … */`. Write it as code, or as a plain comment.",
-        "query:\n  sql: |\n    SELECT id /*!50000 , a */ FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\nsource: { type: mysql, host: h, database: d, username: u, timezone: UTC }\n";
-    SQL_UNPARSED = "sql_unparsed", Warning, "SQL that the check does not know.",
-        "Only its words were checked. The session is read-only all the same.",
-        "query:\n  sql: |\n    SELECT id FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} OPTION (RECOMPILE)\nsource: { type: sqlserver, host: h, database: d, username: u, timezone: UTC }\n";
 }
 
 #[cfg(test)]

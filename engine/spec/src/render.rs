@@ -58,7 +58,8 @@ fn located(files: &[FileFindings]) -> impl Iterator<Item = Located<'_>> {
 /// The text of a file with every secret that was found in it struck out, byte for byte.
 fn without_secrets(file: &FileFindings) -> String {
     let mut text = file.text.text.clone();
-    for finding in file.findings.iter().filter(|finding| finding.code == codes::LITERAL_SECRET) {
+    let shows_secret = |code| matches!(code, codes::LITERAL_SECRET | codes::SECRET_DEFAULT);
+    for finding in file.findings.iter().filter(|finding| shows_secret(finding.code)) {
         let span = file.text.clamp(&finding.span);
         let struck: String = text[span.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
         text.replace_range(span, &struck);

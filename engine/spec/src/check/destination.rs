@@ -1,7 +1,7 @@
 //! `destination`: logins and addresses.
 
 use super::Checker;
-use super::source::{address, timeouts, tls, token_address};
+use super::source::{address, headers, timeouts, tls, token_address};
 use crate::codes;
 use crate::model::{Batch, Destination, EnlyzeDestination, HeaderValue};
 
@@ -17,6 +17,7 @@ pub(super) fn check(checker: &mut Checker<'_>, destination: &Destination) {
         Destination::Http(endpoint) => {
             let secret_header = endpoint.headers.values().any(|value| matches!(value, HeaderValue::Secret(_)));
             address(checker, "/destination/url", &endpoint.url, endpoint.auth.is_some() || secret_header);
+            headers(checker, "/destination/headers", &endpoint.headers);
             if let Some(auth) = &endpoint.auth {
                 token_address(checker, "/destination/auth", auth);
             }

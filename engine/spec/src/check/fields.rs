@@ -47,6 +47,11 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec) {
 }
 
 fn source(checker: &mut Checker<'_>, pointer: &str, from: &FieldSource) {
+    if let FieldSource::Template(template) = from
+        && !template.trim().is_empty()
+    {
+        return checker.expression(&child(pointer, "template"), template);
+    }
     let (key, text) = match from {
         FieldSource::Column(column) => ("column", column),
         FieldSource::Template(template) => ("template", template),
@@ -72,10 +77,10 @@ fn event_values(checker: &mut Checker<'_>, event: &TextField) {
     for (code, value) in event.options.map.iter().flatten() {
         written.push((child("/fields/event/map", code), value.clone()));
     }
-    if let FieldSource::Value(value) = &event.from {
-        if event.options.map.is_none() {
-            written.push(("/fields/event/value".to_owned(), value.to_string()));
-        }
+    if let FieldSource::Value(value) = &event.from
+        && event.options.map.is_none()
+    {
+        written.push(("/fields/event/value".to_owned(), value.to_string()));
     }
     if let Some(default @ Scalar::Text(_)) = &event.options.default {
         written.push(("/fields/event/default".to_owned(), default.to_string()));

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::Checker;
 use crate::codes;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::load::LoadedCompanions;
 use crate::model::{Setting, Source, Spec, SyncMode};
 use crate::sql::Dialect;
@@ -39,15 +39,11 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
         _ => {}
     }
     let Some(sql) = &companions.sql else { return };
-    let zone = zone.and_then(|name| super::zone(name)).unwrap_or(TimeZone::UTC);
+    let zone = zone.and_then(super::zone).unwrap_or(TimeZone::UTC);
     let cursor: BTreeSet<String> = spec.sync.cursor.iter().cloned().collect();
     for found in check_sql(sql, dialect, &query.params, &cursor, &zone) {
-        let severity = match found.severity {
-            template::Severity::Error => Severity::Error,
-            template::Severity::Warning => Severity::Warning,
-        };
         let mut finding = in_sql(checker, companions, found.code, &found.range, found.message);
-        finding.severity = severity;
+        finding.severity = found.severity.into();
         finding.help = found.help;
         checker.push(finding);
     }

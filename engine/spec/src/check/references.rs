@@ -60,7 +60,7 @@ pub(crate) fn check(checker: &mut Checker<'_>) {
             && is_secret(&pointer)
         {
             let message = format!("the default of `{name}` writes a secret into the spec");
-            checker.key(codes::SECRET_DEFAULT, &format!("{pointer}/default"), message).help =
+            checker.value(codes::SECRET_DEFAULT, &format!("{pointer}/default"), message).help =
                 Some("remove `default`: a device without the variable should not start".to_owned());
         }
     }

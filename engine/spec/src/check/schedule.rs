@@ -28,11 +28,11 @@ pub(super) fn check(checker: &mut Checker<'_>, schedule: &Schedule) {
                 Some("remove `timezone`: `every` does not depend on a zone".to_owned());
         }
     }
-    if let Some(cron) = &schedule.cron {
-        if let Err(reason) = next_run(cron) {
-            checker.value(codes::BAD_CRON, "/schedule/cron", reason).help =
-                Some("five fields: minute, hour, day of month, month, day of week".to_owned());
-        }
+    if let Some(cron) = &schedule.cron
+        && let Err(reason) = next_run(cron)
+    {
+        checker.value(codes::BAD_CRON, "/schedule/cron", reason).help =
+            Some("five fields: minute, hour, day of month, month, day of week".to_owned());
     }
 }
 

@@ -1,7 +1,10 @@
 //! `source`: what the kinds need beside their types, TLS files, addresses and logins over HTTP.
 
+use std::collections::BTreeMap;
+
 use super::Checker;
 use crate::codes;
+use crate::diagnostic::child;
 use crate::model::{Auth, CsvSource, HeaderValue, HttpSource, OracleSource, Setting, Source, Timeouts, Tls};
 
 pub(super) fn check(checker: &mut Checker<'_>, source: &Source) {
@@ -95,11 +98,25 @@ fn oracle(checker: &mut Checker<'_>, server: &OracleSource) {
 fn http(checker: &mut Checker<'_>, api: &HttpSource) {
     let secret_header = api.request.headers.values().any(|value| matches!(value, HeaderValue::Secret(_)));
     address(checker, "/source/url", &api.url, api.auth.is_some() || secret_header);
+    headers(checker, "/source/request/headers", &api.request.headers);
     if let Some(auth) = &api.auth {
         token_address(checker, "/source/auth", auth);
     }
     if api.rate_limit.is_some_and(|limit| limit <= 0.0) {
         checker.value(codes::OUT_OF_RANGE, "/source/rate_limit", "`rate_limit` must be more than 0");
+    }
+}
+
+/// Headers that carry a login take a reference.
+pub(super) fn headers(checker: &mut Checker<'_>, pointer: &str, headers: &BTreeMap<String, HeaderValue>) {
+    const CARRY_A_LOGIN: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"];
+    for (name, value) in headers {
+        if matches!(value, HeaderValue::Text(_)) && CARRY_A_LOGIN.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+        {
+            let message = format!("the header `{name}` is a secret and is written into the spec");
+            checker.value(codes::LITERAL_SECRET, &child(pointer, name), message).help =
+                Some("a secret takes a reference: `{ env: NAME }`, or log in with `auth`".to_owned());
+        }
     }
 }
 

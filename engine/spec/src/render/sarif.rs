@@ -11,14 +11,13 @@ use crate::diagnostic::Severity;
 /// All findings as one SARIF run; its rules are the codes that occur.
 pub fn render(files: &[FileFindings]) -> String {
     let used: BTreeSet<&str> = located(files).map(|at| at.finding.code).collect();
-    let rules: Vec<Value> = codes::ALL
-        .iter()
+    let rules: Vec<Value> = codes::all()
         .filter(|info| used.contains(info.code))
         .map(|info| {
             json!({
                 "id": info.code,
                 "shortDescription": {"text": info.meaning},
-                "fullDescription": {"text": info.explanation},
+                "fullDescription": {"text": if info.explanation.is_empty() { info.meaning } else { info.explanation }},
                 "defaultConfiguration": {"level": info.severity.as_str()},
             })
         })

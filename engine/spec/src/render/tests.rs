@@ -43,12 +43,41 @@ fn no_form_shows_a_secret() {
 }
 
 #[test]
+fn a_secret_is_struck_out_wherever_it_was_written() {
+    let base = "version: 1\nid: a\ntable: order\nkey: [id]\nfields: { order_code: a, product_code: b, machine_code: c, start: d, end: e }\n";
+    for (secret, code) in [
+        ("source: { type: http, url: \"https://u:hunter2@h\", timezone: UTC }", codes::LITERAL_SECRET),
+        (
+            "source: { type: http, url: \"https://h\", timezone: UTC, auth: { bearer: 00hunter2 } }",
+            codes::LITERAL_SECRET,
+        ),
+        ("source: { type: http, url: \"https://h\", timezone: UTC, auth: { bearer: 123_456 } }", codes::LITERAL_SECRET),
+        (
+            "source: { type: http, url: \"https://h\", timezone: UTC, auth: { bearer: { env: A, default: hunter2 } } }",
+            codes::SECRET_DEFAULT,
+        ),
+        (
+            "source: { type: http, url: \"https://h\", timezone: UTC, request: { headers: { Authorization: hunter2 } } }",
+            codes::LITERAL_SECRET,
+        ),
+    ] {
+        let loaded = load("a.yaml", format!("{base}{secret}\n").as_bytes(), &NoCompanions);
+        let codes: Vec<&str> = loaded.diagnostics.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, [code], "{secret}");
+        let files = [FileFindings { text: loaded.file.text, findings: loaded.diagnostics }];
+        for out in [text::render(&files, false), json::render(&files), github::render(&files), sarif::render(&files)] {
+            assert!(!out.contains("hunter2") && !out.contains("123_456"), "{out}");
+        }
+    }
+}
+
+#[test]
 fn json_and_sarif_are_documents_with_every_finding() {
     let files = findings();
     let all = files[0].findings.len();
     let json: Value = serde_json::from_str(&json::render(&files)).expect("JSON");
     assert_eq!(json["findings"].as_array().map(Vec::len), Some(all));
-    assert_eq!(json["findings"][1]["fix"].is_object() || json["findings"][2]["fix"].is_object(), true);
+    assert!(json["findings"][1]["fix"].is_object() || json["findings"][2]["fix"].is_object());
     let sarif: Value = serde_json::from_str(&sarif::render(&files)).expect("JSON");
     assert_eq!(sarif["version"], "2.1.0");
     assert_eq!(sarif["runs"][0]["results"].as_array().map(Vec::len), Some(all));
