@@ -1,4 +1,5 @@
-//! What the tests of the whole share: stand-ins for servers, and the contracts they check.
+//! What the tests of the whole share: real servers, stand-ins for servers, and the contracts they check.
 
 pub mod contract;
 pub mod platform;
+pub mod servers;

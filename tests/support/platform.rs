@@ -3,8 +3,10 @@
 //! It is an HTTP/1.1 server on a free port of the loopback, one thread a connection. Faults come from a script, one
 //! for each delivery, in order; when the script is at its end, everything is served. Rules hold until they are changed.
 
+mod wire;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,10 +16,9 @@ use std::time::Duration;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
+use self::wire::{answer, answer_bytes, decoded, read_body, read_head};
 use crate::contract::Contract;
 
-/// Bytes of one line of a request's head.
-const LINE_BYTES_MAX: u64 = 64 << 10;
 /// Bytes of an answer that drips, at a time.
 const DRIP_BYTES: usize = 16;
 /// Pause between two drips.
@@ -383,48 +384,6 @@ fn wait_for_the_end(stream: &mut impl Read) -> io::Result<()> {
     io::copy(stream, &mut io::sink()).map(drop)
 }
 
-/// The head of the next request and the length of its body; `None` if the client is done.
-fn read_head(stream: &mut impl BufRead) -> io::Result<Option<(Request, usize)>> {
-    let mut line = |line: &mut String| -> io::Result<bool> {
-        line.clear();
-        let read = stream.take(LINE_BYTES_MAX).read_line(line)?;
-        line.truncate(line.trim_end().len());
-        Ok(read > 0 && !line.is_empty())
-    };
-    let mut text = String::new();
-    if !line(&mut text)? {
-        return Ok(None);
-    }
-    let mut words = text.split(' ').map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut headers = BTreeMap::new();
-    while line(&mut text)? {
-        if let Some((name, value)) = text.split_once(':') {
-            headers.insert(name.to_lowercase(), value.trim().to_owned());
-        }
-    }
-    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    Ok(Some((Request { method, path, headers, wire_bytes: 0, body: Value::Null }, length)))
-}
-
-fn read_body(stream: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
-    Ok(body)
-}
-
-fn decoded(request: &Request, wire: Vec<u8>) -> Result<Vec<u8>, String> {
-    let mut plain = Vec::new();
-    match request.headers.get("content-encoding").map(String::as_str) {
-        None => return Ok(wire),
-        Some("gzip") => flate2::read::GzDecoder::new(&wire[..]).read_to_end(&mut plain),
-        Some("zstd") => zstd::Decoder::new(&wire[..]).and_then(|mut decoder| decoder.read_to_end(&mut plain)),
-        Some(other) => return Err(format!("content-encoding {other:?}")),
-    }
-    .map_err(|error| format!("decompressing: {error}"))?;
-    Ok(plain)
-}
-
 /// Checks a request against the contract, and puts its body into it.
 fn check(request: &mut Request, text: &Result<Vec<u8>, String>, contract: &Contract, inner: &mut Inner) {
     let mut found = Vec::new();
@@ -501,13 +460,12 @@ fn take(inner: &mut Inner, request: &Request, text: &Result<Vec<u8>, String>, co
         inner.records += 1;
         let mut standing = record.clone();
         let op = standing.as_object_mut().and_then(|members| members.remove("op"));
-        let before = if op.as_ref().and_then(Value::as_str) == Some("delete") {
-            let before = inner.state.remove(id);
-            if before.is_none() { Some(Value::Null) } else { None }
+        let changed_nothing = if op.as_ref().and_then(Value::as_str) == Some("delete") {
+            inner.state.remove(id).is_none()
         } else {
-            inner.state.insert(id.to_owned(), standing.clone()).filter(|before| *before == standing)
+            inner.state.insert(id.to_owned(), standing.clone()) == Some(standing)
         };
-        inner.doubles += usize::from(before.is_some());
+        inner.doubles += usize::from(changed_nothing);
     }
     let reply = json!({ "results": results });
     inner.violations.extend(contract.check_results(&reply).into_iter().map(|what| format!("the stand-in: {what}")));
@@ -546,25 +504,4 @@ fn records(body: &Value) -> &[Value] {
 
 fn id_of(record: &Value) -> &str {
     record.get("run_id").or_else(|| record.get("row_id")).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn answer(stream: &mut impl Write, status: u16, headers: &[(&str, String)], body: &str) -> io::Result<()> {
-    stream.write_all(&answer_bytes(status, headers, body))?;
-    stream.flush()
-}
-
-fn answer_bytes(status: u16, headers: &[(&str, String)], body: &str) -> Vec<u8> {
-    let mut text = format!("HTTP/1.1 {status} Scripted\r\n");
-    if status != 204 {
-        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-        text.push_str("Content-Type: application/json\r\n");
-    }
-    for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    text.push_str("\r\n");
-    text.push_str(body);
-    text.into_bytes()
 }

@@ -1,1 +1,33 @@
-fn main() {}
+//! `engine`: reads production orders and bookings, and delivers what is new, changed or gone.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use engine::args::{Cli, Command};
+use engine::commands::{approve, completions, preview, render, run, schema, status, test};
+use engine::exit::CommandError;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = cli.config.as_deref();
+    let outcome: Result<(), CommandError> = match &cli.command {
+        Command::ValidateSpec(args) => return ExitCode::from(engine::validate::run(args)),
+        Command::Run(args) => run::run(args, config, cli.verbose, cli.quiet),
+        Command::Test(args) => test::run(args, config),
+        Command::Render(args) => render::run(args, config),
+        Command::Preview(args) => preview::run(args, config),
+        Command::Status(args) => status::run(args, config),
+        Command::Approve(args) => approve::run(args, config),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => completions::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.message.is_empty() {
+                engine::exit::tell(&error);
+            }
+            error.exit_code()
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Failures in plain words: what was tried and where, what came back, what to do next.
 
 use engine_core::ports::{ServerConfig, SourceError, SourceErrorKind};
+use engine_spec::scalar::Period;
 use engine_spec::template::Bind;
 
 /// Characters of a server's message that are carried on; a longer one is cut.
@@ -90,14 +91,25 @@ impl Problem {
 
     /// A query ran out of time.
     pub(crate) fn query_timeout(limit: std::time::Duration) -> Self {
-        Self::new(SourceErrorKind::Timeout, format!("the result was not complete within {limit:?}"))
+        Self::new(SourceErrorKind::Timeout, format!("the result was not complete within {}", Period(limit)))
             .hint("Narrow the window, give the window column an index, or raise `timeouts.query`.")
     }
 
     /// A login ran out of time.
     pub(crate) fn connect_timeout(limit: std::time::Duration) -> Self {
-        Self::new(SourceErrorKind::Timeout, format!("no session within {limit:?}"))
+        Self::new(SourceErrorKind::Timeout, format!("no session within {}", Period(limit)))
             .hint("Check host, port and firewall, or raise `timeouts.connect`.")
+    }
+
+    /// The statement is none that reads.
+    pub(crate) fn no_columns() -> Self {
+        Self::new(SourceErrorKind::Query, "the statement returns no columns").hint("A query is one SELECT.")
+    }
+
+    /// The statement has another number of placeholders than the template has values.
+    pub(crate) fn count(placeholders: usize, values: usize) -> Self {
+        Self::new(SourceErrorKind::Query, format!("the statement has {placeholders} placeholders for {values} values"))
+            .hint("Write every value as a template, `{{ … }}`: a placeholder of the driver's own gets none.")
     }
 
     /// The statement's shape and its values disagree.

@@ -1,9 +1,10 @@
 //! Where engine meets the world: one file or folder for each kind of source, and the list of them.
 //!
 //! The only crate that names a driver. Drivers are asynchronous or blocking as they please; the ports are
-//! synchronous, and [`pump`] is the seam: a reader of its own fills batches, the run takes them.
+//! synchronous, and `pump` is the seam: a reader of its own fills batches, the run takes them.
 
 mod failure;
+mod mysql;
 mod postgres;
 mod pump;
 pub mod registry;

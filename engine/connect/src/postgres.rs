@@ -29,6 +29,14 @@ const PORT: u16 = 5432;
 /// The longest `statement_timeout` that the server takes, in milliseconds.
 const STATEMENT_TIMEOUT_MAX_MS: u128 = i32::MAX as u128;
 
+/// After how long a silence the server probes the connection. The driver opens its sockets without probes; the
+/// server's keep the path through firewalls open, and end the session of an engine that died.
+const KEEPALIVE_IDLE_SECS: u32 = 60;
+
+const CIPHER: &str =
+    "SELECT version || ' ' || cipher FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid() AND ssl";
+const SYSTEM_IDENTIFIER: &str = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
+
 /// The connector.
 pub(crate) const CONNECTOR: Connector = Connector { name: "postgres", open };
 
@@ -73,9 +81,11 @@ impl Postgres {
             // Values come in binary, and poolers refuse start-up parameters that they do not know.
             .extra_float_digits(None)
             .disable_statement_logging();
-        if let Some(file) = &config.tls.ca_file {
-            options = options.ssl_root_cert(file);
-        }
+        options = match &config.tls.ca_file {
+            Some(file) => options.ssl_root_cert(file),
+            // None at all, where the driver would take one from its environment.
+            None => options.ssl_root_cert_from_pem(Vec::new()),
+        };
         if let (Some(cert), Some(key)) = (&config.tls.cert_file, &config.tls.key_file) {
             options = options.ssl_client_cert(cert).ssl_client_key(key);
         }
@@ -88,9 +98,9 @@ impl Postgres {
         format!(
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; \
              SET statement_timeout = {limit}; \
+             SET tcp_keepalives_idle = {KEEPALIVE_IDLE_SECS}; \
              SELECT version(), pg_backend_pid()::text, current_database()::text, \
-             (SELECT oid::text FROM pg_catalog.pg_database WHERE datname = current_database()), \
-             (SELECT version || ' ' || cipher FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl)"
+             (SELECT oid::text FROM pg_catalog.pg_database WHERE datname = current_database())"
         )
     }
 }
@@ -108,16 +118,14 @@ impl Driver for Postgres {
         facts.extend(text(3)?.map(|oid| ("database_oid".to_owned(), oid)));
         let version = text(0)?.unwrap_or_default();
         let process = text(1)?.and_then(|process| process.parse().ok()).unwrap_or_default();
-        let encryption = sqlx_error::encryption(self.tls, text(4)?.as_deref());
-        // Not every account may ask, and servers that only speak the protocol do not know it.
-        let system = raw_sql("SELECT system_identifier::text FROM pg_catalog.pg_control_system()");
-        match system.fetch_one(&mut connection).await {
-            Ok(row) => {
-                facts.insert("system_identifier".to_owned(), row.try_get(0).map_err(explain)?);
-            }
-            Err(sqlx::Error::Database(_)) => {}
-            Err(error) => return Err(explain(error)),
-        }
+        facts.extend(
+            ask_if_possible(&mut connection, SYSTEM_IDENTIFIER).await?.map(|id| ("system_identifier".to_owned(), id)),
+        );
+        let cipher = match self.tls {
+            TlsMode::Disable => None,
+            _ => ask_if_possible(&mut connection, CIPHER).await?,
+        };
+        let encryption = sqlx_error::encryption(self.tls, cipher.as_deref());
         // The rest of the text names the compiler.
         let version = version.split(" on ").next().unwrap_or_default().to_owned();
         Ok((Session { connection, process }, SourceIdentity { version, facts, encryption }))
@@ -177,6 +185,15 @@ impl Driver for Postgres {
             let _ = cancel.execute(&mut second).await;
             let _ = second.close().await;
         }
+    }
+}
+
+/// The answer to a question that not every account may ask and not every server understands.
+async fn ask_if_possible(connection: &mut PgConnection, sql: &'static str) -> Result<Option<String>, Problem> {
+    match raw_sql(sql).fetch_optional(connection).await {
+        Ok(Some(row)) => row.try_get(0).map_err(|error| explain(error, "")),
+        Ok(None) | Err(sqlx::Error::Database(_)) => Ok(None),
+        Err(error) => Err(explain(error, "")),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use engine_core::ports::Connector;
 
-use crate::{postgres, sqlite};
+use crate::{mysql, postgres, sqlite};
 
 /// Every kind of source that speaks SQL, in the order in which documentation names them.
-pub static CONNECTORS: &[Connector] = &[postgres::CONNECTOR, sqlite::CONNECTOR];
+pub static CONNECTORS: &[Connector] = &[postgres::CONNECTOR, mysql::MYSQL, mysql::MARIADB, sqlite::CONNECTOR];
 
 /// The connector of a `source.type`.
 pub fn find(name: &str) -> Option<&'static Connector> {

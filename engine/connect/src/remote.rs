@@ -244,3 +244,7 @@ fn run<T: Send + 'static>(
         Err(Unanswered::Gone) => Err(Problem::panicked(&"the connection's task vanished")),
     }
 }
+
+#[cfg(test)]
+#[path = "remote_tests.rs"]
+mod tests;

@@ -1,5 +1,7 @@
 //! Ways into a batch that every driver shares.
 
+use std::ops::RangeInclusive;
+
 use engine_core::value::{Column, RowBatch, Slot};
 
 /// Nanoseconds of a microsecond, the grain of PostgreSQL's and MySQL's times.
@@ -8,6 +10,11 @@ pub(crate) const MICRO_NANOS: i64 = 1_000;
 pub(crate) const SECOND_MICROS: i64 = 1_000_000;
 /// Seconds of a day.
 pub(crate) const DAY_SECS: i64 = 86_400;
+
+/// The days and seconds, from 1970-01-01, of the years −9999 to 9999: what the calendar of the engine can say.
+pub(crate) const CALENDAR_DAYS: RangeInclusive<i32> = -4_371_587..=2_932_896;
+/// See [`CALENDAR_DAYS`].
+pub(crate) const CALENDAR_SECS: RangeInclusive<i64> = -4_371_587 * DAY_SECS..=2_932_897 * DAY_SECS - 1;
 
 /// Appends a value that cannot be carried, with its column and type.
 pub(crate) fn push_bad(batch: &mut RowBatch, column: &Column, why: &str) {
@@ -89,6 +96,13 @@ mod tests {
             assert_eq!(epoch_days(date.year().into(), date.month() as u8, date.day() as u8), Some(expected), "{date}");
             date = date.tomorrow().unwrap();
         }
+    }
+
+    #[test]
+    fn the_calendar_ends_where_its_library_ends() {
+        let days = |date: jiff::civil::Date| epoch_days_of(date);
+        assert_eq!(CALENDAR_DAYS, days(jiff::civil::Date::MIN)..=days(jiff::civil::Date::MAX));
+        assert_eq!(*CALENDAR_SECS.end(), 253_402_300_799);
     }
 
     #[test]

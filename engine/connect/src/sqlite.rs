@@ -199,14 +199,16 @@ fn read(
     let mut prepared = session.prepare(&statement.sql).map_err(explain)?;
     let wanted = prepared.parameter_count();
     if wanted != statement.binds.len() {
-        let message = format!("the statement has {wanted} placeholders for {} values", statement.binds.len());
-        return Err(Problem::new(SourceErrorKind::Query, message));
+        return Err(Problem::count(wanted, statement.binds.len()));
     }
     for (index, bind) in statement.binds.iter().enumerate() {
         let value = to_sqlite(bind, index + 1)?;
         prepared.raw_bind_parameter(index + 1, value).map_err(explain)?;
     }
     let columns = describe(&prepared);
+    if columns.is_empty() {
+        return Err(Problem::no_columns());
+    }
     let padded: Vec<bool> = columns.iter().map(|column| is_padded(&column.source_type)).collect();
     feed.begin(columns);
     let mut rows = prepared.raw_query();

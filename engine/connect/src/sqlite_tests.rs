@@ -122,6 +122,18 @@ fn too_few_values_are_refused() {
 }
 
 #[test]
+fn a_query_is_one_statement_with_columns() {
+    let (_folder, path) = folder_with("CREATE TABLE t (a)");
+    let mut source = opened(&path);
+    for (sql, part) in [("SELECT 1; SELECT 2", "Multiple"), ("", "no columns"), ("-- nothing", "no columns")] {
+        let error = failure(&mut *source, sql);
+        assert_eq!(error.kind, SourceErrorKind::Query, "{sql}: {error}");
+        assert!(error.message.contains(part), "{sql}: {error}");
+    }
+    check(&mut *source, "SELECT 1; -- and no more", vec![], Cell::Int(1));
+}
+
+#[test]
 fn no_rows_still_have_columns() {
     let (_folder, path) = folder_with("CREATE TABLE t (id INTEGER, name VARCHAR(9), at DATETIME)");
     let mut source = opened(&path);
@@ -149,12 +161,15 @@ fn nothing_can_be_changed() {
         "PRAGMA query_only = OFF",
         "PRAGMA journal_mode = DELETE",
         "BEGIN IMMEDIATE",
-        "VACUUM",
         "SELECT load_extension('x')",
         &attach,
     ] {
         let error = failure(&mut *source, sql);
         assert_eq!(error.kind, SourceErrorKind::Permission, "{sql}: {error}");
+    }
+    // No right is asked for these; they return no columns and do not run.
+    for sql in ["VACUUM", &format!("VACUUM INTO '{}'", other.display())] {
+        assert_eq!(failure(&mut *source, sql).kind, SourceErrorKind::Query, "{sql}");
     }
     check(&mut *source, "SELECT count(*) FROM t", vec![], Cell::Int(1));
     assert!(!other.exists());

@@ -20,6 +20,11 @@ pub(crate) fn explain(error: sqlx::Error, server: impl FnOnce(&dyn sqlx::error::
         sqlx::Error::Database(error) => server(&*error),
         sqlx::Error::Io(error) => explain_io(&error),
         sqlx::Error::Tls(error) => tls(error.to_string()),
+        // The driver's words are about its build; the user's way out is encryption.
+        sqlx::Error::Configuration(error) if error.to_string().contains("RSA auth backend") => {
+            Problem::new(SourceErrorKind::Tls, "the account's password may only be sent over an encrypted connection")
+                .hint("Use `tls.mode` verify-full, verify-ca or require, and turn encryption on at the server.")
+        }
         sqlx::Error::Configuration(error) => {
             Problem::new(SourceErrorKind::Config, error.to_string()).hint("Check the `source` settings.")
         }
@@ -87,5 +92,39 @@ pub(crate) fn encryption(mode: TlsMode, session: Option<&str>) -> String {
     match session {
         Some(session) => format!("{session}, {checked}"),
         None => "none".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(error: sqlx::Error, kind: SourceErrorKind, hint: &str) {
+        let problem = explain(error, |_| unreachable!("no error of a server"));
+        assert_eq!(problem.kind, kind, "{problem:?}");
+        assert!(problem.hint.as_ref().is_some_and(|text| text.contains(hint)), "{problem:?}");
+    }
+
+    #[test]
+    fn errors_become_kinds_with_a_way_out() {
+        let io = |kind, message: &str| sqlx::Error::Io(io::Error::new(kind, message.to_owned()));
+        use SourceErrorKind::{Config, Data, Network, Tls};
+        check(io(io::ErrorKind::ConnectionRefused, "refused"), Network, "source.port");
+        check(io(io::ErrorKind::UnexpectedEof, "eof"), Network, "next run");
+        check(io(io::ErrorKind::TimedOut, "timed out"), Network, "firewall");
+        check(io(io::ErrorKind::Other, "failed to lookup address information"), Network, "DNS");
+        check(io(io::ErrorKind::NotFound, "no such file"), Config, "source.tls");
+        check(io(io::ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer"), Tls, "ca_file");
+        check(io(io::ErrorKind::InvalidData, "invalid peer certificate: Expired"), Tls, "clock");
+        check(sqlx::Error::Tls("server does not support TLS".into()), Tls, "no encryption");
+        check(sqlx::Error::Configuration("RSA auth backend disabled; enable".into()), Tls, "tls.mode");
+        check(sqlx::Error::Protocol("unexpected byte".to_owned()), Data, "source.type");
+    }
+
+    #[test]
+    fn half_a_client_certificate_is_refused() {
+        let tls = TlsConfig { mode: TlsMode::Require, ca_file: None, cert_file: Some("c".into()), key_file: None };
+        assert_eq!(check_tls(&tls).map_err(|problem| problem.kind), Err(SourceErrorKind::Config));
+        assert_eq!(check_tls(&TlsConfig { key_file: Some("k".into()), ..tls }), Ok(()));
     }
 }

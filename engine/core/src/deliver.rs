@@ -24,6 +24,9 @@ pub const BACKOFF_CAP: Duration = Duration::from_secs(120);
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// Wait after a refused login. Trying faster locks accounts and heals nothing.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(300);
+/// Records that may be refused one by one, with none accepted in between, before delivery pauses: an endpoint that
+/// answers 400 to everything is more likely wrong itself, and must not drive an outbox into quarantine in a minute.
+pub const REFUSED_ALONE_MAX: u32 = 20;
 /// Parcels accepted in a row, at a reduced size, before the size is doubled again.
 pub const GROW_AFTER_PARCELS: u32 = 16;
 /// Records of a parcel, unless the spec says otherwise.
@@ -143,13 +146,15 @@ pub struct Circuit {
     resend: Option<usize>,
     /// Records at the front of the outbox among which one is refused; zero when none is known.
     suspects: usize,
+    /// Records refused alone in a row, with none accepted in between.
+    refused_alone: u32,
 }
 
 impl Circuit {
     /// A circuit that has seen nothing yet. Limits of zero count as one record.
     pub fn new(most: ParcelLimit) -> Self {
         let most = ParcelLimit { records: most.records.max(1), bytes: most.bytes.max(1) };
-        Self { most, limit: most, accepted_in_row: 0, attempts: 0, resend: None, suspects: 0 }
+        Self { most, limit: most, accepted_in_row: 0, attempts: 0, resend: None, suspects: 0, refused_alone: 0 }
     }
 
     /// The most records that [`Self::cut`] can ask for now: how many to read from the outbox.
@@ -201,12 +206,25 @@ impl Circuit {
                     }
                 }
                 let accepted = records.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
-                let accepted = accepted.map(|(record, _)| record.seq).collect();
+                let accepted: Vec<_> = accepted.map(|(record, _)| record.seq).collect();
                 let rejected = refused.into_iter().flatten().collect();
-                (self.after_accepted(records.len()), Step::Settle { accepted, rejected })
+                let refused_alone = if accepted.is_empty() { self.refused_alone } else { 0 };
+                let next = Self { refused_alone, ..self.after_accepted(records.len()) };
+                (next, Step::Settle { accepted, rejected })
             }
             Answer::Invalid { message } => match records.as_slice() {
-                [alone] => (self.after_found(), reject(alone, CODE_INVALID, message)),
+                [_] if self.refused_alone >= REFUSED_ALONE_MAX => {
+                    let reason = format!(
+                        "{REFUSED_ALONE_MAX} records were refused one after the other and none was accepted, so the \
+                         rest is held back for a while: {message}"
+                    );
+                    let next = Self { refused_alone: 0, ..self.after_failure(records.len()) };
+                    (next, Step::Pause { until: after(now, REFUSED_PAUSE), reason })
+                }
+                [alone] => {
+                    let refused_alone = self.refused_alone + 1;
+                    (Self { refused_alone, ..self.after_found() }, reject(alone, CODE_INVALID, message))
+                }
                 several => {
                     let suspects = several.len();
                     (Self { attempts: 0, resend: None, suspects, ..self }, Step::SplitAndRetry)

@@ -2,16 +2,16 @@
 //!
 //! A [`Plan`] in hand means that the spec was checked. Nothing later validates again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use engine_spec::model::{
-    Action, ApplicationIntent, Auth, Batch, Compression, Deletes, Deliver, Destination, Fields, FutureCheck,
+    Action, ApplicationIntent, Auth, Batch, Deletes, Deliver, Destination, FieldSource, Fields, FutureCheck,
     HeaderValue, IgnoreOrReject, Isolation, Method, OnStartWhileRunning, OracleDriver, Param, Period, Secret,
-    ServerSource, Setting, Source, Spec, SyncMode, TableType, Timeouts, Tls, TlsMode,
+    ServerSource, Setting, Source, Spec, SyncMode, TableType, TimeSource, Timeouts, Tls, TlsMode,
 };
 use engine_spec::sql::Dialect;
 use engine_spec::template::SqlTemplate;
@@ -54,6 +54,9 @@ pub const BATCH_BYTES: usize = 1 << 20;
 pub const STAGE_BYTES: usize = 8 << 20;
 /// Path of the delivery endpoint below the address of the platform.
 pub const ENLYZE_DELIVERY_PATH: &str = "/api/v2/production-runs";
+
+/// What stands for a text that is not resolved offline.
+const OFFLINE: &str = "offline";
 
 /// Everything that a run needs.
 #[derive(Debug)]
@@ -115,6 +118,41 @@ impl Plan {
     pub fn is_folded(&self) -> bool {
         self.deliver == Deliver::Runs
             && (self.table == TableType::Booking || self.merge_gap.is_some() || self.checks.overlap == Action::Reject)
+    }
+
+    /// The columns that the spec names, expressions aside.
+    pub fn named_columns(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> =
+            self.key.iter().chain(&self.tie_break).chain(&self.sync.cursor).cloned().collect();
+        names.extend(self.sync.column.clone());
+        let mut field = |from: &FieldSource| {
+            if let FieldSource::Column(name) = from {
+                names.insert(name.clone());
+            }
+        };
+        let fields = &self.fields;
+        let texts = [
+            &fields.order_code,
+            &fields.product_code,
+            &fields.machine_code,
+            &fields.event,
+            &fields.product_name,
+            &fields.quantity_total,
+            &fields.quantity_scrap,
+            &fields.quantity_yield,
+            &fields.quantity_unit,
+        ];
+        texts.into_iter().flatten().chain(fields.attributes.values()).for_each(|text| field(&text.from));
+        for time in [&fields.start, &fields.end, &fields.timestamp].into_iter().flatten() {
+            match &time.from {
+                TimeSource::Whole(from) => field(from),
+                TimeSource::Parts { date, time } => {
+                    field(&date.from);
+                    field(&time.from);
+                }
+            }
+        }
+        names
     }
 
     /// Whether the rows are bookings that become runs.
@@ -181,6 +219,8 @@ pub struct PlanInput<'a> {
     pub folder: &'a Path,
     /// The device's destination.
     pub default_destination: Option<&'a Destination>,
+    /// Nothing will be connected to: a reference that cannot be resolved is left open.
+    pub offline: bool,
 }
 
 /// Something that a plan cannot be made of.
@@ -198,7 +238,7 @@ pub struct PlanError {
 impl Plan {
     /// Makes a plan, or says everything that is in the way.
     pub fn new(input: &PlanInput<'_>, references: &dyn References) -> Result<Self, Vec<PlanError>> {
-        let mut resolver = Resolver { references, folder: input.folder, errors: Vec::new() };
+        let mut resolver = Resolver { references, folder: input.folder, offline: input.offline, errors: Vec::new() };
         let spec = input.spec;
         let source = resolver.source(&spec.source);
         let zone = resolver.zone(source_zone(&spec.source));
@@ -335,6 +375,7 @@ pub fn is_loopback(host: &str) -> bool {
 struct Resolver<'a> {
     references: &'a dyn References,
     folder: &'a Path,
+    offline: bool,
     errors: Vec<PlanError>,
 }
 
@@ -346,6 +387,7 @@ impl Resolver<'_> {
     fn secret(&mut self, path: &str, secret: &Secret) -> Option<SecretString> {
         match self.references.resolve(&secret.0) {
             Ok(value) => Some(value),
+            Err(_) if self.offline => Some(SecretString::from(OFFLINE)),
             Err(message) => {
                 self.errors.push(PlanError { path: path.to_owned(), message, environment: true });
                 None
@@ -371,6 +413,7 @@ impl Resolver<'_> {
                         None
                     }
                 },
+                Err(_) if self.offline => None,
                 Err(message) => {
                     self.errors.push(PlanError { path: path.to_owned(), message, environment: true });
                     None
@@ -380,7 +423,8 @@ impl Resolver<'_> {
     }
 
     fn text(&mut self, path: &str, setting: &Setting<String>) -> Option<String> {
-        self.text_of(path, setting, |text| Ok(text.to_owned()))
+        let text = self.text_of(path, setting, |text| Ok(text.to_owned()));
+        if self.offline { text.or_else(|| Some(OFFLINE.to_owned())) } else { text }
     }
 
     fn optional(&mut self, path: &str, setting: Option<&Setting<String>>) -> Option<String> {
@@ -434,9 +478,11 @@ impl Resolver<'_> {
     }
 
     fn zone(&mut self, setting: Option<&Setting<String>>) -> TimeZone {
-        let Some(name) = setting.and_then(|setting| self.text("source.timezone", setting)) else {
-            return TimeZone::UTC;
-        };
+        // Offline too, the zone decides what comes out: it must be known.
+        let offline = std::mem::replace(&mut self.offline, false);
+        let name = setting.and_then(|setting| self.text("source.timezone", setting));
+        self.offline = offline;
+        let Some(name) = name else { return TimeZone::UTC };
         TimeZone::get(&name).unwrap_or_else(|_| {
             self.wrong("source.timezone", format!("`{name}` is not an IANA time zone"));
             TimeZone::UTC
@@ -526,6 +572,10 @@ impl Resolver<'_> {
             }
             Source::Http(_) | Source::Csv(_) => {
                 let (name, _) = source_type(source);
+                if self.offline {
+                    // Rows of a test are mapped whatever they would come from.
+                    return Some(SourceConfig::Unavailable(name));
+                }
                 self.wrong("source.type", format!("this version of engine cannot read from `{name}` yet"));
                 None
             }
@@ -667,12 +717,4 @@ pub fn parse_start(text: &str, zone: &TimeZone) -> Option<Timestamp> {
         Err(_) => text.parse::<Date>().ok()?.at(0, 0, 0, 0),
     };
     zone.to_ambiguous_timestamp(civil).earlier().ok()
-}
-
-/// Compression that a destination asks for.
-pub fn compression(destination: &DestinationConfig) -> Compression {
-    match destination {
-        DestinationConfig::Http(http) => http.compression,
-        DestinationConfig::File(_) | DestinationConfig::Stdout => Compression::None,
-    }
 }

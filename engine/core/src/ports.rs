@@ -65,6 +65,8 @@ pub enum SourceConfig {
     Oracle(ServerConfig, OracleOptions),
     /// A SQLite file.
     Sqlite(SqliteConfig),
+    /// A kind that is not connected to: the plan was made offline.
+    Unavailable(&'static str),
 }
 
 /// A database server, all references resolved.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use engine_spec::model::{Action, Deletes, SyncMode};
-use engine_spec::template::{BindValue, Scope};
+use engine_spec::template::{BindValue, Scope, Statement, TemplateError};
 use jiff::{SignedDuration, Timestamp};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -66,6 +66,8 @@ pub struct Runner<'a> {
     pub open: &'a Opener<'a>,
     /// Bytes in the outbox beyond which the run does not read.
     pub outbox_bytes_max: u64,
+    /// When the pipeline will run again, for the status.
+    pub next_run: Option<Timestamp>,
 }
 
 impl Runner<'_> {
@@ -239,6 +241,7 @@ impl Run<'_> {
         let store = self.runner.store;
         let id = self.plan().id.clone();
         self.state = store.load(&id).map_err(state_failure)?;
+        self.state.next_run = self.runner.next_run;
         let waiting = store.counts(&id).map_err(state_failure)?;
         if waiting.outbox_bytes >= self.runner.outbox_bytes_max {
             return Err(Failure {
@@ -368,17 +371,27 @@ impl Run<'_> {
         }
     }
 
-    /// The cursor columns as they are bound; without a cursor they are null, and the first answer tells their kinds.
+    /// The cursor columns as they are bound; none before the first run.
     fn cursor_binds(&self) -> BTreeMap<String, BindValue> {
         let sync = &self.plan().sync;
         let zone = &self.plan().zone;
+        let Some(cursor) = &self.state.cursor else { return BTreeMap::new() };
         let mut binds = BTreeMap::new();
-        for (place, name) in sync.cursor.iter().enumerate() {
-            let value = self.state.cursor.as_ref().and_then(|cursor| cursor.get(place));
-            let value = value.map(|value| if place == 0 { value.back_by(sync.overlap) } else { value.clone() });
-            binds.insert(name.clone(), value.map_or(BindValue::Null, |value| value.to_bind(zone)));
+        for (place, (name, value)) in sync.cursor.iter().zip(cursor).enumerate() {
+            let value = if place == 0 { value.back_by(sync.overlap) } else { value.clone() };
+            binds.insert(name.clone(), value.to_bind(zone));
         }
         binds
+    }
+
+    fn render(
+        &self,
+        window: Option<(Timestamp, Timestamp)>,
+        cursor: &BTreeMap<String, BindValue>,
+    ) -> Result<Option<Statement>, TemplateError> {
+        let plan = self.plan();
+        let scope = Scope { params: &plan.params, window, cursor, now: self.now, zone: &plan.zone };
+        plan.query.as_ref().map(|query| query.render(&scope)).transpose()
     }
 
     fn ask(
@@ -387,18 +400,11 @@ impl Run<'_> {
         window: Option<(Timestamp, Timestamp)>,
         cursor: &BTreeMap<String, BindValue>,
     ) -> Result<(), Failure> {
-        let plan = self.runner.plan;
-        let statement = match &plan.query {
-            Some(query) => {
-                let scope = Scope { params: &plan.params, window, cursor, now: self.now, zone: &plan.zone };
-                Some(query.render(&scope).map_err(|error| Failure {
-                    kind: FailureKind::Spec,
-                    message: format!("query: {error}"),
-                    hint: Some("`engine render` shows the statement".to_owned()),
-                })?)
-            }
-            None => None,
-        };
+        let statement = self.render(window, cursor).map_err(|error| Failure {
+            kind: FailureKind::Spec,
+            message: format!("query: {error}"),
+            hint: Some("`engine render` shows the statement".to_owned()),
+        })?;
         self.report.statements += 1;
         source.ask(&Ask { statement }).map_err(source_failure)
     }
@@ -411,7 +417,7 @@ impl Run<'_> {
         }
         let mut cursor = step.cursor.clone();
         if self.plan().sync.mode == SyncMode::Cursor && self.state.cursor.is_none() {
-            cursor = self.first_cursor(source, &cursor)?;
+            cursor = self.first_cursor(source)?;
         }
         self.ask(source, step.window, &cursor)?;
         self.read(source, &mut reading, observer)?;
@@ -449,13 +455,22 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The smallest values of the cursor columns, by the kinds that the source says they have.
-    fn first_cursor(
-        &mut self,
-        source: &mut dyn Source,
-        nulls: &BTreeMap<String, BindValue>,
-    ) -> Result<BTreeMap<String, BindValue>, Failure> {
-        self.ask(source, None, nulls)?;
+    /// What is bound where there is no cursor yet: nothing, where the template provides for that, or else the smallest
+    /// values of the columns, by the kinds that the source says they have.
+    fn first_cursor(&mut self, source: &mut dyn Source) -> Result<BTreeMap<String, BindValue>, Failure> {
+        let names = self.plan().sync.cursor.clone();
+        let every = |value: &BindValue| names.iter().map(|name| (name.clone(), value.clone())).collect();
+        if self.render(None, &BTreeMap::new()).is_ok() {
+            return Ok(BTreeMap::new());
+        }
+        let nulls = every(&BindValue::Null);
+        if self.render(None, &nulls).is_err() {
+            // A filter that wants a time: the columns are times, and the first of all lies before any booking.
+            let zone = &self.plan().zone;
+            let first = self.plan().sync.start.unwrap_or(Timestamp::UNIX_EPOCH);
+            return Ok(every(&CursorValue::Instant(first).to_bind(zone)));
+        }
+        self.ask(source, None, &nulls)?;
         let mut batch = RowBatch::new();
         source.next(&mut batch).map_err(source_failure)?;
         let sync = &self.plan().sync;

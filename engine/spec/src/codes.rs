@@ -3,6 +3,7 @@
 //! The reference page is made from this table, and a test runs every example.
 
 use crate::diagnostic::Severity;
+use crate::template;
 
 /// One kind of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,23 +14,36 @@ pub struct CodeInfo {
     pub severity: Severity,
     /// What it means, in one line.
     pub meaning: &'static str,
-    /// Why it is a finding and what to do.
+    /// Why it is a finding and what to do; empty where the meaning says it all.
     pub explanation: &'static str,
     /// Top-level keys of a spec that provoke it when they replace those of the base spec; a device config where the
     /// first line is `# engine.yaml`. Empty where only bytes, or a second file, can provoke it.
     pub example: &'static str,
 }
 
+/// Every code: those of specs and device configs, then those of templates and row expressions. The example of the
+/// latter is a query or an expression, not a part of a spec.
+pub fn all() -> impl Iterator<Item = CodeInfo> {
+    let of_templates = template::CODES.iter().map(|found| CodeInfo {
+        code: found.code,
+        severity: found.severity.into(),
+        meaning: found.meaning,
+        explanation: "",
+        example: found.example,
+    });
+    ALL.iter().copied().chain(of_templates)
+}
+
 /// The entry of a code.
-pub fn find(code: &str) -> Option<&'static CodeInfo> {
-    ALL.iter().find(|info| info.code == code)
+pub fn find(code: &str) -> Option<CodeInfo> {
+    all().find(|info| info.code == code)
 }
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $severity:ident, $meaning:literal, $explanation:literal, $example:literal;)*) => {
         $(#[doc = $meaning] pub const $name: &str = $code;)*
 
-        /// All codes, in the order of the reference.
+        /// The codes of specs and device configs, in the order of the reference.
         pub const ALL: &[CodeInfo] = &[$(CodeInfo {
             code: $code,
             severity: Severity::$severity,
@@ -41,61 +55,118 @@ macro_rules! codes {
 }
 
 codes! {
-    FILE_TOO_BIG = "file-too-big", Error, "The file is larger than 256 KiB.",
+    FILE_TOO_BIG = "file_too_big", Error, "The file is larger than 256 KiB.",
         "A spec is written by a person and has some dozen lines. Long SQL goes to `query.file`.", "";
-    NOT_UTF8 = "not-utf8", Error, "The file is not UTF-8.",
+    NOT_UTF8 = "not_utf8", Error, "The file is not UTF-8.",
         "Specs are UTF-8, with or without a byte order mark. Save the file again in that encoding.", "";
-    EMPTY_FILE = "empty-file", Error, "The file holds no value.",
+    EMPTY_FILE = "empty_file", Error, "The file holds no value.",
         "A spec is a map of keys. Start with `version: 1`, or run `engine init`.", "";
-    YAML_SYNTAX = "yaml-syntax", Error, "The text is not YAML.",
+    YAML_SYNTAX = "yaml_syntax", Error, "The text is not YAML.",
         "Most often a quote or bracket is not closed, the indent is uneven, or a text that contains `: ` needs quotes.",
         "description: \"not closed\n";
-    SEVERAL_DOCUMENTS = "several-documents", Error, "The file holds more than one YAML document.",
+    SEVERAL_DOCUMENTS = "several_documents", Error, "The file holds more than one YAML document.",
         "One file is one pipeline. Move what follows `---` to a file of its own.",
         "description: one\n---\ndescription: two\n";
-    TOO_DEEP = "too-deep", Error, "Lists and maps are nested deeper than 64 levels.",
+    TOO_DEEP = "too_deep", Error, "Lists and maps are nested deeper than 64 levels.",
         "No key of a spec needs that depth; it is refused before it costs memory.",
         "labels: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n";
-    TOO_MANY_VALUES = "too-many-values", Error, "The file holds more than 50,000 values, repeated aliases included.",
+    TOO_MANY_VALUES = "too_many_values", Error, "The file holds more than 50,000 values, repeated aliases included.",
         "Aliases can repeat aliases, so that a few lines name billions of values. Such a file is refused.",
         "labels:\n  a: &a [1,1,1,1,1,1,1,1,1,1]\n  b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n  c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n  d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n  e: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n";
-    DUPLICATE_KEY = "duplicate-key", Error, "A key is given twice in one map.",
+    DUPLICATE_KEY = "duplicate_key", Error, "A key is given twice in one map.",
         "Readers of YAML disagree on which of the two counts. Keep one.",
         "schedule: { every: 2m, every: 5m }\n";
-    AMBIGUOUS_SCALAR = "ambiguous-scalar", Error, "A text without quotes that readers of YAML understand differently.",
+    AMBIGUOUS_SCALAR = "ambiguous_scalar", Error, "A text without quotes that readers of YAML understand differently.",
         "`no` is a truth value or a country, `00123` a number or an order, `12:30` a time or 750. Write it in quotes.",
         "labels: { country: no }\n";
     TAG = "tag", Error, "A tag changes how a value is read.",
         "Specs have no tags. Text is written in quotes.", "description: !!str 5\n";
-    BAD_KEY = "bad-key", Error, "A key that is not text.",
+    BAD_KEY = "bad_key", Error, "A key that is not text.",
         "A list or a map cannot be a key.", "labels: { [a]: b }\n";
-    BAD_MERGE = "bad-merge", Error, "`<<` is given something else than a map.",
+    BAD_MERGE = "bad_merge", Error, "`<<` is given something else than a map.",
         "`<<` adds the entries of a map, or of a list of maps; what is written beside it wins.",
         "labels: { <<: text }\n";
-    UNKNOWN_KEY = "unknown-key", Error, "A key that the format does not have.",
+    UNKNOWN_KEY = "unknown_key", Error, "A key that the format does not have.",
         "Unknown keys are errors, so that a typing mistake never switches something off in silence.",
         "shedule: { every: 2m }\n";
-    MISSING_KEY = "missing-key", Error, "A required key is missing.",
+    MISSING_KEY = "missing_key", Error, "A required key is missing.",
         "The finding names the key. `engine schema` and the editor show what belongs there.",
         "source: { type: sqlite }\n";
-    WRONG_TYPE = "wrong-type", Error, "A value of the wrong type.",
+    WRONG_TYPE = "wrong_type", Error, "A value of the wrong type.",
         "Text, number, truth value, list and map are not converted into each other.",
         "key: id\n";
-    EMPTY_VALUE = "empty-value", Error, "A key with nothing behind it.",
+    EMPTY_VALUE = "empty_value", Error, "A key with nothing behind it.",
         "A key that is left out has its default; a key without a value is a mistake.",
         "description:\n";
-    BAD_VALUE = "bad-value", Error, "A value that does not have the required form or range.",
+    BAD_VALUE = "bad_value", Error, "A value that does not have the required form or range.",
         "The finding shows the form: a period is `5m`, a share `5%`, a size `1MiB`.",
         "schedule: { every: 5 minutes }\n";
-    UNKNOWN_VALUE = "unknown-value", Error, "A value that is not one of those allowed.",
+    UNKNOWN_VALUE = "unknown_value", Error, "A value that is not one of those allowed.",
         "The finding lists them.", "table: orders\n";
-    EXACTLY_ONE = "exactly-one", Error, "Of several keys exactly one must be given.",
+    EXACTLY_ONE = "exactly_one", Error, "Of several keys exactly one must be given.",
         "They exclude each other: each says the same thing in another way.",
         "query: { sql: SELECT 1, file: a.sql }\n";
-    LITERAL_SECRET = "literal-secret", Error, "A secret is written into the spec.",
+    LITERAL_SECRET = "literal_secret", Error, "A secret is written into the spec.",
         "Specs are shared and versioned. A secret takes a reference: `{ env: NAME }`, `{ file: PATH }` or `{ credential: NAME }`.",
         "destination: { type: enlyze, url: \"https://app.enlyze.com\", token: abc }\n";
-    BAD_SHAPE = "bad-shape", Error, "The value does not have the shape that its key needs.",
+    BAD_SHAPE = "bad_shape", Error, "The value does not have the shape that its key needs.",
         "The finding says what was expected.",
         "destination: { type: http, url: \"https://a.example\", batch: { max_records: 5.0 } }\n";
+    WRONG_TABLE = "wrong_table", Error, "A key that belongs to the other table type.",
+        "Order tables have `start` and `end`; booking tables have `timestamp`, `event` and `pairing`.",
+        "table: order\nfields: { order_code: a, product_code: b, machine_code: c, start: d, end: e, event: f }\n";
+    KEY_NOT_HERE = "key_not_here", Error, "A key that means nothing beside the others.",
+        "It would be ignored, which is never what was wanted. The finding says which key it belongs to.",
+        "schedule: { every: 2m, timezone: Europe/Berlin }\n";
+    OUT_OF_RANGE = "out_of_range", Error, "A number or period that is too small.",
+        "Zero would mean an endless loop, or nothing at all.",
+        "sync: { lookback: 0s }\n";
+    BAD_CRON = "bad_cron", Error, "A cron expression that cannot be read, or that never comes true.",
+        "Five fields: minute, hour, day of month, month, day of week. `* * 30 2 *` is well-formed and never comes.",
+        "schedule: { cron: \"* * 30 2 *\" }\n";
+    UNKNOWN_ZONE = "unknown_zone", Error, "A time zone that does not exist.",
+        "Zones have IANA names, such as `Europe/Berlin`. Abbreviations such as `CEST` are ambiguous.",
+        "schedule: { cron: \"0 6 * * *\", timezone: Europe/Bonn }\n";
+    EVENT_VALUE = "event_value", Error, "An event that is neither `START` nor `END`.",
+        "`fields.event` says, after `map`, whether a booking starts or ends a run.",
+        "fields: { timestamp: ts, order_code: a, product_code: b, machine_code: c, event: { column: k, map: { A: BEGIN } } }\n";
+    BAD_REGEX = "bad_regex", Error, "A regular expression that cannot be compiled.",
+        "The syntax is that of Rust's regex crate: no look-around and no back-references.",
+        "fields: { timestamp: ts, order_code: { column: a, transform: [{ extract: \"(\" }] }, product_code: b, machine_code: c, event: e }\n";
+    EXTRACT_GROUPS = "extract_groups", Error, "`extract` without exactly one group.",
+        "The group is what is taken. Further groups are written `(?:…)`.",
+        "fields: { timestamp: ts, order_code: { column: a, transform: [{ extract: \"[0-9]+\" }] }, product_code: b, machine_code: c, event: e }\n";
+    TIME_PATTERN = "time_pattern", Error, "A time format that cannot read what it must.",
+        "A pattern must know its directives, say a whole date where a date is needed, and the hour of the day.",
+        "fields: { timestamp: { column: ts, format: \"%H:%M\" }, order_code: a, product_code: b, machine_code: c, event: e }\n";
+    SECRET_OVER_HTTP = "secret_over_http", Error, "A secret would be sent without encryption.",
+        "Plain `http://` is allowed to loopback only wherever a login is sent.",
+        "destination: { type: enlyze, url: \"http://app.enlyze.com\", token: { env: T } }\n";
+    BOUND_UNUSED = "bound_unused", Error, "The query does not use a bound of its window.",
+        "A run would read the whole table, and take what it does not see for deleted.",
+        "query: { sql: \"SELECT id FROM t WHERE ts >= {{ window.start }}\" }\n";
+    CURSOR_UNUSED = "cursor_unused", Error, "The query does not use a column of its cursor.",
+        "A run would read the same rows again, or jump over some.",
+        "query: { sql: \"SELECT id FROM t\" }\nsync: { mode: cursor, cursor: [id] }\n";
+    FILE_UNREADABLE = "file_unreadable", Error, "A file that the spec names cannot be read.",
+        "Paths are relative to the spec. The finding says what was tried and what came back.",
+        "query: { file: missing.sql }\n";
+    MACHINES_CSV = "machines_csv", Error, "A machine list that cannot be read.",
+        "A header line, then two columns: the code and the platform's id. No code twice.", "";
+    DUPLICATE_ID = "duplicate_id", Error, "Two specs of one device have the same id.",
+        "All state hangs on the id: two pipelines of one id would overwrite each other.", "";
+    UNRESOLVED_REFERENCE = "unresolved_reference", Error, "A reference has no value here.",
+        "Set the variable, or write the file. Checked with `--env` only; the value is never shown.", "";
+    SECRET_DEFAULT = "secret_default", Warning, "The reference of a secret has a default.",
+        "The default is a secret in the spec, and a device that lacks the variable would start with it.",
+        "destination: { type: enlyze, url: \"https://app.enlyze.com\", token: { env: T, default: x } }\n";
+    KEY_LEFT_OUT = "key_left_out", Warning, "`key` is left out.",
+        "Rows are then known by what they say, so that a correction of their time or order is a deletion and a new row.",
+        "key: []\n";
+    ZONE_LEFT_OUT = "zone_left_out", Warning, "`timezone` is left out where times may be naive.",
+        "Naive times are then read as UTC. Plants in other zones find their runs shifted by hours.",
+        "source: { type: sqlite, path: mes.db }\n";
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use crate::expr::PAD_WIDTH_MAX;
 use crate::model::{
     Action, After, FieldOptions, FieldSource, FutureCheck, HeaderValue, Machines, OnFold, OnGap, Param, Reference,
     Scalar, Secret, TextField, TimeField, TimeFormat, TimeOptions, TimePart, TimeSource, Transform, Unmapped, Version,
@@ -45,7 +46,7 @@ macro_rules! by_shape {
 }
 
 /// The schema of an object type that may also be written as a text: the name of a column.
-fn column_or_object<Keys: JsonSchema>(generator: &mut SchemaGenerator, alternatives: Value) -> Schema {
+fn column_or_object<Keys: JsonSchema>(generator: &mut SchemaGenerator, alternatives: &Value) -> Schema {
     let mut schema = Keys::json_schema(generator);
     schema.insert("type".into(), json!(["string", "object"]));
     schema.insert("if".into(), json!({"type": "object"}));
@@ -78,6 +79,7 @@ fn one_source(
 // ----------------------------------------------------------------------------------------------- small
 
 impl Version {
+    #[expect(clippy::needless_pass_by_value, reason = "one signature for all shapes")]
     fn from_value(value: Value) -> Result<Self, String> {
         if value == json!(1) { Ok(Self) } else { Err("the only version of the spec format is 1".to_owned()) }
     }
@@ -109,6 +111,7 @@ by_shape!(Param, "Param", |generator| {
 });
 
 impl FutureCheck {
+    #[expect(clippy::needless_pass_by_value, reason = "one signature for all shapes")]
     fn from_value(value: Value) -> Result<Self, String> {
         let text = value.as_str().ok_or("expected `reject`, `report`, `allow` or a period")?;
         match text {
@@ -188,7 +191,7 @@ by_shape!(Machines, "Machines", |_| json_schema!({
 #[serde(deny_unknown_fields)]
 struct PadLeftKeys {
     /// Width in characters.
-    #[schemars(example = &12, range(min = 1, max = 1000))]
+    #[schemars(example = &12, range(min = 1, max = 1024))]
     width: usize,
     /// The character to fill with.
     #[schemars(example = &"0")]
@@ -244,9 +247,6 @@ struct TransformKeys {
     #[serde(default, deserialize_with = "present")]
     extract: Option<String>,
 }
-
-/// Widest field that `pad_left` fills, in characters.
-pub const PAD_WIDTH_MAX: usize = 1000;
 
 impl Transform {
     fn from_value(value: Value) -> Result<Self, String> {
@@ -337,7 +337,7 @@ impl TextField {
 
 by_shape!(TextField, "TextField", |generator| column_or_object::<TextFieldKeys>(
     generator,
-    json!([{"required": ["column"]}, {"required": ["template"]}, {"required": ["value"]}])
+    &json!([{"required": ["column"]}, {"required": ["template"]}, {"required": ["value"]}])
 ));
 
 /// A time attribute: the name of a column, or an object with exactly one of `column`, `template`, `value`, or `date`
@@ -418,7 +418,7 @@ impl TimeField {
 
 by_shape!(TimeField, "TimeField", |generator| column_or_object::<TimeFieldKeys>(
     generator,
-    json!([
+    &json!([
         {"required": ["column"]},
         {"required": ["template"]},
         {"required": ["value"]},
@@ -468,7 +468,7 @@ impl TimePart {
 
 by_shape!(TimePart, "TimePart", |generator| column_or_object::<TimePartKeys>(
     generator,
-    json!([{"required": ["column"]}, {"required": ["template"]}, {"required": ["value"]}])
+    &json!([{"required": ["column"]}, {"required": ["template"]}, {"required": ["value"]}])
 ));
 
 /// The formats that have a name.
@@ -482,6 +482,7 @@ pub const NAMED_FORMATS: [(&str, TimeFormat); 6] = [
 ];
 
 impl TimeFormat {
+    #[expect(clippy::needless_pass_by_value, reason = "one signature for all shapes")]
     fn from_value(value: Value) -> Result<Self, String> {
         let text = value.as_str().ok_or("expected the name of a format, or a strftime pattern")?;
         if let Some((_, format)) = NAMED_FORMATS.iter().find(|(name, _)| *name == text) {

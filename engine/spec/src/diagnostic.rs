@@ -28,6 +28,15 @@ impl Severity {
     }
 }
 
+impl From<crate::template::Severity> for Severity {
+    fn from(severity: crate::template::Severity) -> Self {
+        match severity {
+            crate::template::Severity::Error => Self::Error,
+            crate::template::Severity::Warning => Self::Warning,
+        }
+    }
+}
+
 /// A second place that explains a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {

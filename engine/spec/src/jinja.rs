@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use minijinja::machinery::Span;
 use minijinja::machinery::ast::{CallArg, Expr};
+use minijinja::machinery::{Span, Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
 
@@ -11,6 +11,11 @@ use crate::template::{Severity, TemplateFinding};
 
 /// Letters by which a name may differ from the one that is suggested for it.
 const SUGGESTION_DISTANCE_MAX: usize = 2;
+
+/// Words and signs of one expression. The tree of a longer one is as deep, and is walked by recursion.
+pub(crate) const EXPR_TOKENS_MAX: usize = 1_000;
+/// Tags of statements in a template, for the same reason.
+pub(crate) const TEMPLATE_STATEMENTS_MAX: usize = 200;
 
 /// The syntax of templates: nothing of the text around a tag is dropped unless the tag says so.
 pub(crate) fn syntax() -> SyntaxConfig {
@@ -158,6 +163,31 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     rows[a.len()][b.len()]
+}
+
+/// What of a text is too large to be read; `in_expr` where it is one expression.
+pub(crate) fn oversized(text: &str, in_expr: bool) -> Option<(Range<usize>, String)> {
+    let (mut tokens, mut statements) = (0, 0);
+    for (token, span) in tokenize(text, in_expr, syntax()).map_while(Result::ok) {
+        tokens += 1;
+        match token {
+            Token::TemplateData(_) | Token::VariableStart => tokens = 0,
+            Token::BlockStart => {
+                tokens = 0;
+                statements += 1;
+            }
+            _ => {}
+        }
+        if tokens > EXPR_TOKENS_MAX {
+            let message = format!("an expression has more than {EXPR_TOKENS_MAX} words and signs");
+            return Some((clamp(span_range(span), text), message));
+        }
+        if statements > TEMPLATE_STATEMENTS_MAX {
+            let message = format!("there are more than {TEMPLATE_STATEMENTS_MAX} statements");
+            return Some((clamp(span_range(span), text), message));
+        }
+    }
+    None
 }
 
 /// A syntax error as a finding.

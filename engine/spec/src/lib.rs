@@ -3,6 +3,7 @@
 //! This crate does no I/O, reads no clock and knows no driver. What lies beside a spec (an SQL file, a machine
 //! list) is handed in by the caller.
 
+pub mod check;
 pub mod codes;
 pub mod decode;
 pub mod device;
@@ -11,6 +12,7 @@ pub mod expr;
 mod jinja;
 pub mod load;
 pub mod model;
+pub mod render;
 pub mod scalar;
 pub mod schema;
 pub mod sql;
@@ -19,4 +21,4 @@ pub mod text;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{Companions, Loaded, LoadedCompanions, NoCompanions, load};
+pub use load::{Companions, Loaded, LoadedCompanions, LoadedDevice, NoCompanions, load, load_device};

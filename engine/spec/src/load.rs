@@ -1,30 +1,23 @@
 //! Bytes to a typed spec, with everything that is wrong with it.
 
+mod companions;
+mod prune;
+
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::check;
 use crate::codes;
+use crate::device::Device;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::Spec;
+use crate::schema;
 use crate::text::Text;
 use crate::yaml::SpecFile;
 
-/// What lies beside a spec: an SQL file, a machine list. The caller does the reading.
-pub trait Companions {
-    /// The bytes of a file, its path relative to the spec. An error says what was tried and what came back.
-    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
-}
-
-/// No files beside the spec: every read fails.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoCompanions;
-
-impl Companions for NoCompanions {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("`{path}` cannot be read here"))
-    }
-}
+pub use companions::{Companions, LoadedCompanions, NoCompanions};
 
 /// A spec as loaded: what could be read of it, and all findings.
 #[derive(Debug, Clone)]
@@ -39,80 +32,147 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// The files beside a spec, as far as it names any and they could be read.
-#[derive(Debug, Clone, Default)]
-pub struct LoadedCompanions {
-    /// The text of the SQL template, from `query.sql` or `query.file`.
-    pub sql: Option<String>,
-    /// The file of the SQL template, where it is `query.file`.
-    pub sql_file: Option<Arc<Text>>,
-    /// Machine codes and ids, inline or from the file.
-    pub machines: Option<std::collections::BTreeMap<String, String>>,
+/// A device config as loaded.
+#[derive(Debug, Clone)]
+pub struct LoadedDevice {
+    /// The typed config, where its shape is right.
+    pub device: Option<Device>,
+    /// Text, value and places.
+    pub file: SpecFile,
+    /// All findings, in the order of their places.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Loaded {
     /// Whether a finding forbids the spec to run.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|finding| finding.severity == Severity::Error)
+        has_errors(&self.diagnostics)
     }
+}
+
+impl LoadedDevice {
+    /// Whether a finding forbids the engine to start.
+    pub fn has_errors(&self) -> bool {
+        has_errors(&self.diagnostics)
+    }
+}
+
+fn has_errors(findings: &[Diagnostic]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
 /// Loads and checks a spec. `name` is the path for messages.
 pub fn load(name: &str, bytes: &[u8], companions: &dyn Companions) -> Loaded {
-    let (text, unreadable) = Text::decode(name, bytes);
-    if let Some(finding) = unreadable {
-        return Loaded {
-            spec: None,
-            file: SpecFile::unreadable(text),
-            companions: LoadedCompanions::default(),
-            diagnostics: vec![finding],
-        };
-    }
-    let (file, mut diagnostics) = SpecFile::parse(text);
-    let mut spec = None;
-    if !file.value.is_null() || diagnostics.is_empty() {
-        spec = decode::<Spec>(&file, &mut diagnostics);
-    }
-    let loaded = spec.as_ref().map(|spec| read_companions(spec, companions)).unwrap_or_default();
-    diagnostics.sort_by_key(|finding| (finding.companion.is_some(), finding.span.start, finding.span.end));
-    Loaded { spec, file, companions: loaded, diagnostics }
-}
-
-fn decode<T: serde::de::DeserializeOwned>(file: &SpecFile, findings: &mut Vec<Diagnostic>) -> Option<T> {
-    match T::deserialize(&file.value) {
-        Ok(spec) => Some(spec),
-        Err(error) => {
-            if !findings.iter().any(|finding| finding.severity == Severity::Error) {
-                findings.push(Diagnostic::new(codes::BAD_SHAPE, file.value_span(""), error.to_string()));
-            }
-            None
-        }
-    }
-}
-
-fn read_companions(spec: &Spec, companions: &dyn Companions) -> LoadedCompanions {
+    let shape = read_shape::<Spec>(name, bytes, false);
+    let mut diagnostics = shape.findings;
     let mut loaded = LoadedCompanions::default();
-    if let Some(query) = &spec.query {
-        loaded.sql.clone_from(&query.sql);
-        if let (None, Some(path)) = (&query.sql, &query.file)
-            && let Ok(bytes) = companions.read(path)
-        {
-            let (text, _) = Text::decode(path, &bytes);
-            loaded.sql = Some(text.text.clone());
-            loaded.sql_file = Some(text);
-        }
+    if let Some(spec) = &shape.readable {
+        let mut found = Vec::new();
+        loaded = companions::read(spec, &shape.file, companions, &mut found);
+        found.extend(check::check(&shape.file, spec, &loaded));
+        found.retain(|finding| !prune::is_consequence(finding, &shape.offenders));
+        diagnostics.extend(found);
     }
-    if let Some(crate::model::Machines::Inline(machines)) = &spec.machines {
-        loaded.machines = Some(machines.clone());
-    }
-    loaded
+    sort(&mut diagnostics);
+    let spec = if shape.is_whole { shape.readable } else { None };
+    Loaded { spec, file: shape.file, companions: loaded, diagnostics }
 }
 
-/// The value of a file whose root may be a device config.
-pub(crate) fn is_device_config(value: &Value) -> bool {
+/// Loads and checks a device config. `name` is the path for messages.
+pub fn load_device(name: &str, bytes: &[u8]) -> LoadedDevice {
+    let shape = read_shape::<Device>(name, bytes, true);
+    let mut diagnostics = shape.findings;
+    if let Some(device) = &shape.readable {
+        let found = check::check_device(&shape.file, device);
+        diagnostics.extend(found.into_iter().filter(|finding| !prune::is_consequence(finding, &shape.offenders)));
+    }
+    sort(&mut diagnostics);
+    let device = if shape.is_whole { shape.readable } else { None };
+    LoadedDevice { device, file: shape.file, diagnostics }
+}
+
+/// Whether the root of a file is that of a device config.
+pub fn is_device_config(file: &SpecFile) -> bool {
     const ONLY_THERE: [&str; 5] = ["specs", "state", "limits", "http", "log"];
     const NEVER_THERE: [&str; 4] = ["id", "source", "table", "fields"];
-    value.as_object().is_some_and(|root| {
+    file.value.as_object().is_some_and(|root| {
         ONLY_THERE.iter().any(|key| root.contains_key(*key)) && !NEVER_THERE.iter().any(|key| root.contains_key(*key))
     })
+}
+
+/// What the text and the schema say of a file.
+struct Shape<T> {
+    file: SpecFile,
+    findings: Vec<Diagnostic>,
+    /// The typed value; of a file with findings, what is left without the offenders.
+    readable: Option<T>,
+    offenders: Vec<schema::Offender>,
+    /// Whether `readable` is all of the file.
+    is_whole: bool,
+}
+
+fn read_shape<T: DeserializeOwned>(name: &str, bytes: &[u8], device: bool) -> Shape<T> {
+    let (text, unreadable) = Text::decode(name, bytes);
+    if let Some(finding) = unreadable {
+        return nothing(SpecFile::unreadable(text), vec![finding]);
+    }
+    let (file, mut findings) = SpecFile::parse(text);
+    if file.value.is_null() {
+        if findings.is_empty() {
+            findings.push(Diagnostic::new(codes::EMPTY_FILE, 0..0, "the file is empty"));
+        }
+        return nothing(file, findings);
+    }
+    let outcome = schema::validate(&file, &file.value, device);
+    // A secret in the file is said before anything that would show it; otherwise what is wrong with the text of a
+    // value says more than what the schema makes of it.
+    let secret = |pointer: &str| {
+        outcome.findings.iter().any(|finding| finding.code == codes::LITERAL_SECRET && finding.pointer == pointer)
+    };
+    findings.retain(|finding| !secret(&finding.pointer));
+    let textual: Vec<String> = findings.iter().map(|finding| finding.pointer.clone()).collect();
+    findings.extend(outcome.findings.into_iter().filter(|finding| !textual.contains(&finding.pointer)));
+    if outcome.offenders.is_empty() {
+        let (readable, is_whole) = match T::deserialize(&file.value) {
+            Ok(value) => (Some(value), true),
+            Err(_) if has_errors(&findings) => (None, false),
+            Err(error) => {
+                findings.push(Diagnostic::new(codes::BAD_SHAPE, file.key_span(""), error.to_string()));
+                (None, false)
+            }
+        };
+        return Shape { file, findings, readable, offenders: Vec::new(), is_whole };
+    }
+    let (value, offenders) = prune::prune(&file, outcome.offenders, device);
+    Shape { readable: T::deserialize(value).ok(), file, findings, offenders, is_whole: false }
+}
+
+fn nothing<T>(file: SpecFile, findings: Vec<Diagnostic>) -> Shape<T> {
+    Shape { file, findings, readable: None, offenders: Vec::new(), is_whole: false }
+}
+
+fn sort(findings: &mut [Diagnostic]) {
+    findings.sort_by(|left, right| {
+        let place = |finding: &Diagnostic| (finding.companion.is_some(), finding.span.start, finding.span.end);
+        place(left).cmp(&place(right)).then(left.code.cmp(right.code))
+    });
+}
+
+/// A file as text and value, before it is known what it is. Findings come with [`load`] or [`load_device`].
+pub fn peek(name: &str, bytes: &[u8]) -> SpecFile {
+    let (text, _) = Text::decode(name, bytes);
+    SpecFile::parse(Arc::clone(&text)).0
+}
+
+pub(crate) fn parent_of(pointer: &str) -> &str {
+    pointer.rfind('/').map_or("", |slash| &pointer[..slash])
+}
+
+pub(crate) fn remove(value: &mut Value, pointer: &str) -> bool {
+    let Some((parent, key)) = pointer.rsplit_once('/') else { return false };
+    let key = key.replace("~1", "/").replace("~0", "~");
+    match value.pointer_mut(parent) {
+        Some(Value::Object(object)) => object.shift_remove(&key).is_some(),
+        _ => false,
+    }
 }

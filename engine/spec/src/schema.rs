@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use crate::device::Device;
 use crate::model::Spec;
 
-pub(crate) use validate::{Outcome, validate};
+pub use validate::compile;
+pub(crate) use validate::{Offender, validate};
 
 /// The schema of a pipeline spec.
 pub static PIPELINE: LazyLock<Value> = LazyLock::new(|| {

@@ -56,8 +56,7 @@ const TEXT: u32 = 25;
 /// The arguments of a statement whose placeholders have these types.
 pub(super) fn arguments(binds: &[Bind], types: &[PgTypeInfo]) -> Result<PgArguments, Problem> {
     if binds.len() != types.len() {
-        let message = format!("the statement has {} placeholders for {} values", types.len(), binds.len());
-        return Err(Problem::new(engine_core::ports::SourceErrorKind::Query, message));
+        return Err(Problem::count(types.len(), binds.len()));
     }
     let mut arguments = PgArguments::default();
     for (place, (bind, type_info)) in binds.iter().zip(types).enumerate() {

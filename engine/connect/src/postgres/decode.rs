@@ -7,13 +7,16 @@ use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
 use super::numeric;
 use crate::failure::Problem;
 use crate::slots::{
-    DAY_SECS, MICRO_NANOS, SECOND_MICROS, push_bad, push_float, push_utf8, push_utf8_padded, split_micros,
+    CALENDAR_DAYS, CALENDAR_SECS, DAY_SECS, MICRO_NANOS, SECOND_MICROS, push_bad, push_float, push_utf8,
+    push_utf8_padded, split_micros,
 };
 
 /// Days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
 pub(super) const EPOCH_DAYS: i32 = 10_957;
 /// Seconds from 1970-01-01 to PostgreSQL's epoch.
 pub(super) const EPOCH_SECS: i64 = EPOCH_DAYS as i64 * DAY_SECS;
+
+const BEYOND: &str = "a year outside of -9999 to 9999";
 
 /// How a column's bytes are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +47,9 @@ enum Form {
     Jsonb,
     Uuid,
     BitString,
-    /// A value that is only told not to be carried; see [`Form::why_not`].
+    /// A number whose scale the value does not tell.
     Money,
+    /// A type that engine does not read.
     Other,
 }
 
@@ -170,7 +174,10 @@ fn try_push(
         Form::Oid => Slot::Int(u32::from_be_bytes(array(bytes)?).into()),
         Form::Date => match i32::from_be_bytes(array(bytes)?) {
             i32::MAX | i32::MIN => return Some(Err("an infinite date")),
-            days => Slot::Date(days.checked_add(EPOCH_DAYS)?),
+            days => match days.checked_add(EPOCH_DAYS).filter(|days| CALENDAR_DAYS.contains(days)) {
+                Some(days) => Slot::Date(days),
+                None => return Some(Err(BEYOND)),
+            },
         },
         Form::Time => Slot::Time(i64::from_be_bytes(array(bytes)?).checked_mul(MICRO_NANOS)?),
         Form::Timestamp | Form::TimestampWithZone => match i64::from_be_bytes(array(bytes)?) {
@@ -178,6 +185,9 @@ fn try_push(
             micros => {
                 let (secs, nanos) = split_micros(micros);
                 let secs = secs + EPOCH_SECS;
+                if !CALENDAR_SECS.contains(&secs) {
+                    return Some(Err(BEYOND));
+                }
                 if form == Form::Timestamp { Slot::Civil { secs, nanos } } else { Slot::Instant { secs, nanos } }
             }
         },
@@ -225,7 +235,9 @@ fn try_push(
         Form::Jsonb => return push_json(bytes.strip_prefix(&[1])?, batch),
         Form::TimeWithZone => {
             let (micros, offset) = bytes.split_first_chunk::<8>()?;
-            write_time_with_zone(scratch, i64::from_be_bytes(*micros), i32::from_be_bytes(array(offset)?));
+            // The server counts seconds west of Greenwich.
+            let east = i32::from_be_bytes(array(offset)?).checked_neg()?;
+            write_time_with_zone(scratch, i64::from_be_bytes(*micros), east);
             batch.push_text(scratch);
             return Some(Ok(()));
         }
@@ -267,10 +279,10 @@ fn push_json(bytes: &[u8], batch: &mut RowBatch) -> Option<Result<(), &'static s
     }
 }
 
-fn write_time_with_zone(out: &mut String, micros: i64, west: i32) {
+fn write_time_with_zone(out: &mut String, micros: i64, east: i32) {
     use std::fmt::Write as _;
-    let (secs, east) = (micros.div_euclid(SECOND_MICROS), -west);
-    let (sign, offset) = if east < 0 { ('-', -east) } else { ('+', east) };
+    let secs = micros.div_euclid(SECOND_MICROS);
+    let (sign, offset) = (if east < 0 { '-' } else { '+' }, east.unsigned_abs());
     out.clear();
     // Writing to a string does not fail.
     let _ = write!(out, "{:02}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60);
@@ -296,6 +308,7 @@ fn write_uuid(out: &mut String, bytes: &[u8; 16]) {
 #[cfg(test)]
 mod tests {
     use engine_core::value::Cell;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -345,6 +358,8 @@ mod tests {
         check(Form::Timestamp, &micros(-1), Cell::Civil { secs: EPOCH_SECS - 1, nanos: 999_999_000 });
         check(Form::TimestampWithZone, &micros(0), Cell::Instant { secs: EPOCH_SECS, nanos: 0 });
         check(Form::Date, &i32::MAX.to_be_bytes(), Cell::Bad("infinite"));
+        check(Form::Date, &(i32::MAX - 1).to_be_bytes(), Cell::Bad("9999"));
+        check(Form::TimestampWithZone, &micros(i64::MAX - 1), Cell::Bad("9999"));
         check(Form::Timestamp, &micros(i64::MIN), Cell::Bad("infinite"));
         let interval = |micros: i64, days: i32, months: i32| {
             [&micros.to_be_bytes()[..], &days.to_be_bytes(), &months.to_be_bytes()].concat()
@@ -353,6 +368,46 @@ mod tests {
         check(Form::Interval, &interval(0, 0, 1), Cell::Bad("months"));
         let time_with_zone = [&micros(3_600_000_000 + 500)[..], &(-7_200_i32).to_be_bytes()].concat();
         check(Form::TimeWithZone, &time_with_zone, Cell::Text("01:00:00.000500+02:00"));
+    }
+
+    const FORMS: [Form; 23] = [
+        Form::Bool,
+        Form::Int2,
+        Form::Int4,
+        Form::Int8,
+        Form::Oid,
+        Form::Float4,
+        Form::Float8,
+        Form::Numeric,
+        Form::Text,
+        Form::Padded,
+        Form::Bytes,
+        Form::Date,
+        Form::Time,
+        Form::TimeWithZone,
+        Form::Timestamp,
+        Form::TimestampWithZone,
+        Form::Interval,
+        Form::Json,
+        Form::Jsonb,
+        Form::Uuid,
+        Form::BitString,
+        Form::Money,
+        Form::Other,
+    ];
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let columns: Columns =
+                [Column { name: "c".to_owned(), kind: Kind::Any, source_type: "t".to_owned() }].into();
+            let mut batch = RowBatch::new();
+            batch.reset(&columns);
+            for form in FORMS {
+                push(form, &bytes, &columns[0], &mut batch, &mut String::new());
+            }
+            prop_assert_eq!(batch.len(), FORMS.len());
+        }
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub(super) fn encode(digits: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(words: &[u16], expected: Result<&str, &str>) {
@@ -149,6 +151,20 @@ mod tests {
             let mut out = String::new();
             digits(&encode(text).unwrap(), &mut out).unwrap();
             assert_eq!(out, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_survives(number in "-?[1-9][0-9]{0,40}(\\.[0-9]{1,40})?|0\\.[0-9]{0,39}[1-9]") {
+            let mut out = String::new();
+            prop_assert_eq!(encode(&number).map(|bytes| digits(&bytes, &mut out)), Some(Ok(())));
+            prop_assert_eq!(out, number);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..24)) {
+            let _ = digits(&bytes, &mut String::new());
         }
     }
 

@@ -88,11 +88,18 @@ impl FileDestination {
     /// Checks that the file can be written, and creates it if need be.
     pub fn new(path: &Path) -> Result<Self, OpenError> {
         let place = path.display().to_string();
-        open(path).map_err(|error| OpenError {
+        let wrong = |message: String, hint: &str| OpenError {
             tried: format!("opening the destination file {place}"),
-            message: error.to_string(),
-            hint: Some("its folder must exist, and the engine's user must be allowed to write there".to_owned()),
+            message,
+            hint: Some(hint.to_owned()),
+        };
+        let kind = open(path).and_then(|file| file.metadata()).map_err(|error| {
+            wrong(error.to_string(), "its folder must exist, and the engine's user must be allowed to write there")
         })?;
+        if !kind.is_file() {
+            let hint = "a parcel must be taken back after a crash, which only a file allows; or use type: stdout";
+            return Err(wrong("it is not a regular file".to_owned(), hint));
+        }
         Ok(Self { path: path.to_owned(), place, trusted_end: None })
     }
 

@@ -42,8 +42,10 @@ pub struct HttpDestination {
     client: Client,
     method: reqwest::Method,
     url: Url,
-    origin: String,
+    /// Scheme, host and port.
     place: String,
+    /// `host:port`, for messages.
+    peer: String,
     headers: HeaderMap,
     tokens: Option<TokenSource>,
     compression: Compression,
@@ -55,9 +57,9 @@ impl HttpDestination {
     /// Checks the settings and reads the certificates. Nothing is sent.
     pub fn new(config: &HttpConfig) -> Result<Self, OpenError> {
         let url = address(&config.url, "destination.url")?;
-        let place = host_and_port(&url);
+        let peer = host_and_port(&url);
         let wrong = |message: String, hint: &str| OpenError {
-            tried: format!("preparing the destination {place}"),
+            tried: format!("preparing the destination {peer}"),
             message,
             hint: Some(hint.to_owned()),
         };
@@ -105,7 +107,7 @@ impl HttpDestination {
 
         let urls: Vec<&Url> = [Some(&url), token_url.as_ref()].into_iter().flatten().collect();
         let client = client(config, &urls).map_err(|message| {
-            wrong(message, "check destination.tls: ca_file, cert_file and key_file are PEM files")
+            wrong(message, "check destination.tls: ca_file, cert_file and key_file are PEM files; without ca_file the system must hold certificates of authorities")
         })?;
         let mut tokens = None;
         match &config.auth {
@@ -148,9 +150,9 @@ impl HttpDestination {
                 Method::Put => reqwest::Method::PUT,
                 Method::Patch => reqwest::Method::PATCH,
             },
-            origin: url.origin().ascii_serialization(),
+            place: url.origin().ascii_serialization(),
             url,
-            place,
+            peer,
             headers,
             tokens,
             compression: config.compression,
@@ -202,7 +204,7 @@ impl HttpDestination {
         match request.send().await {
             Ok(response) => {
                 let reply = Reply::read(response).await;
-                (Some(reply.status), reply.meaning(parcel, &self.place, &redact))
+                (Some(reply.status), reply.meaning(parcel, &self.peer, &redact))
             }
             Err(error) => (None, self.failure(parcel, error, &redact)),
         }
@@ -212,16 +214,16 @@ impl HttpDestination {
     fn failure(&self, parcel: &Parcel, error: reqwest::Error, redact: &Redactor) -> Answer {
         let (before_sending, timed_out) = (error.is_connect(), error.is_timeout());
         let reason = redact.clean(&chain(error));
-        let place = &self.place;
+        let peer = &self.peer;
         if before_sending {
-            return Answer::Later { message: format!("connecting to {place}: {reason}"), retry_after: None };
+            return Answer::Later { message: format!("connecting to {peer}: {reason}"), retry_after: None };
         }
         let records = parcel.records.len();
         let message = if timed_out {
             let seconds = self.timeout.as_secs_f64();
-            format!("sending {records} records to {place}: no answer within {seconds} s; they may have arrived")
+            format!("sending {records} records to {peer}: no answer within {seconds} s; they may have arrived")
         } else {
-            format!("sending {records} records to {place}: {reason}; they may have arrived")
+            format!("sending {records} records to {peer}: {reason}; they may have arrived")
         };
         Answer::Unknown { message }
     }
@@ -242,13 +244,13 @@ impl Destination for HttpDestination {
             Ok(runtime) => runtime,
             Err(error) => return later(format!("starting the network threads: {error}")),
         };
-        let stopped = format!("asked to stop while {} was to answer; the records may have arrived", self.place);
+        let stopped = format!("asked to stop while {} was to answer; the records may have arrived", self.peer);
         let answer = runtime.block_on(unless(cancel, self.deliver(parcel, body)));
         answer.unwrap_or(Answer::Unknown { message: stopped })
     }
 
     fn place(&self) -> &str {
-        &self.origin
+        &self.place
     }
 }
 

@@ -128,6 +128,17 @@ fn a_refused_login_pauses() {
 }
 
 #[test]
+fn an_endpoint_that_refuses_everything_pauses_delivery_now_and_then() {
+    let every = (0..50).collect();
+    let run = deliver(50, &every, &[], usize::MAX, 8);
+    assert_eq!(run.rejected, (0..50).collect::<Vec<_>>());
+    assert_eq!(run.pauses, 2);
+    // One that is accepted now and then shows that the endpoint is right.
+    let most = (0..200).filter(|seq| seq % 10 != 0).collect();
+    assert_eq!(deliver(200, &most, &[], usize::MAX, 8).pauses, 0);
+}
+
+#[test]
 fn rejected_records_are_named_once_and_by_place() {
     let rejected =
         [2, 2, 0, 9].map(|index| RejectedRecord { index, code: "c".to_owned(), message: format!("m{index}") });
@@ -148,7 +159,7 @@ fn keys_differ_with_anything_that_differs() {
     let mut other_body = base.clone();
     other_body[1].body.push(' ');
     for (pipeline, records) in [
-        ("q", base.clone()),
+        ("q", base),
         ("p", vec![record(1)]),
         ("p", vec![record(2), record(1)]),
         ("p", vec![record(1), record(3)]),
@@ -166,6 +177,7 @@ struct Delivered {
     accepted: Vec<i64>,
     rejected: Vec<i64>,
     sends: usize,
+    pauses: usize,
 }
 
 /// Delivers `total` records to a destination that refuses the `bad` ones and parcels above `most` records, and whose
@@ -173,7 +185,7 @@ struct Delivered {
 fn deliver(total: i64, bad: &BTreeSet<i64>, faults: &[Answer], most: usize, limit: usize) -> Delivered {
     let mut state = circuit(limit);
     let mut outbox: Vec<i64> = (0..total).collect();
-    let mut run = Delivered { accepted: Vec::new(), rejected: Vec::new(), sends: 0 };
+    let mut run = Delivered { accepted: Vec::new(), rejected: Vec::new(), sends: 0, pauses: 0 };
     let mut faults = faults.iter();
     let mut again: Option<Parcel> = None;
     while !outbox.is_empty() {
@@ -207,7 +219,11 @@ fn deliver(total: i64, bad: &BTreeSet<i64>, faults: &[Answer], most: usize, limi
                 run.rejected.extend(rejected.iter().map(|one| one.seq));
             }
             Step::SplitAndRetry => {}
-            Step::RetrySame { .. } | Step::Pause { .. } => again = Some(parcel),
+            Step::RetrySame { .. } => again = Some(parcel),
+            Step::Pause { .. } => {
+                run.pauses += 1;
+                again = Some(parcel);
+            }
         }
     }
     run

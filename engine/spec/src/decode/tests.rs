@@ -2,6 +2,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "tables read better without borrows")]
 fn check<T: DeserializeOwned + PartialEq + std::fmt::Debug>(input: Value, expected: Result<T, &str>) {
     match (T::deserialize(input.clone()), expected) {
         (Ok(actual), Ok(expected)) => assert_eq!(actual, expected, "{input}"),
@@ -80,7 +81,7 @@ fn a_transform_is_a_name_or_an_object_with_one_key() {
         json!("trimm"),
         json!({}),
         json!({"split": {"by": "", "index": 0}}),
-        json!({"pad_left": {"width": 1001, "with": "0"}}),
+        json!({"pad_left": {"width": PAD_WIDTH_MAX + 1, "with": "0"}}),
         json!({"extract": "a", "strip_leading": "0"}),
     ] {
         check::<Transform>(wrong, Err("exactly one of"));

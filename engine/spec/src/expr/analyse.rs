@@ -9,7 +9,7 @@ use super::filters::{FILTERS, TESTS, one_group, pad_left};
 use super::native::{column, recognise};
 use super::script::Script;
 use super::{EXPR_BYTES_MAX, RowExpr};
-use crate::jinja::{Findings, check_names, children, range_of, span_range, syntax, syntax_finding};
+use crate::jinja::{Findings, check_names, children, oversized, range_of, span_range, syntax, syntax_finding};
 use crate::template::TemplateFinding;
 
 /// The name that a template has while it is read.
@@ -24,13 +24,28 @@ pub(super) fn parse(text: &str) -> (Option<RowExpr>, Vec<TemplateFinding>) {
         let message = format!("the expression has {} bytes; the limit is {EXPR_BYTES_MAX}", text.len());
         walk.findings.error("expr_too_long", 0..0, message, None);
     }
+    let is_template = text.contains("{{") || text.contains("{%");
+    if let Some((range, message)) = oversized(text, !is_template) {
+        walk.findings.error("expr_too_long", range, message, None);
+    }
     if walk.findings.has_error() {
         return (None, walk.findings.0);
     }
-    let is_template = text.contains("{{") || text.contains("{%");
     let expr = if is_template { walk.template(text) } else { walk.expression(text) };
     let findings = walk.findings;
     if findings.has_error() { (None, findings.sorted()) } else { (expr, findings.sorted()) }
+}
+
+/// The one `{{ … }}` that a text is, white space around it aside, and its source. It gives a value, where a longer
+/// text gives a text: no value stays no value.
+fn only_expression<'t, 'a>(root: &'t Stmt<'a>, text: &'t str) -> Option<(&'t Expr<'a>, &'t str)> {
+    let Stmt::Template(template) = root else { return None };
+    let is_blank = |statement: &&Stmt<'_>| matches!(statement, Stmt::EmitRaw(raw) if raw.raw.trim().is_empty());
+    let mut rest = template.children.iter().filter(|statement| !is_blank(statement));
+    let (Some(Stmt::EmitExpr(emit)), None) = (rest.next(), rest.next()) else { return None };
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
+    Some((&emit.expr, inner.strip_suffix(['-', '+']).unwrap_or(inner)))
 }
 
 #[derive(Default)]
@@ -69,7 +84,10 @@ impl Walk {
         if self.findings.has_error() {
             return None;
         }
-        self.script(text, Script::template)
+        match only_expression(&root, text) {
+            Some((expr, source)) => recognise(expr).or_else(|| self.script(source, Script::expression)),
+            None => self.script(text, Script::template),
+        }
     }
 
     fn script(

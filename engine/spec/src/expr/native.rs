@@ -143,10 +143,10 @@ fn literal(expr: &Expr<'_>) -> Option<Literal> {
 
 /// Applies steps to a text. A pattern is compiled anew; whoever applies one to many rows compiles it once.
 pub(super) fn apply(ops: &[Transform], text: Option<String>) -> Result<Option<String>, ExprError> {
-    ops.iter().try_fold(text, |text, op| text.map_or(Ok(None), |text| apply_one(op, text)))
+    ops.iter().try_fold(text, |text, op| text.map_or(Ok(None), |text| apply_one(op, &text)))
 }
 
-fn apply_one(op: &Transform, text: String) -> Result<Option<String>, ExprError> {
+fn apply_one(op: &Transform, text: &str) -> Result<Option<String>, ExprError> {
     let wrong = |message: String| ExprError::new("expr_pattern", message);
     Ok(match op {
         Transform::Trim => Some(text.trim().to_owned()),
@@ -163,7 +163,7 @@ fn apply_one(op: &Transform, text: String) -> Result<Option<String>, ExprError> 
         }
         Transform::Replace { pattern, with } => {
             let regex = regex::Regex::new(pattern).map_err(|error| wrong(error.to_string()))?;
-            Some(regex.replace_all(&text, with.as_str()).into_owned())
+            Some(regex.replace_all(text, with.as_str()).into_owned())
         }
         Transform::Split { by, index } => {
             let parts: Vec<&str> = text.split(by.as_str()).collect();
@@ -173,7 +173,7 @@ fn apply_one(op: &Transform, text: String) -> Result<Option<String>, ExprError> 
         }
         Transform::Extract(pattern) => {
             let regex = one_group(pattern).map_err(wrong)?;
-            regex.captures(&text).and_then(|found| found.get(1)).map(|found| found.as_str().to_owned())
+            regex.captures(text).and_then(|found| found.get(1)).map(|found| found.as_str().to_owned())
         }
     })
 }

@@ -60,6 +60,7 @@ fn a_pipe_needs_no_interpreter() {
     };
     check("anr", "anr", &[]);
     check("kopf.werk", "kopf.werk", &[]);
+    check("{{ anr | trim }}", "anr", &[Transform::Trim]);
     check("mnr | trim | upper", "mnr", &[Transform::Trim, Transform::Upper]);
     check("(mnr|lower)", "mnr", &[Transform::Lower]);
     check("anr | strip_leading('0')", "anr", &[Transform::StripLeading("0".to_owned())]);
@@ -84,7 +85,9 @@ fn comparisons_need_no_interpreter() {
     ] {
         assert!(matches!(parse(text), RowExpr::Condition(_)), "{text}: {:?}", parse(text));
     }
-    for text in ["menge + 1 > 5", "kenn == code", "kenn is defined", "'X' in kenn", "anr[0:2] == '00'", "{{ kenn }}"] {
+    for text in
+        ["menge + 1 > 5", "kenn == code", "kenn is defined", "'X' in kenn", "anr[0:2] == '00'", "{{ kenn }}{{ kenn }}"]
+    {
         assert!(matches!(parse(text), RowExpr::Script(_)), "{text}: {:?}", parse(text));
     }
 }
@@ -131,7 +134,10 @@ fn scripts() {
     gives("liste | last", Some("2"));
     gives("{{ mnr | trim }}-{{ zahl }}{{ leer }}", Some("m1-4711"));
     gives("{% if kenn == 'X' %}{{ anr }}{% else %}-{% endif %}", Some("0047110010"));
-    gives("{{ kopf.werk }}\n", Some("1000\n"));
+    gives("{{ kopf.werk }}\n", Some("1000"));
+    gives("{{ leer }}", None);
+    gives("{{ leer }}-", Some("-"));
+    gives(" {{- menge * 2 -}} ", Some("10"));
     gives("{% for x in liste %}{{ x }}{{ loop.index }}{% endfor %}", Some("1122"));
 }
 
@@ -207,7 +213,8 @@ fn what_is_no_text_says_so() {
     check("fehlt | upper", "expr_no_column");
     check("{{ fehlt }}", "expr_no_column");
     check("(anr | split('-'))[7]", "expr_no_value");
-    check("{{ liste }}", "expr_value");
+    check("{{ liste }}", "expr_not_text");
+    check("{{ liste }}-", "expr_value");
     check("menge / 'x'", "expr_value");
     check("'x' * 2000000", "expr_too_long");
     check("'x' * 2000000000000", "expr_value");
@@ -264,10 +271,27 @@ fn an_evaluation_has_an_end() {
     let ends = "{% endfor %}".repeat(18);
     let error = parse(&format!("{loops}x{ends}")).eval_text(&row()).expect_err("too many steps");
     assert_eq!(error.code, "expr_too_long");
-    assert_eq!(RowExpr::parse(&"a".repeat(EXPR_BYTES_MAX + 1)).1[0].code, "expr_too_long");
+    for text in
+        ["a".repeat(EXPR_BYTES_MAX + 1), vec!["a"; 2_000].join(" or "), "(".repeat(2_000), vec!["not"; 2_000].join(" ")]
+    {
+        assert_eq!(RowExpr::parse(&text).1[0].code, "expr_too_long");
+    }
 }
 
 proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(pieces in proptest::collection::vec(
+        proptest::sample::select(vec![
+            "a", "b.c", " ", "|", "trim", "(", ")", "[", "]", "'x'", "1", "-", "==", "in", "is", "none", "not", "and", "if",
+            "else", "{{", "}}", "{%", "%}", "set", "for", "endfor", "endif", "extract", ",", ":", "~", "ß", "\n", ".", "{#",
+        ]), 0..14)) {
+        let text = pieces.join(" ");
+        if let (Some(expr), _) = RowExpr::parse(&text) {
+            let row = Value::from_pairs([("a", Value::from("7"))]);
+            let _ = (expr.columns(), expr.eval_text(&row), expr.eval_bool(&row));
+        }
+    }
+
     #[test]
     fn a_pipe_gives_what_the_interpreter_gives(text in "[ 0aBß.]{0,6}") {
         let row = Value::from_pairs([("c", Value::from(text.as_str()))]);

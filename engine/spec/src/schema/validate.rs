@@ -18,7 +18,8 @@ use crate::yaml::SpecFile;
 static PIPELINE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&PIPELINE));
 static DEVICE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&DEVICE));
 
-fn compile(schema: &Value) -> Validator {
+/// The validator of a schema made here, with the formats of the scalars.
+pub fn compile(schema: &Value) -> Validator {
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft7)
         .should_validate_formats(true)

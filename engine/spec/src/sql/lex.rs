@@ -88,15 +88,36 @@ fn next(rest: &str, dialect: Dialect) -> (TokenKind, Option<usize>) {
         ('[', _) if dialect == Dialect::Sqlite => (TokenKind::Name, rest.find(']').map(|end| end + 1)),
         ('$', _) if dialect == Dialect::Postgres => dollar_quoted(rest),
         (c, _) if is_word_start(c, dialect) => word(rest, dialect),
-        (c, _) if c.is_ascii_digit() => {
-            (TokenKind::Number, Some(run(rest, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'))))
-        }
+        (c, _) if c.is_ascii_digit() => (TokenKind::Number, Some(number(rest, dialect))),
         _ => (TokenKind::Symbol, Some(first.len_utf8())),
     }
 }
 
 fn run(rest: &str, belongs: impl Fn(char) -> bool) -> usize {
     rest.find(|c| !belongs(c)).unwrap_or(rest.len())
+}
+
+/// The length of a number. It ends at the first letter that is no part of it: servers read `1FROM` as two words.
+fn number(rest: &str, dialect: Dialect) -> usize {
+    if rest.starts_with("0x") || rest.starts_with("0X") {
+        return 2 + run(&rest[2..], |c| c.is_ascii_hexdigit());
+    }
+    let digits = |at: usize| at + run(&rest[at..], |c| c.is_ascii_digit() || c == '_');
+    let mut at = digits(0);
+    if rest[at..].starts_with('.') {
+        at = digits(at + 1);
+    }
+    if rest[at..].starts_with(['e', 'E']) {
+        let sign = usize::from(rest[at + 1..].starts_with(['+', '-']));
+        let end = digits(at + 1 + sign);
+        // SQL Server takes `1e` for a whole number.
+        if end > at + 1 + sign {
+            at = end;
+        } else if dialect == Dialect::SqlServer {
+            at += 1;
+        }
+    }
+    at
 }
 
 fn line(rest: &str) -> usize {
@@ -259,6 +280,8 @@ mod tests {
             (Sqlite, "/* open", "C</* open>"),
             (Postgres, "'open", "T?<'open>"),
             (Oracle, "/* open", "C?</* open>"),
+            (Postgres, "1.5e-3 .5 1_000", "D<1.5e-3> S<.> D<5> D<1_000>"),
+            (SqlServer, "0xFF 1eFROM 1INTO 1.INTO", "D<0xFF> D<1e> W<FROM> D<1> W<INTO> D<1.> W<INTO>"),
             (Postgres, "größe = 'ß'", "W<größe> S<=> T<'ß'>"),
         ];
         for (dialect, sql, expected) in table {

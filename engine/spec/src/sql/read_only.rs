@@ -15,6 +15,9 @@ use crate::template::Severity;
 /// Nesting of a statement that is parsed; a deeper one is checked by its words alone.
 const PARSE_DEPTH_MAX: usize = 100;
 
+/// Tokens of a statement that is parsed; the tree of a longer one may be too deep to be taken down again.
+const PARSE_TOKENS_MAX: usize = 10_000;
+
 /// Something about a statement that keeps it, or may keep it, from being sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlFinding {
@@ -262,12 +265,10 @@ impl Check<'_> {
                     let help = "if it is the name of a column, write it in quotes";
                     self.error("sql_not_a_read", range, message, Some(help));
                 }
-                other if self.dialect == Dialect::SqlServer && SQL_SERVER_STATEMENTS.contains(&other) => {
-                    if place > 0 {
-                        let message = format!("`{}` begins a statement of its own", self.text(place));
-                        let help = "if it is the name of a column, write it in brackets";
-                        self.error("sql_not_a_read", range, message, Some(help));
-                    }
+                other if place > 0 && self.dialect == Dialect::SqlServer && SQL_SERVER_STATEMENTS.contains(&other) => {
+                    let message = format!("`{}` begins a statement of its own", self.text(place));
+                    let help = "if it is the name of a column, write it in brackets";
+                    self.error("sql_not_a_read", range, message, Some(help));
                 }
                 "NEXT" if next == "VALUE" && self.word(place + 2) == "FOR" => self.sequence(range),
                 _ => {}
@@ -314,6 +315,9 @@ impl Check<'_> {
     }
 
     fn tree(&mut self) {
+        if self.code.len() > PARSE_TOKENS_MAX {
+            return self.unparsed(&ParserError::RecursionLimitExceeded);
+        }
         let parsed = Parser::new(self.dialect.parser())
             .with_recursion_limit(PARSE_DEPTH_MAX)
             .try_with_sql(self.sql)
@@ -334,7 +338,7 @@ impl Check<'_> {
     fn unparsed(&mut self, error: &ParserError) {
         let message = match error {
             ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.as_str(),
-            ParserError::RecursionLimitExceeded => "it is nested too deeply",
+            ParserError::RecursionLimitExceeded => "it is too long or nested too deeply",
         };
         let (message, range) =
             match message.rsplit_once(" at Line: ").and_then(|(m, place)| Some((m, place.split_once(", Column: ")?))) {
@@ -449,6 +453,8 @@ mod tests {
         }
         for (sql, dialect, code) in [
             ("SELECT 1 DELETE FROM t", SqlServer, "sql_not_a_read"),
+            ("SELECT 1DELETE FROM t", SqlServer, "sql_not_a_read"),
+            ("SELECT 1.INTO b FROM t", SqlServer, "sql_select_into"),
             ("SELECT a FROM t SHUTDOWN", SqlServer, "sql_not_a_read"),
             ("SELECT a FROM t EXEC xp_cmdshell 'dir'", SqlServer, "sql_not_a_read"),
             ("SELECT a FROM t WITH (UPDLOCK)", SqlServer, "sql_lock"),

@@ -17,6 +17,7 @@ mod bounds;
 #[cfg(test)]
 mod bounds_laws;
 mod check;
+mod codes;
 mod place;
 mod render;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod values;
 
 pub use bounds::{local_end, local_start};
 pub use check::check_sql;
+pub use codes::{CODES, ExampleKind, FindingCode};
 pub use render::SqlTemplate;
 
 /// Bytes of a template.
@@ -83,6 +85,7 @@ pub struct Scope<'a> {
     /// Start and end of the window, half-open; `None` where the mode has none.
     pub window: Option<(Timestamp, Timestamp)>,
     /// The cursor's columns. One that has no value yet is missing here, and `cursor.x is defined` tells a template.
+    /// One that is null is bound as null: the answer has no rows, but tells the kinds of its columns.
     pub cursor: &'a BTreeMap<String, BindValue>,
     /// The instant of the run.
     pub now: Timestamp,

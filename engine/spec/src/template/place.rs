@@ -27,23 +27,16 @@ struct Origin {
 impl Placed {
     /// The bytes of the template behind bytes of the statement.
     pub(super) fn origin(&self, sql: &Range<usize>) -> Range<usize> {
-        let start = self.at(sql.start, |origin| origin.template.start);
-        let end = self.at(sql.end.saturating_sub(1).max(sql.start), |origin| origin.template.end);
-        let end = if sql.is_empty() { start } else { end };
+        let end_of_all = self.origins.last().map_or(0, |origin| origin.template.end);
+        let find = |at: usize| self.origins.get(self.origins.partition_point(|origin| origin.sql.end <= at));
+        let start = find(sql.start).map_or(end_of_all, |origin| {
+            origin.template.start + if origin.verbatim { sql.start - origin.sql.start } else { 0 }
+        });
+        let Some(last) = sql.end.checked_sub(1).filter(|last| *last >= sql.start) else { return start..start };
+        let end = find(last).map_or(end_of_all, |origin| {
+            if origin.verbatim { origin.template.start + (last + 1 - origin.sql.start) } else { origin.template.end }
+        });
         start..end.max(start)
-    }
-
-    fn at(&self, at: usize, edge: impl Fn(&Origin) -> usize) -> usize {
-        let place = self.origins.partition_point(|origin| origin.sql.end <= at);
-        match self.origins.get(place) {
-            Some(origin) if origin.verbatim => {
-                let within = at.saturating_sub(origin.sql.start);
-                let is_end = edge(origin) == origin.template.end;
-                origin.template.start + within + usize::from(is_end && !origin.template.is_empty())
-            }
-            Some(origin) => edge(origin),
-            None => self.origins.last().map_or(0, |origin| origin.template.end),
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::analyse::{Analysis, Name, analyse};
 use super::place::{Placed, place};
 use super::values::{BIND_FILTER, Emitted, Slot, context, environment, refused, slot};
 use super::{STATEMENT_BYTES_MAX, Scope, Statement, TEMPLATE_BYTES_MAX, TemplateError, TemplateFinding, Uses};
-use crate::jinja::{Findings, clamp, span_range, syntax, syntax_finding};
+use crate::jinja::{Findings, clamp, oversized, span_range, syntax, syntax_finding};
 use crate::sql::{Dialect, SLOT_END, SLOT_START, is_private_mark};
 
 /// Begins the mark of a place in the template; digits and [`SLOT_END`] follow.
@@ -48,6 +48,9 @@ impl SqlTemplate {
         for (at, mark) in text.char_indices().filter(|(_, c)| is_private_mark(*c)) {
             let message = format!("the character U+{:04X} is not text", u32::from(mark));
             findings.error("template_character", at..at + mark.len_utf8(), message, None);
+        }
+        if let Some((range, message)) = oversized(text, false) {
+            findings.error("template_too_large", range, message, None);
         }
         if findings.has_error() {
             return (None, findings.sorted());

@@ -242,6 +242,12 @@ fn bounds_move_outward_around_a_change_of_the_clock() {
 }
 
 #[test]
+fn a_null_cursor_is_bound_as_null() {
+    let statement = render_in("SELECT {{ cursor.empty }}", Dialect::Postgres, SUMMER).expect("renders");
+    assert_eq!(statement.binds[0].value, BindValue::Null);
+}
+
+#[test]
 fn what_cannot_be_rendered_says_why() {
     let check = |template: &str, code: &str, place: &str| {
         let error = render_in(template, Dialect::Postgres, SUMMER).expect_err(template);
@@ -251,7 +257,6 @@ fn what_cannot_be_rendered_says_why() {
     check("SELECT {{ params.many }}", "template_value", "params.many");
     check("SELECT {{ params.missing }}", "template_no_value", "params.missing");
     check("SELECT {{ cursor.missing }}", "template_no_value", "cursor.missing");
-    check("SELECT {{ cursor.empty }}", "template_no_value", "cursor.empty");
     check("SELECT {{ params.plant | date }}", "template_value", "params.plant | date");
     check("SELECT {{ params.plants | ident }}", "template_value", "params.plants | ident");
     check("SELECT {{ window.start | instant | date }}", "template_value", "window.start | instant | date");
@@ -409,7 +414,43 @@ fn rendering_has_an_end() {
     let ends = "{% endfor %}".repeat(18);
     let error = render_in(&format!("SELECT 1{loops} {ends}"), Dialect::Postgres, SUMMER).expect_err("too many steps");
     assert_eq!(error.code, "template_too_long");
-    let (parsed, findings) = SqlTemplate::parse(&" ".repeat(TEMPLATE_BYTES_MAX + 1), Dialect::Postgres);
-    assert!(parsed.is_none());
-    assert_eq!(findings[0].code, "template_too_large");
+    for template in [
+        " ".repeat(TEMPLATE_BYTES_MAX + 1),
+        format!("SELECT {{{{ {} }}}}", vec!["params.limit"; 2_000].join(" + ")),
+        format!("{{% if params.strict %}}{}{{% endif %}}", "{% elif params.strict %}".repeat(2_000)),
+    ] {
+        let (parsed, findings) = SqlTemplate::parse(&template, Dialect::Postgres);
+        assert!(parsed.is_none());
+        assert_eq!(findings[0].code, "template_too_large");
+    }
+    let many = format!("SELECT 1 {}", "OR b IN {{ params.plants }} ".repeat(BINDS_MAX / 2 + 1));
+    let error = render_in(&many, Dialect::Postgres, SUMMER).expect_err("too many values");
+    assert_eq!(error.code, "template_too_many_values");
+    let text = "x".repeat(STATEMENT_BYTES_MAX / 6);
+    let wide = format!("SELECT '{}{text}{}'", &loops[..loops.len() / 6], &ends[..ends.len() / 6]);
+    let error = render_in(&wide, Dialect::Postgres, SUMMER).expect_err("too much text");
+    assert_eq!(error.code, "template_too_long");
+    let long = format!("SELECT a FROM t WHERE {}", vec!["a = 1"; 40_000].join(" AND "));
+    assert_eq!(findings(&long[..TEMPLATE_BYTES_MAX], Dialect::Postgres)[0].code, "sql_unparsed");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_template_makes_it_panic(pieces in proptest::collection::vec(
+        proptest::sample::select(vec![
+            "SELECT", "a", "'", "\"", "--", "/*", "*/", "\n", "{{ params.evil }}", "{{", "}}", "{{ params.plants }}", "IN",
+            "(", ")", "{% if params.strict %}", "{% else %}", "{% endif %}", "{{ window.start | date }}", "{%", "%}", "$$", "[",
+            "]", "`", "\\", "q'[", "{{ params.table | ident }}", "ß", ";", "FROM", ",", "{#", "#}", "{% raw %}", "1e", "?", "E'",
+        ]), 0..14), dialect in proptest::sample::select(Dialect::ALL.to_vec())) {
+        let template = pieces.join(" ");
+        for finding in findings(&template, dialect) {
+            proptest::prop_assert!(template.get(finding.range.clone()).is_some(), "{finding:?}");
+        }
+        if SqlTemplate::parse(&template, dialect).0.is_some()
+            && let Ok(statement) = render_in(&template, dialect, SUMMER)
+        {
+            proptest::prop_assert!(!statement.sql.contains("OR 1=1"), "{}", statement.sql);
+            proptest::prop_assert!(!statement.sql.chars().any(crate::sql::is_private_mark), "{}", statement.sql);
+        }
+    }
 }

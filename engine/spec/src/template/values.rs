@@ -286,10 +286,8 @@ pub(super) fn context(scope: &Scope<'_>) -> Value {
     let cursor: BTreeMap<&str, Value> = scope
         .cursor
         .iter()
-        .filter_map(|(name, value)| {
+        .map(|(name, value)| {
             let value = match value {
-                // A cursor without a value is a missing one: `id > NULL` would silently read nothing.
-                BindValue::Null => return None,
                 BindValue::Bool(truth) => Value::from(*truth),
                 BindValue::Int(number) => Value::from(*number),
                 BindValue::Float(number) => Value::from(*number),
@@ -299,7 +297,7 @@ pub(super) fn context(scope: &Scope<'_>) -> Value {
                 }
                 other => Value::from_object(Bound(other.clone())),
             };
-            Some((name.as_str(), value))
+            (name.as_str(), value)
         })
         .collect();
     let run = BTreeMap::from([("now", moment(scope.now, Role::Exact, None))]);

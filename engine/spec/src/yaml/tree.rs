@@ -362,7 +362,7 @@ impl<'a> Reader<'a> {
         first: Option<usize>,
         last: Option<usize>,
     ) -> Range<usize> {
-        if self.text.text[start.clone()].starts_with(['[', '{']) {
+        if self.text.text[start.start..start.end].starts_with(['[', '{']) {
             return start.start..end.end;
         }
         let start = first.unwrap_or(start.start);
@@ -373,7 +373,7 @@ impl<'a> Reader<'a> {
 }
 
 fn trim_end(text: &str, span: Range<usize>) -> Range<usize> {
-    span.start..span.start + text[span.clone()].trim_end().len()
+    span.start..span.start + text[span.start..span.end].trim_end().len()
 }
 
 fn shorten(text: &str) -> String {

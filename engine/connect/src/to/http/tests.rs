@@ -120,5 +120,5 @@ fn compression_is_undone_to_the_same_bytes() {
 #[test]
 fn a_place_shows_no_path_and_no_query() {
     let destination = HttpDestination::new(&config("http://127.0.0.1:8080/x?key=1", None)).unwrap();
-    assert_eq!((destination.place(), destination.place.as_str()), ("http://127.0.0.1:8080", "127.0.0.1:8080"));
+    assert_eq!((destination.place(), destination.peer.as_str()), ("http://127.0.0.1:8080", "127.0.0.1:8080"));
 }

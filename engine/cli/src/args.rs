@@ -1,0 +1,156 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+/// Reads production orders and bookings from the systems of a factory, and delivers what is new, changed or gone.
+#[derive(Debug, Parser)]
+#[command(name = "engine", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Device config. Default: `engine.yaml` beside the specs or in the working directory.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Says more on stderr; twice says everything.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Says only what went wrong on stderr.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Checks specs without connecting to anything.
+    ValidateSpec(crate::validate::ValidateArgs),
+    /// Runs pipelines on their schedules, or once.
+    Run(RunArgs),
+    /// Executes the `tests:` of specs, offline.
+    Test(TestArgs),
+    /// Shows the SQL that would be sent, and its parameters.
+    Render(RenderArgs),
+    /// Shows what a run would make of the source's rows, and sends nothing.
+    Preview(PreviewArgs),
+    /// Shows how the pipelines are doing.
+    Status(StatusArgs),
+    /// Lets the next run of a pipeline pass a brake.
+    Approve(ApproveArgs),
+    /// Prints a JSON schema.
+    Schema(SchemaArgs),
+    /// Prints a completion script for a shell.
+    Completions(CompletionArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Files, folders or globs of specs. Default: what the device config names.
+    pub paths: Vec<String>,
+    /// Runs every pipeline once, delivers, and ends.
+    #[arg(long)]
+    pub once: bool,
+    /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
+    #[arg(long, value_name = "INSTANT", requires = "once")]
+    pub now: Option<Timestamp>,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Files, folders or globs of specs.
+    pub paths: Vec<String>,
+    /// Runs only tests whose name contains this text.
+    #[arg(long, short = 'k', value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Freezes the clock at an instant, for tests that do not say it themselves.
+    #[arg(long, value_name = "INSTANT")]
+    pub now: Option<Timestamp>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `render`.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// Files, folders or globs of specs.
+    pub paths: Vec<String>,
+    /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
+    #[arg(long, value_name = "INSTANT")]
+    pub now: Option<Timestamp>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// Files, folders or globs of specs.
+    pub paths: Vec<String>,
+    /// Rows, runs and rejects that are shown of each pipeline; all are counted.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+    /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
+    #[arg(long, value_name = "INSTANT")]
+    pub now: Option<Timestamp>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Pipelines to show, by id. Default: all that the state store knows.
+    pub pipelines: Vec<String>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The pipeline, by id.
+    pub pipeline: String,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Which schema.
+    #[arg(value_enum, default_value_t = SchemaName::Pipeline)]
+    pub name: SchemaName,
+}
+
+/// The schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaName {
+    /// Of a pipeline spec.
+    Pipeline,
+    /// Of the device config.
+    Engine,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Form of results on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}

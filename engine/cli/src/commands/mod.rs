@@ -1,0 +1,10 @@
+//! The commands: one file each.
+
+pub mod approve;
+pub mod completions;
+pub mod preview;
+pub mod render;
+pub mod run;
+pub mod schema;
+pub mod status;
+pub mod test;

@@ -1,0 +1,110 @@
+//! `engine render`: the SQL that would be sent, and its typed parameters.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use engine_core::plan::Plan;
+use engine_spec::model::SyncMode;
+use engine_spec::template::{BindValue, Scope, Statement};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::args::{Output, RenderArgs};
+use crate::exit::{CommandError, Kind};
+use crate::project::Project;
+
+/// Prints the statement of every spec. Connects to nothing.
+pub fn run(args: &RenderArgs, config: Option<&Path>) -> Result<(), CommandError> {
+    let project = Project::open(&args.paths, config)?;
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let mut json = Vec::new();
+    for spec in &project.specs {
+        let plan = project.plan(spec, true)?;
+        let Some(statement) = statement(&plan, now)? else {
+            continue;
+        };
+        match args.output {
+            Output::Text => crate::show::print(&text(&plan, &statement)),
+            Output::Json => json.push(as_json(&plan, &statement)),
+        }
+    }
+    if args.output == Output::Json {
+        crate::show::print(&format!("{}\n", serde_json::Value::from(json)));
+    }
+    if project.broken { Err(CommandError::said(Kind::Usage)) } else { Ok(()) }
+}
+
+/// The statement that a run would send at an instant, of a pipeline that has read nothing yet.
+pub fn statement(plan: &Plan, now: Timestamp) -> Result<Option<Statement>, CommandError> {
+    let Some(query) = &plan.query else { return Ok(None) };
+    let sync = &plan.sync;
+    let moved = |by: std::time::Duration, back: bool| {
+        let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+        let moved = if back { now.saturating_sub(by) } else { now.saturating_add(by) };
+        moved.unwrap_or(now)
+    };
+    let window = (sync.mode == SyncMode::Window).then(|| (moved(sync.lookback, true), moved(sync.lookahead, false)));
+    let cursor: BTreeMap<String, BindValue> = match sync.mode {
+        SyncMode::Cursor => sync.cursor.iter().map(|name| (name.clone(), BindValue::Null)).collect(),
+        SyncMode::Window | SyncMode::Full => BTreeMap::new(),
+    };
+    let scope = Scope { params: &plan.params, window, cursor: &cursor, now, zone: &plan.zone };
+    let statement =
+        query.render(&scope).map_err(|error| CommandError::new(Kind::Usage, format!("{}: query: {error}", plan.id)))?;
+    Ok(Some(statement))
+}
+
+fn text(plan: &Plan, statement: &Statement) -> String {
+    let mut out = format!("-- {} ({})\n{}", plan.id, plan.source_type, statement.sql);
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
+    for (number, bind) in statement.binds.iter().enumerate() {
+        let (kind, value) = describe(&bind.value);
+        let _ = writeln!(out, "-- {}: {value} ({kind}, {})", number + 1, bind.origin);
+    }
+    out.push('\n');
+    out
+}
+
+fn as_json(plan: &Plan, statement: &Statement) -> serde_json::Value {
+    let params: Vec<serde_json::Value> = statement
+        .binds
+        .iter()
+        .map(|bind| {
+            let (kind, _) = describe(&bind.value);
+            serde_json::json!({"origin": bind.origin, "type": kind, "value": bind_json(&bind.value)})
+        })
+        .collect();
+    serde_json::json!({"pipeline": plan.id, "source": plan.source_type, "sql": statement.sql, "params": params})
+}
+
+/// The type and the text of a bound value.
+pub fn describe(value: &BindValue) -> (&'static str, String) {
+    match value {
+        BindValue::Null => ("null", "null".to_owned()),
+        BindValue::Bool(truth) => ("boolean", truth.to_string()),
+        BindValue::Int(number) => ("integer", number.to_string()),
+        BindValue::Float(number) => ("float", number.to_string()),
+        BindValue::Decimal(digits) => ("decimal", digits.clone()),
+        BindValue::Text(text) => ("text", format!("'{text}'")),
+        BindValue::Bytes(bytes) => {
+            ("bytes", bytes.iter().fold(String::from("0x"), |out, byte| format!("{out}{byte:02x}")))
+        }
+        BindValue::Date(date) => ("date", date.to_string()),
+        BindValue::Civil { civil, .. } => ("local date-time", civil.to_string()),
+        BindValue::Instant { instant, .. } => ("instant", instant.to_string()),
+    }
+}
+
+/// A bound value as JSON: what `expect.params` of a test is compared with.
+pub fn bind_json(value: &BindValue) -> serde_json::Value {
+    match value {
+        BindValue::Null => serde_json::Value::Null,
+        BindValue::Bool(truth) => (*truth).into(),
+        BindValue::Int(number) => (*number).into(),
+        BindValue::Float(number) => (*number).into(),
+        BindValue::Text(text) => text.as_str().into(),
+        other => describe(other).1.into(),
+    }
+}

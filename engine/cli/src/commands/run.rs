@@ -1,0 +1,178 @@
+//! `engine run`: every pipeline once, or as a service on its schedule.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use engine_core::plan::Plan;
+use engine_core::ports::{Cancel, Clock};
+use engine_core::report::RunReport;
+use engine_core::run::OUTBOX_BYTES_MAX;
+use engine_core::state::StateStore;
+use engine_spec::device::Device;
+
+use crate::args::RunArgs;
+use crate::exit::{CommandError, Kind};
+use crate::pipeline::{self, Outlet};
+use crate::project::Project;
+use crate::{clock, progress, service, show, signals, store, telemetry};
+
+/// How long `--once` waits for a destination that is busy or cannot be reached.
+const ONCE_PATIENCE: Duration = Duration::from_secs(30);
+/// Pipelines that run at the same time, where the device config does not say.
+pub const CONCURRENCY: usize = 4;
+
+/// Runs what the arguments name.
+pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> Result<(), CommandError> {
+    let project = Project::open(&args.paths, config)?;
+    telemetry::start(&project.device.log, verbose, quiet);
+    let store = store::open(&project.device, &project.folder)?;
+    let cancel = Cancel::default();
+    signals::watch(&cancel);
+    if args.once {
+        let clock = clock::clock(args.now);
+        once(&project, store.as_ref(), clock.as_ref(), &cancel)
+    } else {
+        service::run(&project, store.as_ref(), &cancel)
+    }
+}
+
+/// Bytes in the outbox beyond which nothing is read.
+pub fn outbox_bytes_max(device: &Device) -> u64 {
+    device.limits.outbox.map_or(OUTBOX_BYTES_MAX, |bytes| bytes.0)
+}
+
+/// Pipelines that run at the same time.
+pub fn concurrency(device: &Device) -> usize {
+    device.limits.concurrency.map_or(CONCURRENCY, |most| most.get() as usize)
+}
+
+fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &Cancel) -> Result<(), CommandError> {
+    let worst: Mutex<Option<Kind>> = Mutex::new(project.broken.then_some(Kind::Usage));
+    let fail = |kind: Kind| {
+        let mut worst = worst.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *worst = (*worst).max(Some(kind));
+    };
+    let next = AtomicUsize::new(0);
+    let workers = concurrency(&project.device).min(project.specs.len());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(spec) = project.specs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if cancel.is_cancelled() {
+                        return;
+                    }
+                    let outcome = project
+                        .plan(spec, false)
+                        .and_then(|plan| one(&plan, store, clock, cancel, outbox_bytes_max(&project.device)));
+                    if let Err(error) = outcome {
+                        if !error.message.is_empty() {
+                            tracing::error!(event = "pipeline_failed", hint = error.hint, "{}", error.message);
+                        }
+                        fail(error.kind);
+                    }
+                }
+            });
+        }
+    });
+    let worst = *worst.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match worst {
+        None => Ok(()),
+        Some(kind) => Err(CommandError::said(kind)),
+    }
+}
+
+/// Runs one pipeline and delivers what it found.
+fn one(
+    plan: &Plan,
+    store: &dyn StateStore,
+    clock: &dyn Clock,
+    cancel: &Cancel,
+    outbox_bytes_max: u64,
+) -> Result<(), CommandError> {
+    let _lease = store.lease(&plan.id)?.map_err(|holder| {
+        CommandError::new(Kind::Run, format!("{}: it is being run already, by {holder}", plan.id))
+            .hint("wait for it, or stop the service")
+    })?;
+    let mut outlet = Outlet::open(plan)?;
+    let mut bar = progress::Bar::new(&plan.id);
+    let report = pipeline::run(plan, store, clock, cancel, outbox_bytes_max, None, &mut bar);
+    bar.finish();
+    log_run(&plan.id, &report);
+    // A source that is down does not hold back what waits in the outbox.
+    let delivered = outlet.deliver(plan, store, clock, cancel, ONCE_PATIENCE)?;
+    log_delivery(&plan.id, outlet.place(), &delivered);
+    if let Some(failure) = &report.failure {
+        return Err(CommandError::said(pipeline::kind_of(failure)));
+    }
+    if delivered.stopped.is_some() {
+        return Err(CommandError::said(Kind::Environment));
+    }
+    Ok(())
+}
+
+/// Logs what a run did.
+pub fn log_run(pipeline: &str, report: &RunReport) {
+    for note in &report.notes {
+        tracing::warn!(event = "run_note", pipeline, "{note}");
+    }
+    match &report.failure {
+        Some(failure) => tracing::error!(
+            event = "run_failed",
+            pipeline,
+            kind = ?failure.kind,
+            rows = report.rows,
+            millis = report.millis,
+            hint = failure.hint,
+            "{}",
+            failure.message
+        ),
+        None => tracing::info!(
+            event = "run_finished",
+            pipeline,
+            rows = report.rows,
+            new = report.new,
+            changed = report.changed,
+            gone = report.gone,
+            upserts = report.upserts,
+            deletes = report.deletes,
+            rejected = report.rejected_total(),
+            millis = report.millis,
+            "{}",
+            show::summary(report)
+        ),
+    }
+}
+
+/// Logs what a delivery did, where it did anything.
+pub fn log_delivery(pipeline: &str, place: &str, report: &engine_core::dispatch::DispatchReport) {
+    if report.accepted > 0 {
+        tracing::info!(
+            event = "delivered",
+            pipeline,
+            records = report.accepted,
+            parcels = report.parcels,
+            "{} records delivered to {place}",
+            report.accepted
+        );
+    }
+    if report.refused > 0 {
+        tracing::warn!(
+            event = "delivery_refused",
+            pipeline,
+            records = report.refused,
+            "{} records were refused by {place} and are in quarantine",
+            report.refused
+        );
+    }
+    if let Some(stopped) = &report.stopped {
+        tracing::error!(
+            event = if stopped.paused { "delivery_paused" } else { "delivery_waits" },
+            pipeline,
+            retry_at = %stopped.retry_at,
+            "{place}: {}; what is undelivered waits in the outbox",
+            stopped.reason
+        );
+    }
+}

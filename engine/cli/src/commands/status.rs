@@ -1,0 +1,170 @@
+//! `engine status`: how the pipelines are doing, with the reason in plain words when something is wrong.
+
+use std::path::Path;
+
+use engine_core::state::{DeliveryState, PipelineState, StateCounts, StateStore};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::args::{Output, StatusArgs};
+use crate::exit::{CommandError, Kind};
+use crate::{project, store};
+
+/// How one pipeline is doing.
+#[derive(Debug, serde::Serialize)]
+pub struct PipelineStatus {
+    /// Its id.
+    pub pipeline: String,
+    /// `ok`, `waiting`, `failing`, `held` or `new`.
+    pub health: &'static str,
+    /// What is wrong, in plain words.
+    pub reasons: Vec<String>,
+    /// When the last run that went well began.
+    pub last_success: Option<Timestamp>,
+    /// Seconds since then.
+    pub lag_seconds: Option<i64>,
+    /// Rows that the last run read.
+    pub rows_read: u64,
+    /// Records that the last run handed to the outbox.
+    pub sent: u64,
+    /// Rows that the last run rejected.
+    pub rejected: u64,
+    /// When the service will run it next.
+    pub next_run: Option<Timestamp>,
+    /// When the destination last acknowledged.
+    pub last_acknowledged: Option<Timestamp>,
+    /// Counts of its state.
+    #[serde(flatten)]
+    pub counts: StateCounts,
+}
+
+/// Prints the status of pipelines.
+pub fn run(args: &StatusArgs, config: Option<&Path>) -> Result<(), CommandError> {
+    let (device, folder) = project::open_device(&[], config)?;
+    let store = store::open_existing(&device, &folder)?;
+    let known = store.pipelines()?;
+    let wanted = if args.pipelines.is_empty() { known.clone() } else { args.pipelines.clone() };
+    let now = Timestamp::now();
+    let mut statuses = Vec::new();
+    for id in &wanted {
+        if !known.contains(id) {
+            return Err(CommandError::new(Kind::Usage, format!("there is no pipeline `{id}`"))
+                .hint(format!("the state store knows {}", known.join(", "))));
+        }
+        statuses.push(status(store.as_ref(), id, now)?);
+    }
+    match args.output {
+        Output::Json => {
+            let json = serde_json::to_string_pretty(&statuses).unwrap_or_default();
+            crate::show::print(&format!("{json}\n"));
+        }
+        Output::Text => crate::show::print(&text(&statuses, now)),
+    }
+    Ok(())
+}
+
+/// The status of one pipeline.
+pub fn status(store: &dyn StateStore, id: &str, now: Timestamp) -> Result<PipelineStatus, CommandError> {
+    let state = store.load(id)?;
+    let delivery = store.delivery(id)?;
+    let counts = store.counts(id)?;
+    let (health, reasons) = health(&state, &delivery, &counts, now);
+    let last = state.last_run.as_ref();
+    Ok(PipelineStatus {
+        pipeline: id.to_owned(),
+        health,
+        reasons,
+        last_success: state.last_success,
+        lag_seconds: state.last_success.map(|success| now.duration_since(success).as_secs()),
+        rows_read: last.map_or(0, |run| run.rows),
+        sent: last.map_or(0, |run| run.upserts + run.deletes),
+        rejected: last.map_or(0, engine_core::report::RunReport::rejected_total),
+        next_run: state.next_run,
+        last_acknowledged: delivery.last_acknowledged,
+        counts,
+    })
+}
+
+fn health(
+    state: &PipelineState,
+    delivery: &DeliveryState,
+    counts: &StateCounts,
+    now: Timestamp,
+) -> (&'static str, Vec<String>) {
+    let mut reasons = Vec::new();
+    let mut health = if state.last_run.is_none() { "new" } else { "ok" };
+    if let Some(problem) = &delivery.problem {
+        health = "waiting";
+        let since = delivery.since.map_or(String::new(), |since| format!(" for {}", ago(now.duration_since(since))));
+        reasons.push(format!("{} records wait in the outbox{since}: {problem}", counts.outbox));
+    }
+    if let Some(failure) = state.last_run.as_ref().and_then(|run| run.failure.as_ref()) {
+        health = if state.brake.is_some() { "held" } else { "failing" };
+        let times = if state.failures > 1 { format!(" ({} times in a row)", state.failures) } else { String::new() };
+        reasons.push(format!("{}{times}", failure.message));
+        reasons.extend(failure.hint.clone());
+    }
+    if counts.quarantine > 0 {
+        reasons.push(format!("{} rows in quarantine", counts.quarantine));
+    }
+    if let Some(run) = &state.last_run {
+        reasons.extend(run.notes.iter().cloned());
+    }
+    if state.approved.is_some() {
+        reasons.push("approved: the next run may pass the brake".to_owned());
+    }
+    (health, reasons)
+}
+
+fn text(statuses: &[PipelineStatus], now: Timestamp) -> String {
+    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| format!("{time:.0}"));
+    let rows = statuses
+        .iter()
+        .map(|status| {
+            vec![
+                status.pipeline.clone(),
+                status.health.to_owned(),
+                time(status.last_success),
+                status.lag_seconds.map_or("-".to_owned(), |lag| ago(SignedDuration::from_secs(lag))),
+                status.rows_read.to_string(),
+                status.sent.to_string(),
+                status.rejected.to_string(),
+                status.counts.outbox.to_string(),
+                status.counts.live.to_string(),
+                status.next_run.filter(|next| *next > now).map_or("-".to_owned(), |next| time(Some(next))),
+            ]
+        })
+        .collect();
+    let header =
+        ["pipeline", "health", "last success", "lag", "read", "sent", "rejected", "outbox", "live", "next run"];
+    let mut out = crate::show::table(&header, rows);
+    for status in statuses.iter().filter(|status| !status.reasons.is_empty()) {
+        out.push_str(&format!("\n{}:\n", status.pipeline));
+        for reason in &status.reasons {
+            out.push_str(&format!("  {}\n", reason.replace('\n', "\n  ")));
+        }
+    }
+    out
+}
+
+/// A length of time in its two largest units.
+pub fn ago(duration: SignedDuration) -> String {
+    let secs = duration.as_secs().max(0);
+    match secs {
+        0..60 => format!("{secs}s"),
+        60..3600 => format!("{}m{}s", secs / 60, secs % 60),
+        3600..86_400 => format!("{}h{}m", secs / 3600, secs % 3600 / 60),
+        _ => format!("{}d{}h", secs / 86_400, secs % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_short() {
+        for (secs, expected) in [(5, "5s"), (65, "1m5s"), (7_260, "2h1m"), (90_000, "1d1h"), (-3, "0s")] {
+            assert_eq!(ago(SignedDuration::from_secs(secs)), expected);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What the binaries `engine` and `validate-spec` are made of.
+//!
+//! Without the feature `run` there is the validator only, and no driver is compiled.
+
+pub mod validate;
+
+#[cfg(feature = "run")]
+pub mod args;
+#[cfg(feature = "run")]
+pub mod clock;
+#[cfg(feature = "run")]
+pub mod commands;
+#[cfg(feature = "run")]
+pub mod exit;
+#[cfg(feature = "run")]
+pub mod fixture;
+#[cfg(feature = "run")]
+pub mod pipeline;
+#[cfg(feature = "run")]
+pub mod progress;
+#[cfg(feature = "run")]
+pub mod project;
+#[cfg(feature = "run")]
+pub mod references;
+#[cfg(feature = "run")]
+pub mod schedule;
+#[cfg(feature = "run")]
+pub mod service;
+#[cfg(feature = "run")]
+pub mod show;
+#[cfg(feature = "run")]
+pub mod signals;
+#[cfg(feature = "run")]
+pub mod state;
+#[cfg(feature = "run")]
+pub mod store;
+#[cfg(feature = "run")]
+pub mod telemetry;

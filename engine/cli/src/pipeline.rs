@@ -1,0 +1,177 @@
+//! One pipeline at work: a run, or a delivery, on the thread of the caller.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use engine_connect::registry;
+use engine_core::deliver::{Circuit, ParcelLimit};
+use engine_core::dispatch::{DispatchReport, Dispatcher};
+use engine_core::plan::Plan;
+use engine_core::ports::{
+    Answer, Cancel, Clock, Destination, DestinationConfig, Parcel, Source, SourceError, SourceErrorKind,
+};
+use engine_core::report::{Failure, FailureKind, RunReport};
+use engine_core::run::{Observer, Runner};
+use engine_core::state::StateStore;
+use jiff::Timestamp;
+
+use crate::exit::{CommandError, Kind};
+
+/// Opens the source of a plan.
+pub fn open_source(plan: &Plan, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
+    let Some(connector) = registry::find(plan.source_type) else {
+        return Err(SourceError {
+            kind: SourceErrorKind::Config,
+            tried: format!("opening a source of type `{}`", plan.source_type),
+            message: "this version of engine has no connector for it".to_owned(),
+            hint: None,
+        });
+    };
+    (connector.open)(&plan.source, cancel)
+}
+
+/// Runs a pipeline once. A panic costs this run and nothing else.
+pub fn run(
+    plan: &Plan,
+    store: &dyn StateStore,
+    clock: &dyn Clock,
+    cancel: &Cancel,
+    outbox_bytes_max: u64,
+    next_run: Option<Timestamp>,
+    observer: &mut dyn Observer,
+) -> RunReport {
+    let started = clock.now();
+    let open = || open_source(plan, cancel);
+    let runner = Runner { plan, store, clock, cancel, open: &open, outbox_bytes_max, next_run };
+    catch_unwind(AssertUnwindSafe(|| runner.run(observer))).unwrap_or_else(|panic| {
+        let what = panic_text(panic.as_ref());
+        RunReport {
+            started,
+            failure: Some(Failure {
+                kind: FailureKind::Source,
+                message: format!("the run broke off: {what}"),
+                hint: Some("this is a defect of engine; the next run starts afresh".to_owned()),
+            }),
+            ..RunReport::default()
+        }
+    })
+}
+
+/// The report of a run that had no plan: a reference was not resolved.
+pub fn unplanned(error: CommandError, now: Timestamp) -> RunReport {
+    let kind = match error.kind {
+        Kind::Usage => FailureKind::Spec,
+        Kind::Run | Kind::Environment => FailureKind::Environment,
+    };
+    let failure = Failure { kind, message: error.message, hint: error.hint };
+    RunReport { started: now, failure: Some(failure), ..RunReport::default() }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "a panic without words".to_owned(),
+    }
+}
+
+/// A destination that is prepared when there is something to send: a run that changed nothing loads no certificates.
+struct LazyDestination {
+    config: DestinationConfig,
+    place: String,
+    opened: Option<Box<dyn Destination>>,
+}
+
+impl Destination for LazyDestination {
+    fn send(&mut self, parcel: &Parcel, cancel: &Cancel) -> Answer {
+        let destination = match &mut self.opened {
+            Some(destination) => destination,
+            slot => match engine_connect::to::open(&self.config) {
+                Ok(destination) => slot.insert(destination),
+                Err(error) => {
+                    let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                    return Answer::Refused { message: format!("{error}{hint}") };
+                }
+            },
+        };
+        destination.send(parcel, cancel)
+    }
+
+    fn place(&self) -> &str {
+        &self.place
+    }
+}
+
+/// Name and place of a destination, for messages; without a query, which may carry a key.
+fn place_of(config: &DestinationConfig) -> String {
+    match config {
+        DestinationConfig::Http(http) => http.url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        DestinationConfig::File(path) => path.display().to_string(),
+        DestinationConfig::Stdout => "standard output".to_owned(),
+    }
+}
+
+/// A destination with the memory of its last parcels.
+pub struct Outlet {
+    destination: LazyDestination,
+    circuit: Circuit,
+    limit: ParcelLimit,
+}
+
+impl Outlet {
+    /// Prepares the destination of a plan.
+    pub fn open(plan: &Plan) -> Result<Self, CommandError> {
+        let Some(config) = &plan.destination else {
+            return Err(CommandError::new(Kind::Usage, format!("{}: no destination", plan.id))
+                .hint("set `destination` in the spec, or in engine.yaml for every spec"));
+        };
+        let destination = LazyDestination { config: config.clone(), place: place_of(config), opened: None };
+        let limit = ParcelLimit { records: plan.batch_records, bytes: plan.batch_bytes };
+        Ok(Self { destination, circuit: Circuit::new(limit), limit })
+    }
+
+    /// Name and place, for messages.
+    pub fn place(&self) -> &str {
+        self.destination.place()
+    }
+
+    /// Sends what waits in the outbox of a plan.
+    pub fn deliver(
+        &mut self,
+        plan: &Plan,
+        store: &dyn StateStore,
+        clock: &dyn Clock,
+        cancel: &Cancel,
+        patience: Duration,
+    ) -> Result<DispatchReport, CommandError> {
+        let dispatcher = Dispatcher {
+            pipeline: &plan.id,
+            labels: &plan.labels,
+            limit: self.limit,
+            store,
+            clock,
+            cancel,
+            random: &|| fastrand::u64(..),
+        };
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| dispatcher.deliver(&mut self.destination, &mut self.circuit, patience)));
+        match outcome {
+            Ok(report) => Ok(report?),
+            Err(panic) => {
+                self.circuit = Circuit::new(self.limit);
+                let what = panic_text(panic.as_ref());
+                Err(CommandError::new(Kind::Run, format!("{}: the delivery broke off: {what}", plan.id))
+                    .hint("this is a defect of engine; the next delivery starts afresh"))
+            }
+        }
+    }
+}
+
+/// The exit code's kind of a failed run.
+pub fn kind_of(failure: &Failure) -> Kind {
+    match failure.kind {
+        FailureKind::Spec => Kind::Usage,
+        FailureKind::Environment | FailureKind::State => Kind::Environment,
+        FailureKind::Source | FailureKind::Brake | FailureKind::Rejected | FailureKind::Cancelled => Kind::Run,
+    }
+}

@@ -1,0 +1,163 @@
+//! From the paths on the command line to plans: files found, device config read, specs checked.
+
+use std::path::{Path, PathBuf};
+
+use engine_core::plan::{Plan, PlanInput};
+use engine_spec::check::check_set;
+use engine_spec::device::Device;
+use engine_spec::load::{Loaded, is_device_config, load, load_device};
+use engine_spec::model::Destination;
+use engine_spec::render::{self, FileFindings};
+
+use crate::exit::{CommandError, Kind};
+use crate::references::ProcessReferences;
+use crate::validate::{Beside, paths, read_limited};
+
+/// Name of the device config.
+pub const DEVICE_FILE: &str = "engine.yaml";
+
+/// A spec that was found, with everything that is wrong with it.
+pub struct FoundSpec {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What was read.
+    pub loaded: Loaded,
+}
+
+impl FoundSpec {
+    /// Folder of the spec, for relative paths.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+}
+
+/// The specs and the device config that a command works with.
+pub struct Project {
+    /// The device config; defaults where there is none.
+    pub device: Device,
+    /// Folder of the device config.
+    pub folder: PathBuf,
+    /// The specs.
+    pub specs: Vec<FoundSpec>,
+    /// Whether a spec was left out because it is wrong.
+    pub broken: bool,
+}
+
+impl Project {
+    /// Finds and checks everything. Findings are told on stderr; specs with errors are left out.
+    ///
+    /// Without paths, the device config says where the specs are.
+    pub fn open(paths: &[String], config: Option<&Path>) -> Result<Self, CommandError> {
+        let (device, folder) = open_device(paths, config)?;
+        let paths: Vec<String> = if paths.is_empty() { device_paths(&device, &folder) } else { paths.to_vec() };
+        let arguments: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+        let found = paths::expand(&arguments).map_err(|message| {
+            CommandError::new(Kind::Usage, message).hint("name a file, a folder or a glob: `engine run specs/`")
+        })?;
+        let mut specs = Vec::new();
+        for path in found {
+            let bytes = read(&path)?;
+            let loaded = load(&path.display().to_string(), &bytes, &Beside(path.parent().unwrap_or(Path::new(""))));
+            if !is_device_config(&loaded.file) {
+                specs.push(FoundSpec { path, loaded });
+            }
+        }
+        add_findings_of_the_set(&mut specs);
+        let broken = specs.iter().any(|spec| spec.loaded.has_errors());
+        if broken {
+            let wrong = specs.iter().map(|spec| &spec.loaded).filter(|loaded| loaded.has_errors());
+            tell(
+                wrong.map(|loaded| FileFindings {
+                    text: loaded.file.text.clone(),
+                    findings: loaded.diagnostics.clone(),
+                }),
+            );
+        }
+        specs.retain(|spec| !spec.loaded.has_errors());
+        if specs.is_empty() {
+            if broken {
+                return Err(CommandError::said(Kind::Usage));
+            }
+            return Err(CommandError::new(Kind::Usage, format!("no spec found in {}", paths.join(", ")))
+                .hint("name a file, a folder or a glob: `engine run specs/`"));
+        }
+        Ok(Self { device, folder, specs, broken })
+    }
+
+    /// The plan of one spec.
+    pub fn plan(&self, spec: &FoundSpec, offline: bool) -> Result<Plan, CommandError> {
+        plan(spec, self.device.destination.as_ref(), offline)
+    }
+}
+
+/// The plan of one spec.
+pub fn plan(spec: &FoundSpec, destination: Option<&Destination>, offline: bool) -> Result<Plan, CommandError> {
+    let Some(typed) = &spec.loaded.spec else { return Err(CommandError::said(Kind::Usage)) };
+    let input = PlanInput {
+        spec: typed,
+        value: &spec.loaded.file.value,
+        sql: spec.loaded.companions.sql.as_deref(),
+        machines: spec.loaded.companions.machines.as_ref(),
+        folder: spec.folder(),
+        default_destination: destination,
+        offline,
+    };
+    Plan::new(&input, &ProcessReferences::new(spec.folder())).map_err(|errors| {
+        let environment = errors.iter().any(|error| error.environment);
+        let lines: Vec<String> = errors.iter().map(|error| format!("{}: {error}", spec.path.display())).collect();
+        let kind = if environment { Kind::Environment } else { Kind::Usage };
+        CommandError::new(kind, lines.join("\n"))
+    })
+}
+
+fn device_paths(device: &Device, folder: &Path) -> Vec<String> {
+    if device.specs.is_empty() {
+        return vec![folder.join("specs/**/*.yaml").display().to_string()];
+    }
+    device.specs.iter().map(|path| folder.join(path).display().to_string()).collect()
+}
+
+/// The device config: as named, or beside the specs, or in the working directory.
+pub fn open_device(paths: &[String], config: Option<&Path>) -> Result<(Device, PathBuf), CommandError> {
+    let beside = paths.first().filter(|path| Path::new(path).is_dir()).map(|path| Path::new(path).join(DEVICE_FILE));
+    let path = match config {
+        Some(path) => path.to_owned(),
+        None => match beside.into_iter().chain([PathBuf::from(DEVICE_FILE)]).find(|path| path.is_file()) {
+            Some(path) => path,
+            None => return Ok((Device::default(), PathBuf::new())),
+        },
+    };
+    let bytes = read(&path)?;
+    let loaded = load_device(&path.display().to_string(), &bytes);
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    match &loaded.device {
+        Some(device) if !loaded.has_errors() => Ok((device.clone(), folder)),
+        _ => {
+            tell([FileFindings { text: loaded.file.text, findings: loaded.diagnostics }]);
+            Err(CommandError::said(Kind::Usage))
+        }
+    }
+}
+
+/// Findings over several specs, each added to its spec.
+fn add_findings_of_the_set(specs: &mut [FoundSpec]) {
+    let loaded: Vec<Loaded> = specs.iter().map(|spec| spec.loaded.clone()).collect();
+    for (index, finding) in check_set(&loaded) {
+        specs[index].loaded.diagnostics.push(finding);
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+    read_limited(path).map_err(|error| {
+        CommandError::new(Kind::Environment, format!("file {} cannot be read: {error}", path.display()))
+    })
+}
+
+/// Tells findings on stderr.
+fn tell(files: impl IntoIterator<Item = FileFindings>) {
+    use std::io::Write as _;
+    let files: Vec<FileFindings> = files.into_iter().collect();
+    let text = render::text::render(&files, crate::show::colour_stderr());
+    // Whoever closed stderr does not want to know.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

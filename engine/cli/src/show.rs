@@ -1,0 +1,61 @@
+//! How results look on a terminal.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use engine_core::report::RunReport;
+
+/// Whether stderr takes colours.
+pub fn colour_stderr() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
+}
+
+/// Whether stdout takes colours.
+pub fn colour_stdout() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stdout().is_terminal()
+}
+
+/// Writes a result to stdout. A reader that went away ends the program quietly, as in any pipe.
+pub fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// A table without borders, columns aligned.
+pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header.iter().map(|name| (*name).to_owned()));
+    for row in rows {
+        table.add_row(row);
+    }
+    let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    if text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// What a run did, in one line.
+pub fn summary(report: &RunReport) -> String {
+    let mut parts = vec![format!("{} rows read", report.rows)];
+    if report.is_unchanged() {
+        parts.push("nothing changed".to_owned());
+    } else {
+        parts.push(format!("{} new, {} changed, {} gone", report.new, report.changed, report.gone + report.cancelled));
+        parts.push(format!("{} to send, {} to delete", report.upserts, report.deletes));
+    }
+    if report.skipped > 0 {
+        parts.push(format!("{} skipped", report.skipped));
+    }
+    if report.rejected_total() > 0 {
+        let reasons: Vec<String> = report.rejected.iter().map(|(code, count)| format!("{count} {code}")).collect();
+        parts.push(format!("{} rejected ({})", report.rejected_total(), reasons.join(", ")));
+    }
+    if !report.reported.is_empty() {
+        let codes: Vec<String> = report.reported.iter().map(|(code, count)| format!("{count} {code}")).collect();
+        parts.push(format!("noticed: {}", codes.join(", ")));
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,9 @@
+//! State stores: what must survive between runs, kept in a database.
+//!
+//! Every store implements [`engine_core::state::StateStore`] and passes the same suite of tests.
+
+mod sqlite;
+#[cfg(test)]
+mod suite;
+
+pub use sqlite::{Check, Options, SqliteStore};

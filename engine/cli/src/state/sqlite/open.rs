@@ -1,0 +1,305 @@
+//! Opening the state file: folder, first creation, checks, migrations.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use engine_core::state::StateError;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::lease::Gate;
+use super::schema::APPLICATION_ID;
+use super::{Check, Options, error};
+
+/// The state is for the account of the engine alone: it holds production data.
+#[cfg(unix)]
+pub(super) const FILE_MODE: u32 = 0o600;
+#[cfg(unix)]
+const FOLDER_MODE: u32 = 0o700;
+/// Group and others.
+#[cfg(unix)]
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// How long to wait for another process that writes: a large run's transaction takes seconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pages of 4 KiB in the write-ahead log before they move into the file.
+const CHECKPOINT_PAGES: u32 = 1_000;
+/// Bytes that the write-ahead log keeps on disk after a large transaction.
+const LOG_BYTES_KEPT: u32 = 16 * 1024 * 1024;
+/// Page cache of the connection that writes, in KiB.
+const WRITER_CACHE_KIB: u32 = 8 * 1024;
+/// Page cache of a connection that reads, in KiB.
+const READER_CACHE_KIB: u32 = 2 * 1024;
+/// Prepared statements that a connection keeps; all of the store's.
+const STATEMENTS_KEPT: usize = 64;
+/// Findings of a check that are shown.
+const FINDINGS_SHOWN: usize = 5;
+
+pub(super) fn writer(path: &Path) -> Result<Connection, StateError> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)
+}
+
+pub(super) fn reader(path: &Path) -> Result<Connection, StateError> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_KIB)
+}
+
+fn connect(path: &Path, access: OpenFlags, cache_kib: u32) -> Result<Connection, StateError> {
+    Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .and_then(|connection| {
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+            connection.execute_batch(&format!(
+                "PRAGMA synchronous = FULL;
+                 PRAGMA foreign_keys = OFF;
+                 PRAGMA trusted_schema = OFF;
+                 PRAGMA cell_size_check = ON;
+                 PRAGMA temp_store = MEMORY;
+                 PRAGMA cache_size = -{cache_kib};
+                 PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+                 PRAGMA journal_size_limit = {LOG_BYTES_KEPT};"
+            ))?;
+            Ok(connection)
+        })
+        .map_err(|failure| error::sqlite(path, "opening a connection", &failure))
+}
+
+/// Opens the file, creates it where that is asked for, checks it, and brings its tables up to date.
+///
+/// The gate stays held, so that the next process knows that this one has the file open.
+pub(super) fn open(
+    path: &Path,
+    options: &Options,
+    migrations: &[&str],
+) -> Result<(Connection, Gate, PathBuf), StateError> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    prepare_folder(path, folder, options)?;
+    let locks = folder.join("locks");
+    create_folder(&locks)?;
+    let mut gate = Gate::enter(locks.join("open.lock"))?;
+
+    let exists = path.try_exists().map_err(|failure| error::file(path, "looking for", &failure))?;
+    if !exists {
+        if !options.create {
+            return Err(missing(path));
+        }
+        if !gate.alone {
+            return Err(StateError {
+                tried: format!("opening the state file {}", path.display()),
+                message: "the file was taken away while another process has it open".to_owned(),
+                hint: Some("stop the engine, put the file back if it is still there, and start again".to_owned()),
+            });
+        }
+        create(path, folder, migrations)?;
+    }
+
+    // The last process that closes the file takes its log away; only one that died leaves it.
+    let died = gate.alone && fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let mut connection = writer(path)?;
+    bring_up_to_date(&mut connection, path, folder, migrations, gate.alone)?;
+    match options.check {
+        Check::Full => check(&connection, path, "integrity_check")?,
+        Check::AfterCrash if died => check(&connection, path, "quick_check")?,
+        Check::AfterCrash => {}
+    }
+    gate.share()?;
+    Ok((connection, gate, locks))
+}
+
+/// Reads every page and index, and says what is wrong with them.
+pub(super) fn check(connection: &Connection, path: &Path, pragma: &str) -> Result<(), StateError> {
+    let findings = (|| {
+        let mut statement = connection.prepare(&format!("PRAGMA {pragma}({FINDINGS_SHOWN})"))?;
+        statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
+    })()
+    .map_err(|failure| error::sqlite(path, "checking the pages", &failure))?;
+    if findings == ["ok"] { Ok(()) } else { Err(error::damaged(path, &findings.join("; "))) }
+}
+
+fn missing(path: &Path) -> StateError {
+    StateError {
+        tried: format!("opening the state file {}", path.display()),
+        message: "there is none: nothing has been run here yet".to_owned(),
+        hint: Some("run a pipeline first, or give the place of the state with `state.url`".to_owned()),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn prepare_folder(path: &Path, folder: &Path, options: &Options) -> Result<(), StateError> {
+    match fs::metadata(folder) {
+        Ok(metadata) => refuse_shared(folder, &metadata),
+        Err(failure) if failure.kind() == io::ErrorKind::NotFound => {
+            if !options.create {
+                return Err(missing(path));
+            }
+            create_folder(folder)?;
+            // A folder that is not on disk takes what is in it along when the power goes.
+            let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+            sync_folder(parent.unwrap_or(Path::new(".")))
+        }
+        Err(failure) => Err(error::file(folder, "looking into the folder", &failure)),
+    }
+}
+
+#[cfg(unix)]
+fn refuse_shared(folder: &Path, metadata: &fs::Metadata) -> Result<(), StateError> {
+    let mode = std::os::unix::fs::MetadataExt::mode(metadata) & 0o7777;
+    if mode & WRITABLE_BY_OTHERS == 0 {
+        return Ok(());
+    }
+    Err(StateError {
+        tried: format!("opening the state folder {}", folder.display()),
+        message: format!("other accounts can write into it (mode {mode:04o}), and could change what is delivered"),
+        hint: Some(format!(
+            "`chmod go-w {}`, or name a subfolder in `state.url`, which the engine creates for itself",
+            folder.display()
+        )),
+    })
+}
+
+#[cfg(not(unix))]
+fn refuse_shared(_: &Path, _: &fs::Metadata) -> Result<(), StateError> {
+    Ok(())
+}
+
+fn create_folder(folder: &Path) -> Result<(), StateError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, FOLDER_MODE);
+    builder.create(folder).map_err(|failure| error::file(folder, "creating the folder", &failure))
+}
+
+fn sync_folder(folder: &Path) -> Result<(), StateError> {
+    // Elsewhere a folder cannot be opened as a file; the system syncs its entries itself.
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    File::open(folder)
+        .and_then(|opened| opened.sync_all())
+        .map_err(|failure| error::file(folder, "syncing the folder", &failure))
+}
+
+/// Builds the file under another name and moves it into place whole: a state file that is there has tables, and one
+/// that is empty was cut short later.
+fn create(path: &Path, folder: &Path, migrations: &[&str]) -> Result<(), StateError> {
+    let fresh = beside(path, ".new");
+    for leftover in [fresh.clone(), beside(&fresh, "-wal"), beside(&fresh, "-shm"), beside(&fresh, "-journal")] {
+        match fs::remove_file(&leftover) {
+            Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
+                return Err(error::file(&leftover, "removing", &failure));
+            }
+            _ => {}
+        }
+    }
+    create_file(&fresh)?;
+    let mut connection = writer(&fresh)?;
+    connection
+        .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")
+        .and_then(|()| connection.pragma_update(None, "application_id", APPLICATION_ID))
+        .and_then(|()| migrate(&mut connection, 0, migrations))
+        // Closing moves the log into the file.
+        .and_then(|()| connection.close().map_err(|(_, failure)| failure))
+        .map_err(|failure| error::sqlite(&fresh, "creating the tables", &failure))?;
+    put_in_place(&fresh, path, folder)
+}
+
+fn create_file(path: &Path) -> Result<(), StateError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, FILE_MODE);
+    options.open(path).map(drop).map_err(|failure| error::file(path, "creating", &failure))
+}
+
+fn put_in_place(from: &Path, to: &Path, folder: &Path) -> Result<(), StateError> {
+    File::open(from)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(from, to))
+        .map_err(|failure| error::file(to, "writing", &failure))?;
+    sync_folder(folder)
+}
+
+fn bring_up_to_date(
+    connection: &mut Connection,
+    path: &Path,
+    folder: &Path,
+    migrations: &[&str],
+    alone: bool,
+) -> Result<(), StateError> {
+    let failed = |failure| error::sqlite(path, "reading the header", &failure);
+    if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        return Err(error::damaged(path, "it is empty"));
+    }
+    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
+    let refused = |message: String, hint: String| {
+        Err(StateError { tried: format!("opening the state file {}", path.display()), message, hint: Some(hint) })
+    };
+    if application != APPLICATION_ID {
+        return refused(
+            "it is a SQLite file, but not an engine's state".to_owned(),
+            "`state.url` names a file of another program; give the state a file of its own".to_owned(),
+        );
+    }
+    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    let version = version as usize;
+    let known = migrations.len();
+    if version > known {
+        return refused(
+            format!("a newer engine wrote it: its tables are version {version}, this engine knows up to {known}"),
+            format!(
+                "install the newer engine again, or go back to a copy from before the upgrade ({}.bak-v*)",
+                path.display()
+            ),
+        );
+    }
+    if version == known {
+        return Ok(());
+    }
+    if !alone {
+        return refused(
+            format!("an older engine has it open: its tables are version {version}, this engine needs {known}"),
+            "stop the other engine first; this one then changes the tables itself, after a backup".to_owned(),
+        );
+    }
+    back_up(connection, path, folder, version)?;
+    migrate(connection, version, migrations)
+        .map_err(|failure| error::sqlite(path, &format!("changing the tables to version {known}"), &failure))
+}
+
+/// A copy beside the file, whole and synced before the tables change.
+fn back_up(connection: &Connection, path: &Path, folder: &Path, version: usize) -> Result<(), StateError> {
+    let copy = beside(path, &format!(".bak-v{version}"));
+    let unfinished = beside(&copy, ".new");
+    match fs::remove_file(&unfinished) {
+        Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
+            return Err(error::file(&unfinished, "removing", &failure));
+        }
+        _ => {}
+    }
+    // An empty file is taken as it is, with its mode.
+    create_file(&unfinished)?;
+    connection
+        .execute("VACUUM INTO ?1", [unfinished.to_string_lossy()])
+        .map_err(|failure| error::sqlite(path, &format!("writing the backup {}", copy.display()), &failure))?;
+    put_in_place(&unfinished, &copy, folder)
+}
+
+/// All steps or none.
+fn migrate(connection: &mut Connection, from: usize, migrations: &[&str]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in &migrations[from..] {
+        transaction.execute_batch(step)?;
+    }
+    let version = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+    transaction.pragma_update(None, "user_version", version)?;
+    transaction.commit()
+}

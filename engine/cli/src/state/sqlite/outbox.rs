@@ -1,0 +1,147 @@
+//! The outbox, and the records that the destination refused: a record is in one of them or in neither.
+
+use engine_core::state::{OutboxEntry, OutboxRecord, RefusedRecord};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::sixteen;
+
+/// Microseconds until a refused record is tried again; doubles with every refusal.
+const RETRY_FIRST_MICROS: i64 = 5 * 60 * 1_000_000;
+/// The longest such wait, in microseconds.
+const RETRY_MAX_MICROS: i64 = 60 * 60 * 1_000_000;
+
+pub(super) const QUEUE: &str =
+    "SELECT seq, id, body FROM outbox WHERE pipeline = ?1 AND held = 0 ORDER BY seq LIMIT ?2";
+
+/// Appends; what is known of the same id, waiting or refused, is superseded. A record that is being sent at this moment
+/// may be superseded too: its place is gone then, and whatever the destination answers changes nothing.
+pub(super) fn append(connection: &Connection, pipeline: i64, entry: &OutboxEntry) -> rusqlite::Result<()> {
+    let id = entry.id.as_bytes();
+    let bytes = i64::try_from(entry.body.len()).unwrap_or(i64::MAX);
+    connection.prepare_cached("DELETE FROM outbox WHERE pipeline = ?1 AND id = ?2")?.execute(params![pipeline, id])?;
+    connection.prepare_cached("DELETE FROM refused WHERE pipeline = ?1 AND id = ?2")?.execute(params![pipeline, id])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO outbox (pipeline, id, held, bytes, refusals, body) VALUES (?1, ?2, ?3, ?4, 0, ?5)",
+        )?
+        .execute(params![pipeline, id, entry.held, bytes, entry.body])
+        .map(drop)
+}
+
+/// Lets held records go.
+pub(super) fn release(connection: &Connection, pipeline: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE outbox SET held = 0 WHERE pipeline = ?1 AND held = 1")?
+        .execute([pipeline])
+        .map(drop)
+}
+
+/// The oldest records that may go, up to both limits, but at least one.
+pub(super) fn oldest(
+    connection: &Connection,
+    pipeline: i64,
+    records_max: usize,
+    bytes_max: usize,
+) -> rusqlite::Result<Vec<OutboxRecord>> {
+    let limit = i64::try_from(records_max.max(1)).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(QUEUE)?;
+    let mut rows = statement.query(params![pipeline, limit])?;
+    let mut records: Vec<OutboxRecord> = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let body: String = row.get(2)?;
+        bytes += body.len();
+        if bytes > bytes_max && !records.is_empty() {
+            break;
+        }
+        records.push(OutboxRecord { seq: row.get(0)?, id: Uuid::from_bytes(sixteen(row, 1)?), body });
+    }
+    Ok(records)
+}
+
+/// Takes acknowledged records out. One that was superseded meanwhile is not there any more.
+pub(super) fn remove(connection: &Connection, pipeline: i64, places: &[i64]) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM outbox WHERE seq = ?1 AND pipeline = ?2")?;
+    for place in places {
+        statement.execute(params![place, pipeline])?;
+    }
+    Ok(())
+}
+
+/// Moves refused records aside, with the time of the next attempt. One that was superseded meanwhile is left out: what
+/// superseded it is on its way.
+pub(super) fn refuse(
+    connection: &Connection,
+    pipeline: i64,
+    refused: &[RefusedRecord],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let now = now.as_microsecond();
+    for record in refused {
+        let taken = connection
+            .prepare_cached(
+                "DELETE FROM outbox WHERE seq = ?1 AND pipeline = ?2 RETURNING id, body, refusals, refused_since",
+            )?
+            .query_row(params![record.seq, pipeline], |row| {
+                Ok((sixteen(row, 0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?, row.get::<_, Option<i64>>(3)?))
+            })
+            .optional()?;
+        let Some((id, body, refusals, since)) = taken else { continue };
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO refused (pipeline, id, code, message, attempts, retry_at, first_seen, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                pipeline,
+                id,
+                record.code,
+                record.message,
+                refusals.saturating_add(1),
+                now.saturating_add(retry_after_micros(refusals)),
+                since.unwrap_or(now),
+                body
+            ])?;
+    }
+    Ok(())
+}
+
+/// Microseconds to wait after a refusal, by the number of refusals before it.
+fn retry_after_micros(refusals: u32) -> i64 {
+    RETRY_FIRST_MICROS.saturating_mul(1_i64.checked_shl(refusals.min(32)).unwrap_or(i64::MAX)).min(RETRY_MAX_MICROS)
+}
+
+pub(super) fn is_any_due(connection: &Connection, pipeline: i64, now: Timestamp) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM refused WHERE pipeline = ?1 AND retry_at <= ?2")?
+        .exists(params![pipeline, now.as_microsecond()])
+}
+
+/// Puts refused records back at the end of the outbox when their time has come. A newer record of the same id has taken
+/// the refused one away when it was appended, so none comes back that was overtaken.
+pub(super) fn requeue(connection: &Connection, pipeline: i64, now: Timestamp) -> rusqlite::Result<u64> {
+    let due = params![pipeline, now.as_microsecond()];
+    let moved = connection
+        .prepare_cached(
+            "INSERT INTO outbox (pipeline, id, held, bytes, refusals, refused_since, body)
+             SELECT pipeline, id, 0, octet_length(body), attempts, first_seen, body FROM refused
+             WHERE pipeline = ?1 AND retry_at <= ?2 ORDER BY first_seen, id",
+        )?
+        .execute(due)?;
+    connection.prepare_cached("DELETE FROM refused WHERE pipeline = ?1 AND retry_at <= ?2")?.execute(due)?;
+    Ok(moved as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_up_to_an_hour() {
+        let minutes: Vec<i64> = (0..6).map(|refusals| retry_after_micros(refusals) / 60_000_000).collect();
+        assert_eq!(minutes, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(retry_after_micros(u32::MAX), RETRY_MAX_MICROS);
+    }
+}

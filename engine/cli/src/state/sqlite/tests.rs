@@ -1,0 +1,428 @@
+//! Tests of what only this store promises, beside the suite.
+
+use std::fs;
+
+use engine_core::state::{LedgerRow, Stage};
+
+use super::*;
+use crate::state::suite::{Fixture, outgoing, record, rejected, row, store_suite, time, transact, window};
+
+const P: &str = "acme-bookings";
+
+fn make() -> Fixture {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("state.db"), Options::default()).expect("opens");
+    Fixture { store: Box::new(store), keep: Box::new(folder) }
+}
+
+store_suite!(make);
+
+fn open_at(path: &Path) -> Result<SqliteStore, StateError> {
+    SqliteStore::open(path, Options::default())
+}
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("state.db");
+    (folder, path)
+}
+
+fn filled(path: &Path) {
+    let store = open_at(path).expect("opens");
+    transact(&store, P, |transaction| {
+        for no in 0..200 {
+            transaction.put_row(&row(no, "m1", 10)).expect("writes");
+            transaction.put_record(&record(no, "m1", 10, LIVE)).expect("writes");
+            transaction.enqueue(&outgoing(no, "body")).expect("writes");
+        }
+    });
+}
+
+/// What was refused, and what it says.
+fn refusal(outcome: Result<SqliteStore, StateError>) -> String {
+    let StateError { tried, message, hint } = outcome.expect_err("is refused");
+    format!("{tried}: {message}\n{}", hint.expect("says what to do"))
+}
+
+fn assert_says(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in: {text}");
+    }
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).expect("is there").permissions().mode() & 0o777
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("sets");
+}
+
+#[test]
+fn all_is_there_after_reopening() {
+    let (_folder, path) = folder();
+    filled(&path);
+    assert!(!path.with_extension("db-wal").exists(), "a clean close leaves no log");
+    let store = open_at(&path).expect("opens");
+    assert_eq!(window(&store, P, Ledger::Rows, 0, 100).len(), 200);
+    assert_eq!(store.counts(P).expect("counts").outbox, 200);
+    store.verify().expect("is whole");
+}
+
+#[test]
+fn a_file_is_created_only_where_that_is_asked_for() {
+    let (folder, path) = folder();
+    let options = Options { create: false, ..Options::default() };
+    assert_says(&refusal(SqliteStore::open(&path, options)), &["nothing has been run here yet", "state.url"]);
+    assert_says(
+        &refusal(SqliteStore::open(&folder.path().join("deeper/state.db"), options)),
+        &["nothing has been run"],
+    );
+    assert!(!path.exists() && !folder.path().join("deeper").exists());
+    drop(open_at(&path).expect("creates"));
+    SqliteStore::open(&path, options).expect("opens what is there");
+}
+
+#[cfg(unix)]
+#[test]
+fn folder_and_file_are_for_one_account() {
+    let (folder, _) = folder();
+    let path = folder.path().join("a/b/state.db");
+    let store = open_at(&path).expect("opens");
+    transact(&store, P, |transaction| transaction.put_row(&row(1, "m1", 10)).expect("writes"));
+    drop(store.lease(P));
+    assert_eq!(mode(&folder.path().join("a/b")), 0o700);
+    for file in ["state.db", "state.db-wal", "locks/acme-bookings.lock", "locks/open.lock"] {
+        assert_eq!(mode(&folder.path().join("a/b").join(file)), 0o600, "{file}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_others_can_write_is_refused() {
+    for (bits, is_refused) in [(0o777, true), (0o770, true), (0o702, true), (0o755, false), (0o700, false)] {
+        let (folder, path) = folder();
+        set_mode(folder.path(), bits);
+        let outcome = open_at(&path);
+        assert_eq!(outcome.is_err(), is_refused, "{bits:o}");
+        if is_refused {
+            assert_says(&refusal(outcome), &["other accounts can write", "chmod go-w"]);
+        }
+    }
+}
+
+#[test]
+fn a_file_of_something_else_is_refused() {
+    let (_folder, path) = folder();
+    fs::write(&path, "order,product\n".repeat(1_000)).expect("writes");
+    assert_says(&refusal(open_at(&path)), &["not a database", "start afresh", "outbox"]);
+
+    fs::remove_file(&path).expect("removes");
+    let other = Connection::open(&path).expect("opens");
+    other.execute_batch("CREATE TABLE customer (no INTEGER)").expect("creates");
+    drop(other);
+    assert_says(&refusal(open_at(&path)), &["not an engine's state", "state.url"]);
+    let left = Connection::open(&path).expect("opens");
+    left.execute_batch("SELECT no FROM customer").expect("was left alone");
+}
+
+#[test]
+fn an_empty_file_is_damaged() {
+    let (_folder, path) = folder();
+    filled(&path);
+    fs::write(&path, "").expect("writes");
+    assert_says(&refusal(open_at(&path)), &["damaged", "empty", "start afresh"]);
+    assert!(path.exists(), "it is left alone");
+}
+
+#[test]
+fn damage_is_found_when_it_is_looked_for() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let mut bytes = fs::read(&path).expect("reads");
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0x5a);
+    fs::write(&path, &bytes).expect("writes");
+    let full = Options { check: Check::Full, ..Options::default() };
+    assert_says(&refusal(SqliteStore::open(&path, full)), &["start afresh", "same ids", "state.db-wal"]);
+    assert_eq!(fs::read(&path).expect("reads"), bytes, "nothing was mended or deleted");
+
+    // A log that nobody holds open says that the last process died: the same pages are read then.
+    fs::write(path.with_extension("db-wal"), [0; 32]).expect("writes");
+    assert_says(&refusal(open_at(&path)), &["start afresh"]);
+}
+
+#[test]
+fn a_newer_version_is_refused() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let connection = Connection::open(&path).expect("opens");
+    connection.pragma_update(None, "user_version", 99).expect("writes");
+    drop(connection);
+    assert_says(&refusal(open_at(&path)), &["newer engine", "version 99", "knows up to 1", "bak-v"]);
+}
+
+/// The present tables, and what a next version may add.
+const NEXT: [&str; 2] = [schema::MIGRATIONS[0], "ALTER TABLE record ADD COLUMN colour TEXT"];
+
+#[test]
+fn an_older_version_is_changed_after_a_backup() {
+    let (folder, path) = folder();
+    filled(&path);
+    let backup = folder.path().join("state.db.bak-v1");
+    fs::write(folder.path().join("state.db.bak-v1.new"), "of an attempt that was cut short").expect("writes");
+    {
+        let store = SqliteStore::open_with(&path, Options::default(), &NEXT).expect("opens");
+        store.lock().execute_batch("SELECT colour FROM record").expect("has the new column");
+        assert_eq!(window(&store, P, Ledger::Records, 0, 100).len(), 200);
+    }
+    #[cfg(unix)]
+    assert_eq!(mode(&backup), 0o600);
+    assert!(!folder.path().join("state.db.bak-v1.new").exists());
+
+    let before = fs::metadata(&backup).expect("is there").modified().expect("has a time");
+    drop(SqliteStore::open_with(&path, Options::default(), &NEXT).expect("opens again"));
+    assert_eq!(fs::metadata(&backup).expect("is there").modified().expect("has a time"), before, "one backup");
+
+    assert_says(&refusal(open_at(&path)), &["newer engine"]);
+    fs::rename(&backup, &path).expect("goes back");
+    let store = SqliteStore::open(&path, Options { check: Check::Full, ..Options::default() }).expect("opens");
+    assert_eq!(store.counts(P).expect("counts").outbox, 200);
+}
+
+#[test]
+fn a_step_that_fails_changes_nothing() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let steps = [schema::MIGRATIONS[0], "ALTER TABLE record ADD COLUMN colour TEXT; SELECT nonsense;"];
+    assert!(SqliteStore::open_with(&path, Options::default(), &steps).is_err());
+    let store = open_at(&path).expect("opens as before");
+    assert!(store.lock().prepare("SELECT colour FROM record").is_err());
+}
+
+#[test]
+fn the_tables_do_not_change_under_another_process() {
+    let (_folder, path) = folder();
+    let older = open_at(&path).expect("opens");
+    let outcome = SqliteStore::open_with(&path, Options::default(), &NEXT);
+    assert_says(&refusal(outcome), &["older engine has it open", "stop the other engine"]);
+    drop(older);
+    SqliteStore::open_with(&path, Options::default(), &NEXT).expect("opens");
+}
+
+#[test]
+fn a_file_taken_away_under_another_process_is_not_made_anew() {
+    let (_folder, path) = folder();
+    let open = open_at(&path).expect("opens");
+    fs::remove_file(&path).expect("removes");
+    assert_says(&refusal(open_at(&path)), &["taken away", "stop the engine"]);
+    drop(open);
+}
+
+#[test]
+fn two_stores_on_one_file_share_it() {
+    let (_folder, path) = folder();
+    let (service, command) = (open_at(&path).expect("opens"), open_at(&path).expect("opens too"));
+    let lease = service.lease(P).expect("works").expect("is free");
+    assert_says(&command.lease(P).expect("works").expect_err("is taken"), &["process", "since 20", "runs it"]);
+
+    let mut transaction = service.begin(P).expect("begins");
+    transaction.put_row(&row(1, "m1", 10)).expect("writes");
+    assert_eq!(window(&command, P, Ledger::Rows, 0, 100), []);
+    std::thread::scope(|scope| {
+        let approval = PipelineState { failures: 9, ..PipelineState::default() };
+        let waiting = scope.spawn(move || command.save(P, &approval).map(|()| command));
+        transaction.commit().expect("commits");
+        let command = waiting.join().expect("no panic").expect("waits its turn");
+        assert_eq!(window(&command, P, Ledger::Rows, 0, 100).len(), 1);
+    });
+    assert_eq!(service.load(P).expect("reads").failures, 9);
+    drop(lease);
+}
+
+#[test]
+fn an_id_never_becomes_a_path() {
+    let (_folder, path) = folder();
+    let store = open_at(&path).expect("opens");
+    for id in ["", "../evil", "a/b", "A", "."] {
+        assert!(store.lease(id).is_err(), "{id:?}");
+    }
+}
+
+#[test]
+fn a_read_in_the_middle_of_a_transaction_does_not_wait() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let store = open_at(&path).expect("opens");
+    let mut transaction = store.begin(P).expect("begins");
+    transaction.delete_row(RowKey(1)).expect("removes");
+    assert_eq!(window(&store, P, Ledger::Rows, 0, 100).len(), 200, "the last commit");
+    // And a commit does not wait for a read.
+    let mut transaction = Some(transaction);
+    let mut count = 0;
+    store
+        .entries(P, Ledger::Rows, 0, 100, &mut |_| {
+            if let Some(transaction) = transaction.take() {
+                transaction.commit().expect("commits");
+            }
+            count += 1;
+        })
+        .expect("reads");
+    assert_eq!(count, 200, "one snapshot to its end");
+    assert_eq!(window(&store, P, Ledger::Rows, 0, 100).len(), 199);
+}
+
+#[test]
+fn writing_what_is_there_writes_nothing() {
+    let (_folder, path) = folder();
+    let store = open_at(&path).expect("opens");
+    let in_lane = QuarantineEntry { lane: Some("m1".into()), at: Some(10), ..rejected(Stage::Run, "b", "c") };
+    let state = PipelineState { failures: 1, ..PipelineState::default() };
+    let delivery = DeliveryState { attempts: 1, ..DeliveryState::default() };
+    let write = || {
+        transact(&store, P, |transaction| {
+            transaction.put_row(&row(1, "m1", 10)).expect("writes");
+            transaction.put_record(&record(1, "m1", 10, LIVE)).expect("writes");
+            transaction.delete_record(RowKey(2), false).expect("removes");
+            transaction.replace_row_quarantine(0, &[rejected(Stage::Row, "a", "c")]).expect("writes");
+            transaction.replace_lane_quarantine("m1", 0, std::slice::from_ref(&in_lane)).expect("writes");
+            transaction.release().expect("releases");
+            transaction.put_state(&state).expect("writes");
+        });
+        store.settle(P, &[], &[], &delivery, time(0)).expect("settles");
+        store.save(P, &state).expect("writes");
+        let changes = store.lock().total_changes();
+        (changes, fs::metadata(path.with_extension("db-wal")).expect("is there").len())
+    };
+    let before = write();
+    assert_eq!(write(), before);
+    transact(&store, P, |transaction| transaction.put_state(&PipelineState::default()).expect("writes"));
+    assert_eq!(store.lock().total_changes(), before.0 + 1, "a run without changes writes one row");
+}
+
+#[test]
+fn a_transaction_is_over_after_a_failure() {
+    let (_folder, path) = folder();
+    let store = open_at(&path).expect("opens");
+    let pages: i64 = store.lock().query_row("PRAGMA page_count", [], |row| row.get(0)).expect("reads");
+    store.lock().pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).expect("sets");
+    let mut transaction = store.begin(P).expect("begins");
+    let big = LedgerRow { body: "x".repeat(1 << 20), ..row(1, "m1", 10) };
+    let full = transaction.put_row(&big).expect_err("the disk is full");
+    assert_says(&format!("{full} {full:?}"), &["writing a row", "full", "free some space"]);
+    assert!(transaction.put_row(&row(2, "m1", 10)).is_err(), "alone, it would be half a transaction");
+    assert!(transaction.commit().is_err());
+    assert_eq!(window(&store, P, Ledger::Rows, 0, 100), []);
+    transact(&store, P, |transaction| transaction.put_row(&row(3, "m1", 10)).expect("goes on"));
+}
+
+#[test]
+fn a_panic_in_a_run_leaves_the_store_to_the_others() {
+    let (_folder, path) = folder();
+    let store = open_at(&path).expect("opens");
+    let panicked = std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                let mut transaction = store.begin(P).expect("begins");
+                transaction.put_row(&row(1, "m1", 10)).expect("writes");
+                std::panic::resume_unwind(Box::new("a driver panics"));
+            })
+            .join()
+            .is_err()
+    });
+    assert!(panicked);
+    transact(&store, "other", |transaction| transaction.put_row(&row(2, "m1", 10)).expect("writes"));
+    assert_eq!(window(&store, P, Ledger::Rows, 0, 100), []);
+}
+
+#[test]
+fn a_pipeline_is_forgotten_whole() {
+    let (_folder, path) = folder();
+    filled(&path);
+    let store = open_at(&path).expect("opens");
+    transact(&store, "other", |transaction| transaction.put_row(&row(1, "m1", 10)).expect("writes"));
+    assert!(store.forget(P).expect("forgets"));
+    assert!(!store.forget(P).expect("has nothing to forget"));
+    assert_eq!(store.pipelines().expect("reads"), ["other"]);
+    assert_eq!(store.counts(P).expect("reads"), StateCounts::default());
+    assert_eq!(window(&store, "other", Ledger::Rows, 0, 100).len(), 1);
+}
+
+#[test]
+fn every_table_of_a_pipeline_is_forgotten() {
+    let (_folder, path) = folder();
+    let store = open_at(&path).expect("opens");
+    let connection = store.lock();
+    let mut tables: Vec<String> = connection
+        .prepare(
+            "SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+             WHERE m.type = 'table' AND c.name = 'pipeline'",
+        )
+        .expect("prepares")
+        .query_map([], |row| row.get(0))
+        .expect("reads")
+        .collect::<rusqlite::Result<_>>()
+        .expect("reads");
+    tables.sort();
+    let mut listed = schema::PIPELINE_TABLES;
+    listed.sort_unstable();
+    assert_eq!(tables, listed);
+}
+
+#[test]
+fn questions_are_answered_from_an_index() {
+    let (_folder, path) = folder();
+    let store = open_at(&path).expect("opens");
+    let connection = store.lock();
+    for (sql, index, is_sorted) in [
+        (ROWS_IN_WINDOW, "COVERING INDEX source_row_window (pipeline=? AND at>? AND at<?)", true),
+        (RECORDS_IN_WINDOW, "COVERING INDEX record_window (pipeline=? AND at>? AND at<?)", true),
+        (LIVE_BEFORE, "INDEX record_live (pipeline=? AND at<?)", true),
+        (COUNT_RECORDS, "COVERING INDEX record_", true),
+        (COUNT_LIVE, "COVERING INDEX record_live (pipeline=?)", true),
+        (COUNT_OUTBOX, "COVERING INDEX outbox_queue (pipeline=?)", true),
+        (transaction::LANE_ROWS, "INDEX source_row_lane (pipeline=? AND lane=? AND starts>?)", false),
+        (transaction::LANE_RECORDS, "INDEX record_lane (pipeline=? AND part=? AND lane=? AND ends>?)", false),
+        (transaction::LANE_BEGINS, "COVERING INDEX record_lane (pipeline=? AND part=? AND lane=?)", true),
+        (outbox::QUEUE, "INDEX outbox_queue (pipeline=? AND held=?)", true),
+        (quarantine::IN_LANE, "COVERING INDEX quarantine_lane (pipeline=? AND stage=? AND lane=?", true),
+    ] {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("prepares");
+        let parameters: Vec<i64> = vec![1; statement.parameter_count()];
+        let plan: Vec<String> = statement
+            .query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))
+            .expect("explains")
+            .collect::<rusqlite::Result<_>>()
+            .expect("explains");
+        assert!(plan.iter().any(|step| step.contains(index)), "{sql}\n{plan:#?}");
+        assert!(!is_sorted || !plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql}\n{plan:#?}");
+    }
+}
+
+#[test]
+fn the_index_of_live_records_speaks_of_the_end_that_the_core_writes() {
+    assert!(schema::MIGRATIONS[0].contains(&format!("ends = {LIVE}")));
+    assert!(LIVE_BEFORE.contains(&format!("ends = {LIVE}")));
+    assert!(COUNT_LIVE.contains(&format!("ends = {LIVE}")));
+}
+
+#[test]
+fn two_that_start_at_once_make_one_file() {
+    let (folder, path) = folder();
+    let path = &path;
+    std::thread::scope(|scope| {
+        for no in 0..4_u128 {
+            scope.spawn(move || {
+                let store = open_at(path).expect("opens");
+                transact(&store, P, |transaction| transaction.put_row(&row(no, "m1", 10)).expect("writes"));
+            });
+        }
+    });
+    let store = open_at(path).expect("opens");
+    assert_eq!(window(&store, P, Ledger::Rows, 0, 100).len(), 4, "nobody's work is on a file that was replaced");
+    assert!(!folder.path().join("state.db.new").exists());
+}

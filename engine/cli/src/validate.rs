@@ -1,0 +1,221 @@
+//! Validating specs and device configs: `validate-spec`, and `engine validate-spec`.
+
+pub mod paths;
+mod references;
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use engine_spec::check::check_set;
+use engine_spec::load::{is_device_config, peek};
+use engine_spec::render::{self, FileFindings};
+use engine_spec::text::{FILE_BYTES_MAX, Text};
+use engine_spec::{Companions, Diagnostic, Loaded, Severity, codes, load, load_device};
+
+/// Exit code: no finding forbids anything.
+pub const EXIT_OK: u8 = 0;
+/// Exit code: a spec or the usage is wrong.
+pub const EXIT_SPEC: u8 = 2;
+/// Exit code: the environment is wrong; a reference is unresolved, or a file cannot be read.
+pub const EXIT_ENVIRONMENT: u8 = 3;
+
+/// What to validate, and how to say it.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Files, folders or globs. Default: `engine.yaml` and `specs`, as far as they are there
+    paths: Vec<PathBuf>,
+    /// Form of the findings
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Warnings are errors
+    #[arg(long)]
+    strict: bool,
+    /// References must resolve here: variables are set, files are readable
+    #[arg(long)]
+    env: bool,
+    /// Write the JSON schemas into a folder, and validate nothing
+    #[arg(long, value_name = "FOLDER", conflicts_with = "paths")]
+    write_schemas: Option<PathBuf>,
+}
+
+/// Forms of the findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// Workflow commands of GitHub Actions
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+/// Validates, writes the findings to standard output, and gives the exit code.
+pub fn run(args: &ValidateArgs) -> u8 {
+    let mut out = io::stdout().lock();
+    let mut log = io::stderr().lock();
+    match validate(args, &mut out) {
+        Ok(code) => code,
+        // Whoever reads the findings has seen enough.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => EXIT_OK,
+        Err(failure) => {
+            // Nothing is left to tell it to when standard error is closed as well.
+            let _ = writeln!(log, "error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// Why there are no findings to show.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error("cannot write {path}: {error}", path = path.display())]
+    Schema { path: PathBuf, error: io::Error },
+    #[error("cannot write the findings: {0}")]
+    Output(io::Error),
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => EXIT_SPEC,
+            Self::Schema { .. } | Self::Output(_) => EXIT_ENVIRONMENT,
+        }
+    }
+}
+
+fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    if let Some(folder) = &args.write_schemas {
+        return write_schemas(folder);
+    }
+    let paths = paths::expand(&args.paths).map_err(Failure::Usage)?;
+    let mut files = Files::default();
+    for path in &paths {
+        files.add(path, args.env);
+    }
+    let mut files = files.finish();
+    if args.strict {
+        for finding in files.iter_mut().flat_map(|file| &mut file.findings) {
+            if finding.severity == Severity::Warning {
+                finding.severity = Severity::Error;
+            }
+        }
+    }
+    let text = match args.output {
+        Output::Text => render::text::render(&files, wants_colours()),
+        Output::Json => render::json::render(&files),
+        Output::Github => render::github::render(&files),
+        Output::Sarif => render::sarif::render(&files),
+    };
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)?;
+    Ok(exit_code(&files))
+}
+
+fn exit_code(files: &[FileFindings]) -> u8 {
+    let mut errors = files
+        .iter()
+        .flat_map(|file| &file.findings)
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| matches!(finding.code, codes::UNRESOLVED_REFERENCE))
+        .peekable();
+    match (errors.peek().is_some(), errors.all(|of_environment| of_environment)) {
+        (false, _) => EXIT_OK,
+        (true, true) => EXIT_ENVIRONMENT,
+        (true, false) => EXIT_SPEC,
+    }
+}
+
+fn wants_colours() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn write_schemas(folder: &Path) -> Result<u8, Failure> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error| Failure::Schema { path, error }
+    };
+    std::fs::create_dir_all(folder).map_err(failed(folder))?;
+    for (name, content) in engine_spec::schema::files() {
+        let path = folder.join(name);
+        std::fs::write(&path, content).map_err(failed(&path))?;
+    }
+    Ok(EXIT_OK)
+}
+
+/// The files as they are read; specs are kept until all are there, for the rules over several.
+#[derive(Default)]
+struct Files {
+    specs: Vec<Loaded>,
+    others: Vec<FileFindings>,
+}
+
+impl Files {
+    fn add(&mut self, path: &Path, check_environment: bool) {
+        let name = path.display().to_string();
+        let bytes = match read_limited(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let finding =
+                    Diagnostic::new(codes::FILE_UNREADABLE, 0..0, format!("the file cannot be read: {error}"));
+                self.others.push(FileFindings { text: Arc::new(Text::new(&name, "")), findings: vec![finding] });
+                return;
+            }
+        };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if is_device_config(&peek(&name, &bytes)) {
+            let loaded = load_device(&name, &bytes);
+            let mut findings = loaded.diagnostics;
+            if check_environment {
+                findings.extend(references::check(&loaded.file, folder));
+            }
+            self.others.push(FileFindings { text: loaded.file.text, findings });
+        } else {
+            let mut loaded = load(&name, &bytes, &Beside(folder));
+            if check_environment {
+                loaded.diagnostics.extend(references::check(&loaded.file, folder));
+            }
+            self.specs.push(loaded);
+        }
+    }
+
+    fn finish(self) -> Vec<FileFindings> {
+        let over_all = check_set(&self.specs);
+        let mut files: Vec<FileFindings> = self
+            .specs
+            .into_iter()
+            .map(|loaded| FileFindings { text: loaded.file.text, findings: loaded.diagnostics })
+            .collect();
+        for (index, finding) in over_all {
+            files[index].findings.push(finding);
+        }
+        files.extend(self.others);
+        files.sort_by(|left, right| left.text.name.cmp(&right.text.name));
+        files
+    }
+}
+
+/// The files beside a spec, in its folder.
+pub struct Beside<'a>(pub &'a Path);
+
+impl Companions for Beside<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let path = self.0.join(path);
+        read_limited(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    }
+}
+
+/// The bytes of a file; of one beyond the limit, enough to see that.
+pub fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

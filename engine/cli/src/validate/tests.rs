@@ -1,0 +1,73 @@
+use super::*;
+
+const GOOD: &str = "version: 1
+id: example
+source: { type: sqlite, path: mes.db, timezone: UTC }
+table: order
+query: { file: q.sql }
+key: [id]
+fields: { order_code: a, product_code: b, machine_code: c, start: s, end: e }
+destination: { type: enlyze, url: \"https://app.enlyze.com\", token: { env: ENGINE_TEST_THAT_IS_NEVER_SET } }
+";
+const SQL: &str = "SELECT id, a, b, c, s, e FROM t WHERE s >= {{ window.start }} AND s < {{ window.end }}\n";
+
+/// Writes files into a new folder and validates it.
+fn check(files: &[(&str, &str)], change: impl FnOnce(&mut ValidateArgs)) -> (u8, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).expect("a file");
+    }
+    let mut args = ValidateArgs {
+        paths: vec![folder.path().to_owned()],
+        output: Output::Text,
+        strict: false,
+        env: false,
+        write_schemas: None,
+    };
+    change(&mut args);
+    let mut out = Vec::new();
+    let code = validate(&args, &mut out).unwrap_or_else(|failure| failure.exit_code());
+    (code, String::from_utf8(out).expect("UTF-8"))
+}
+
+#[test]
+fn a_good_spec_with_a_file_beside_it_is_silent() {
+    let (code, out) = check(&[("a.yaml", GOOD), ("q.sql", SQL)], |_| {});
+    assert_eq!((code, out.as_str()), (EXIT_OK, "1 file: 0 errors, 0 warnings\n"));
+}
+
+#[test]
+fn exit_codes_tell_specs_from_environments() {
+    let (code, out) = check(&[("a.yaml", GOOD)], |_| {});
+    assert_eq!(code, EXIT_SPEC, "{out}");
+    assert!(out.contains("file_unreadable"), "{out}");
+    let (code, out) = check(&[("a.yaml", GOOD), ("q.sql", SQL)], |args| args.env = true);
+    assert_eq!(code, EXIT_ENVIRONMENT, "{out}");
+    assert!(out.contains("ENGINE_TEST_THAT_IS_NEVER_SET is not set"), "{out}");
+    let (code, _) = check(&[], |_| {});
+    assert_eq!(code, EXIT_SPEC);
+}
+
+#[test]
+fn strict_makes_warnings_errors() {
+    let spec = GOOD.replace("key: [id]\n", "");
+    assert_eq!(check(&[("a.yaml", &spec), ("q.sql", SQL)], |_| {}).0, EXIT_OK);
+    assert_eq!(check(&[("a.yaml", &spec), ("q.sql", SQL)], |args| args.strict = true).0, EXIT_SPEC);
+}
+
+#[test]
+fn a_finding_in_a_file_beside_the_spec_is_shown_there() {
+    let (code, out) = check(&[("a.yaml", GOOD), ("q.sql", "SELECT a\nFROM t\nWHERE s >= {{ windw.start }}\n")], |_| {});
+    assert_eq!(code, EXIT_SPEC);
+    assert!(out.contains("q.sql:3:15: error[template_unknown_name]"), "{out}");
+}
+
+#[test]
+fn two_specs_of_one_id_are_found_and_device_configs_are_known() {
+    let device = "version: 1\nspecs: [\"*.yaml\"]\nlog: { level: loud }\n";
+    let (code, out) = check(&[("a.yaml", GOOD), ("b.yaml", GOOD), ("engine.yaml", device), ("q.sql", SQL)], |_| {});
+    assert_eq!(code, EXIT_SPEC);
+    assert!(out.contains("b.yaml:2:5: error[duplicate_id]"), "{out}");
+    assert!(out.contains("engine.yaml:3:15: error[unknown_value]"), "{out}");
+    assert!(out.ends_with("3 files: 2 errors, 0 warnings\n"), "{out}");
+}

@@ -1,0 +1,171 @@
+//! Rules that the schema cannot say: one file per group. Every rule runs, so that all findings come at once.
+
+mod destination;
+mod fields;
+mod lint;
+mod query;
+mod references;
+mod schedule;
+mod set;
+mod source;
+mod sync;
+
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::expr::RowExpr;
+use crate::load::LoadedCompanions;
+use crate::model::{Setting, Spec, TableType};
+use crate::yaml::SpecFile;
+
+pub use references::{ReferenceAt, references};
+pub use set::check_set;
+
+/// What the rules look at, and what they find.
+pub(crate) struct Checker<'a> {
+    pub(crate) file: &'a SpecFile,
+    pub(crate) findings: Vec<Diagnostic>,
+}
+
+/// All findings of the rules.
+pub(crate) fn check(file: &SpecFile, spec: &Spec, companions: &LoadedCompanions) -> Vec<Diagnostic> {
+    let mut checker = Checker { file, findings: Vec::new() };
+    table(&mut checker, spec);
+    schedule::check(&mut checker, &spec.schedule);
+    source::check(&mut checker, &spec.source);
+    query::check(&mut checker, spec, companions);
+    fields::check(&mut checker, spec);
+    for (pointer, condition) in [("/skip_when", &spec.skip_when), ("/cancelled_when", &spec.cancelled_when)] {
+        if let Some(condition) = condition {
+            checker.expression(pointer, condition);
+        }
+    }
+    sync::check(&mut checker, &spec.sync);
+    if let Some(destination) = &spec.destination {
+        destination::check(&mut checker, destination);
+    }
+    for (index, test) in spec.tests.iter().enumerate() {
+        if let Some(now) = &test.now
+            && now.parse::<jiff::Timestamp>().is_err()
+        {
+            let message = format!("`{now}` is not an instant");
+            checker.value(codes::BAD_VALUE, &format!("/tests/{index}/now"), message).help =
+                Some("for example `now: 2025-03-30T12:00:00Z`".to_owned());
+        }
+    }
+    references::check(&mut checker);
+    lint::check(&mut checker, spec);
+    checker.findings
+}
+
+/// The findings of the parts that a device config shares with a spec.
+pub(crate) fn check_device(file: &SpecFile, device: &crate::device::Device) -> Vec<Diagnostic> {
+    let mut checker = Checker { file, findings: Vec::new() };
+    if let Some(destination) = &device.destination {
+        destination::check(&mut checker, destination);
+    }
+    if let Some(listen) = &device.http.listen
+        && listen.parse::<std::net::SocketAddr>().is_err()
+    {
+        checker.value(codes::BAD_VALUE, "/http/listen", format!("`{listen}` is not an address with a port")).help =
+            Some("for example `listen: 127.0.0.1:9187`".to_owned());
+    }
+    if let Some(Setting::Literal(url)) = &device.state.url
+        && !["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+    {
+        checker.value(codes::BAD_VALUE, "/state/url", "the state is kept in `sqlite://` or `postgres://`").help =
+            Some("for example `url: sqlite:///var/lib/engine/state.db`".to_owned());
+    }
+    if let Some(Setting::Literal(url)) = &device.state.url
+        && has_password(url)
+    {
+        checker.value(codes::LITERAL_SECRET, "/state/url", "the address holds a password").help =
+            Some("put the address into a reference: `url: { env: STATE_URL }`".to_owned());
+    }
+    references::check(&mut checker);
+    checker.findings
+}
+
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+    authority.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'))
+}
+
+impl Checker<'_> {
+    /// A finding at a value; the caller may add to it.
+    pub(crate) fn value(&mut self, code: &'static str, pointer: &str, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::new(code, self.file.value_span(pointer), message).at(pointer))
+    }
+
+    /// A finding at a key; the caller may add to it.
+    pub(crate) fn key(&mut self, code: &'static str, pointer: &str, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::new(code, self.file.key_span(pointer), message).at(pointer))
+    }
+
+    pub(crate) fn push(&mut self, finding: Diagnostic) -> &mut Diagnostic {
+        self.findings.push(finding);
+        self.findings.last_mut().expect("one was just pushed")
+    }
+
+    /// An expression over the row.
+    pub(crate) fn expression(&mut self, pointer: &str, text: &str) {
+        for found in RowExpr::parse(text).1 {
+            let span = self.file.span_in_scalar(pointer, &found.range);
+            let mut finding = Diagnostic::new(found.code, span, found.message).at(pointer);
+            finding.severity = found.severity.into();
+            finding.help = found.help;
+            self.push(finding);
+        }
+    }
+
+    /// An IANA zone that exists.
+    pub(crate) fn zone(&mut self, pointer: &str, name: &str) {
+        if zone(name).is_none() {
+            self.value(codes::UNKNOWN_ZONE, pointer, format!("there is no time zone `{name}`")).help =
+                Some("use an IANA name such as `Europe/Berlin`, or `UTC`".to_owned());
+        }
+    }
+
+    /// Text that names something and so must not be empty.
+    pub(crate) fn not_empty(&mut self, pointer: &str, text: &str) {
+        if text.trim().is_empty() {
+            self.value(codes::BAD_VALUE, pointer, "the text is empty");
+        }
+    }
+}
+
+/// A zone of the database that is compiled in: validation does not depend on the machine.
+pub(crate) fn zone(name: &str) -> Option<jiff::tz::TimeZone> {
+    static ZONES: std::sync::LazyLock<jiff::tz::TimeZoneDatabase> =
+        std::sync::LazyLock::new(jiff::tz::TimeZoneDatabase::bundled);
+    ZONES.get(name).ok()
+}
+
+fn table(checker: &mut Checker<'_>, spec: &Spec) {
+    let fields = &spec.fields;
+    let (table, other, foreign) = match spec.table {
+        TableType::Order => (
+            "order",
+            "booking",
+            [
+                ("/fields/timestamp", fields.timestamp.is_some()),
+                ("/fields/event", fields.event.is_some()),
+                ("/pairing", spec.pairing.is_some()),
+            ],
+        ),
+        TableType::Booking => (
+            "booking",
+            "order",
+            [("/fields/start", fields.start.is_some()), ("/fields/end", fields.end.is_some()), ("", false)],
+        ),
+    };
+    for (pointer, given) in foreign {
+        if given {
+            let key = pointer.rsplit('/').next().unwrap_or_default();
+            let place = checker.file.value_span("/table");
+            let message = format!("`{key}` belongs to {other} tables; this is a table of type `{table}`");
+            let finding = checker.key(codes::WRONG_TABLE, pointer, message);
+            finding.labels.push(crate::diagnostic::Label { span: place, message: "the table type".to_owned() });
+            finding.help = Some(format!("remove `{key}`, or set `table: {other}`"));
+        }
+    }
+}

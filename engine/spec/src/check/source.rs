@@ -1,0 +1,196 @@
+//! `source`: what the kinds need beside their types, TLS files, addresses and logins over HTTP.
+
+use std::collections::BTreeMap;
+
+use super::Checker;
+use crate::codes;
+use crate::diagnostic::child;
+use crate::model::{Auth, CsvSource, HeaderValue, HttpSource, OracleSource, Setting, Source, Timeouts, Tls};
+
+pub(super) fn check(checker: &mut Checker<'_>, source: &Source) {
+    let (zone, shared_tls, shared_timeouts) = match source {
+        Source::SqlServer(server) => (&server.timezone, server.tls.as_ref(), Some(&server.timeouts)),
+        Source::MySql(server) | Source::MariaDb(server) | Source::Postgres(server) => {
+            (&server.timezone, server.tls.as_ref(), Some(&server.timeouts))
+        }
+        Source::Oracle(server) => {
+            oracle(checker, server);
+            (&server.timezone, server.tls.as_ref(), Some(&server.timeouts))
+        }
+        Source::Sqlite(file) => (&file.timezone, None, Some(&file.timeouts)),
+        Source::Http(api) => {
+            http(checker, api);
+            (&api.timezone, api.tls.as_ref(), Some(&api.timeouts))
+        }
+        Source::Csv(folder) => {
+            csv(checker, folder);
+            (&folder.timezone, None, None)
+        }
+    };
+    if let Some(Setting::Literal(zone)) = zone {
+        checker.zone("/source/timezone", zone);
+    }
+    tls(checker, "/source", shared_tls);
+    if let Some(shared) = shared_timeouts {
+        timeouts(checker, "/source", shared);
+    }
+}
+
+/// A client certificate and its key come together.
+pub(super) fn tls(checker: &mut Checker<'_>, parent: &str, tls: Option<&Tls>) {
+    let Some(tls) = tls else { return };
+    let pair = [("cert_file", &tls.cert_file, "key_file"), ("key_file", &tls.key_file, "cert_file")];
+    for ((given, file, missing), (_, other, _)) in pair.iter().zip(pair.iter().rev()) {
+        if file.is_some() && other.is_none() {
+            let message = format!("`{given}` needs `{missing}`");
+            checker.key(codes::MISSING_KEY, &format!("{parent}/tls/{given}"), message).help =
+                Some(format!("add `{missing}`, the other half of the client certificate"));
+        }
+    }
+}
+
+/// No wait of length zero.
+pub(super) fn timeouts(checker: &mut Checker<'_>, parent: &str, timeouts: &Timeouts) {
+    for (key, period) in [("connect", &timeouts.connect), ("query", &timeouts.query)] {
+        if let Some(Setting::Literal(period)) = period
+            && period.0.is_zero()
+        {
+            let message = format!("`{key}` must be longer than `0s`");
+            checker.value(codes::OUT_OF_RANGE, &format!("{parent}/timeouts/{key}"), message);
+        }
+    }
+}
+
+fn oracle(checker: &mut Checker<'_>, server: &OracleSource) {
+    let names = [("database", server.database.is_some()), ("sid", server.sid.is_some()), ("tns", server.tns.is_some())];
+    let given: Vec<&str> = names.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+    match given.as_slice() {
+        [_] => {}
+        [] => {
+            let message = "`source` takes exactly one of `database`, `sid`, `tns`; there is none";
+            checker.key(codes::EXACTLY_ONE, "/source", message).help =
+                Some("add `database`, the service name".to_owned());
+        }
+        [_, second, ..] => {
+            let message =
+                format!("`source` takes exactly one of `database`, `sid`, `tns`; there is {}", given.join(", "));
+            checker.key(codes::EXACTLY_ONE, &format!("/source/{second}"), message);
+        }
+    }
+    if server.tns.is_some() {
+        for (key, given) in [("host", server.host.is_some()), ("port", server.port.is_some())] {
+            if given {
+                let message = format!("`{key}` comes from `tnsnames.ora` where there is a `tns`");
+                checker.key(codes::KEY_NOT_HERE, &format!("/source/{key}"), message).help =
+                    Some(format!("remove `{key}`, or use `database` or `sid` instead of `tns`"));
+            }
+        }
+    } else if server.host.is_none() {
+        checker.key(codes::MISSING_KEY, "/source", "`source` lacks the key `host`").help =
+            Some("add `host`, or name an alias with `tns`".to_owned());
+    }
+    if server.config_dir.is_some() && server.tns.is_none() && server.tls.is_none() {
+        let message = "`config_dir` holds `tnsnames.ora` and the wallet; there is neither `tns` nor `tls`";
+        checker.key(codes::KEY_NOT_HERE, "/source/config_dir", message);
+    }
+}
+
+fn http(checker: &mut Checker<'_>, api: &HttpSource) {
+    let secret_header = api.request.headers.values().any(|value| matches!(value, HeaderValue::Secret(_)));
+    address(checker, "/source/url", &api.url, api.auth.is_some() || secret_header);
+    headers(checker, "/source/request/headers", &api.request.headers);
+    if let Some(auth) = &api.auth {
+        token_address(checker, "/source/auth", auth);
+    }
+    if api.rate_limit.is_some_and(|limit| limit <= 0.0) {
+        checker.value(codes::OUT_OF_RANGE, "/source/rate_limit", "`rate_limit` must be more than 0");
+    }
+}
+
+/// Headers that carry a login take a reference.
+pub(super) fn headers(checker: &mut Checker<'_>, pointer: &str, headers: &BTreeMap<String, HeaderValue>) {
+    const CARRY_A_LOGIN: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"];
+    for (name, value) in headers {
+        if matches!(value, HeaderValue::Text(_)) && CARRY_A_LOGIN.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+        {
+            let message = format!("the header `{name}` is a secret and is written into the spec");
+            checker.value(codes::LITERAL_SECRET, &child(pointer, name), message).help =
+                Some("a secret takes a reference: `{ env: NAME }`, or log in with `auth`".to_owned());
+        }
+    }
+}
+
+/// The address that gives out OAuth tokens is sent the client secret.
+pub(super) fn token_address(checker: &mut Checker<'_>, pointer: &str, auth: &Auth) {
+    if let Auth::Oauth2(oauth) = auth {
+        address(checker, &format!("{pointer}/oauth2/token_url"), &oauth.token_url, true);
+    }
+}
+
+/// An HTTP address; a secret goes over plain HTTP to loopback only.
+pub(super) fn address(checker: &mut Checker<'_>, pointer: &str, url: &Setting<String>, carries_secret: bool) {
+    let Setting::Literal(url) = url else { return };
+    let lower = url.to_ascii_lowercase();
+    let Some(rest) = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://")) else {
+        checker.value(codes::BAD_VALUE, pointer, "an address begins with `https://`").help =
+            Some("for example `url: https://app.enlyze.com`".to_owned());
+        return;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if host.is_empty() {
+        checker.value(codes::BAD_VALUE, pointer, "the address names no host");
+    }
+    if login.contains(':') {
+        checker.value(codes::LITERAL_SECRET, pointer, "the address holds a password").help =
+            Some("log in with `auth`, and put the password into a reference".to_owned());
+    }
+    if carries_secret && lower.starts_with("http://") && !is_loopback(host) {
+        checker.value(codes::SECRET_OVER_HTTP, pointer, "a secret would be sent without encryption").help =
+            Some("use `https://`; plain `http://` is for loopback only".to_owned());
+    }
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn csv(checker: &mut Checker<'_>, folder: &CsvSource) {
+    if folder.header == Some(false) && folder.columns.is_empty() {
+        let message = "a file without a header needs `columns`";
+        checker.key(codes::MISSING_KEY, "/source/header", message).help =
+            Some("name the columns: `columns: [order, machine, start, end]`".to_owned());
+    }
+    let delimiter = folder.delimiter.unwrap_or(',');
+    let clash = [("quote", folder.quote.unwrap_or('"')), ("decimal", folder.decimal.unwrap_or('.'))]
+        .into_iter()
+        .find(|(key, character)| *character == delimiter && (*key == "quote" || folder.decimal.is_some()));
+    if let Some((key, character)) = clash {
+        let message = format!("`{key}` and `delimiter` are both `{character}`");
+        checker.value(codes::BAD_VALUE, &format!("/source/{key}"), message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_recognised() {
+        for (authority, expected) in [
+            ("localhost:8080", true),
+            ("127.0.0.1", true),
+            ("127.9.9.9:80", true),
+            ("[::1]:80", true),
+            ("10.0.0.1", false),
+            ("localhost.example.com", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(authority), expected, "{authority}");
+        }
+    }
+}

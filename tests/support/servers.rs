@@ -1,0 +1,367 @@
+//! Real database servers, each started on a free loopback port in a folder of its own and stopped when its handle
+//! is dropped, also when the test panics.
+//!
+//! A server is a child that the system ends with the thread that started it, so one that outlives a killed test does
+//! not exist. Where `ENGINE_TEST_POSTGRES_URL` or `ENGINE_TEST_MARIADB_URL` names a server
+//! (`postgres://user:password@host:port/database`), that one is used and left running. Its database is the tests' own:
+//! they replace tables there, and one test at a time may use it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a server may take to accept connections.
+const START_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a server may take to stop before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+const USERNAME: &str = "etl";
+const PASSWORD: &str = "s3cret-canary";
+
+/// A server that accepts connections.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+    /// A database that may be filled.
+    pub database: String,
+    /// An account that may create and fill tables.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+    /// The authority of the server's certificate, which is for the address 127.0.0.1 and for no name. `None` for a
+    /// server that was not started here.
+    pub ca_file: Option<PathBuf>,
+    kind: Kind,
+    _process: Option<Process>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Postgres,
+    MariaDb,
+    MySql,
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    kind: Kind,
+    _folder: TempDir,
+}
+
+/// Starts PostgreSQL from Debian's package `postgresql`. Panics, with the server's own words, where it does not start.
+pub fn postgres() -> Server {
+    if let Some(server) = named(Kind::Postgres, "ENGINE_TEST_POSTGRES_URL") {
+        return server;
+    }
+    let binaries = newest_postgres();
+    let folder = owned_folder("postgres");
+    let data = folder.path().join("data");
+    let password = folder.path().join("password");
+    std::fs::write(&password, PASSWORD).expect("the folder is writable");
+    let mut init = as_user("postgres", &binaries.join("initdb"));
+    init.arg("-D").arg(&data).args(["-U", USERNAME, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "-N"]);
+    finish(init.arg("--pwfile").arg(&password), "initdb");
+    let certificate = Certificate::new(folder.path(), "postgres");
+    let port = free_port();
+    let mut start = as_user("postgres", &binaries.join("postgres"));
+    start.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-p", &port.to_string(), "-c", "fsync=off"]);
+    start.args(["-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=warning", "-c", "ssl=on"]);
+    start.arg("-c").arg(format!("ssl_cert_file={}", certificate.chain.display()));
+    start.arg("-c").arg(format!("ssl_key_file={}", certificate.key.display()));
+    let process = await_ready(&mut start, Kind::Postgres, folder, "ready to accept connections");
+    Server::local(Kind::Postgres, port, "postgres", certificate, process)
+}
+
+/// Starts MariaDB from Debian's package `mariadb-server`. Panics, with the server's own words, where it does not start.
+pub fn mariadb() -> Server {
+    if let Some(server) = named(Kind::MariaDb, "ENGINE_TEST_MARIADB_URL") {
+        return server;
+    }
+    let folder = owned_folder("mysql");
+    let (data, socket) = (folder.path().join("data"), folder.path().join("s.sock"));
+    let datadir = format!("--datadir={}", data.display());
+    let mut init = as_user("mysql", Path::new("mariadb-install-db"));
+    init.args(["--no-defaults", &datadir, "--auth-root-authentication-method=normal", "--skip-test-db"]);
+    finish(&mut init, "mariadb-install-db");
+    let certificate = Certificate::new(folder.path(), "mysql");
+    let port = free_port();
+    let mut start = as_user("mysql", Path::new("mariadbd"));
+    start.args(["--no-defaults", &datadir, "--bind-address=127.0.0.1", "--skip-log-bin"]);
+    start.arg(format!("--port={port}")).arg(format!("--socket={}", socket.display()));
+    start.arg(format!("--pid-file={}", folder.path().join("m.pid").display()));
+    start.arg(format!("--ssl-cert={}", certificate.chain.display()));
+    start.arg(format!("--ssl-key={}", certificate.key.display()));
+    let process = await_ready(&mut start, Kind::MariaDb, folder, "ready for connections");
+    // An account without a name would take precedence over the tests' own.
+    make_account(&socket, "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES;");
+    Server::local(Kind::MariaDb, port, "plant", certificate, process)
+}
+
+/// Starts the genuine MySQL from packages that `tests/support/fetch-mysql.sh` unpacked into the folder that
+/// `ENGINE_TEST_MYSQL_ROOT` names. `None`, said on standard error, where there is none: Debian 12 has no MySQL.
+pub fn mysql() -> Option<Server> {
+    if let Some(server) = named(Kind::MySql, "ENGINE_TEST_MYSQL_URL") {
+        return Some(server);
+    }
+    let Ok(root) = std::env::var("ENGINE_TEST_MYSQL_ROOT") else {
+        let _ = writeln!(std::io::stderr(), "skipped: neither ENGINE_TEST_MYSQL_ROOT nor ENGINE_TEST_MYSQL_URL is set");
+        return None;
+    };
+    let usr = Path::new(&root).join("usr");
+    let libraries = usr.join("lib").join("x86_64-linux-gnu");
+    let folder = owned_folder("nobody");
+    let (data, socket) = (folder.path().join("data"), folder.path().join("s.sock"));
+    let server = || {
+        // The packages bring their own C library, and with it their own loader.
+        let mut command = as_user("nobody", &libraries.join("ld-linux-x86-64.so.2"));
+        command.arg("--library-path").arg(&libraries).arg(usr.join("sbin").join("mysqld")).arg("--no-defaults");
+        for (flag, path) in [
+            ("--basedir", &usr),
+            ("--datadir", &data),
+            ("--lc-messages-dir", &usr.join("share/mysql")),
+            ("--character-sets-dir", &usr.join("share/mysql/charsets")),
+            ("--plugin-dir", &usr.join("lib/mysql/plugin")),
+        ] {
+            command.arg(format!("{flag}={}", path.display()));
+        }
+        command.args(["--innodb-use-native-aio=0", "--secure-file-priv=NULL"]);
+        command
+    };
+    finish(server().arg("--initialize-insecure"), "mysqld --initialize-insecure");
+    let certificate = Certificate::new(folder.path(), "nobody");
+    let port = free_port();
+    let mut start = server();
+    start.args(["--bind-address=127.0.0.1", "--mysqlx=OFF", "--skip-log-bin"]).arg(format!("--port={port}"));
+    for (flag, path) in [
+        ("--socket", &socket),
+        ("--pid-file", &folder.path().join("m.pid")),
+        ("--ssl-ca", &certificate.authority),
+        ("--ssl-cert", &certificate.chain),
+        ("--ssl-key", &certificate.key),
+    ] {
+        start.arg(format!("{flag}={}", path.display()));
+    }
+    let process = await_ready(&mut start, Kind::MySql, folder, "ready for connections");
+    make_account(&socket, "");
+    Some(Server::local(Kind::MySql, port, "plant", certificate, process))
+}
+
+/// Makes the database and the account that tests use, as the administrator at the socket.
+fn make_account(socket: &Path, before: &str) {
+    let mut client = Command::new("mariadb");
+    client.args(["--no-defaults", "--user=root"]).arg(format!("--socket={}", socket.display())).arg("--execute");
+    client.arg(format!(
+        "{before} CREATE DATABASE plant CHARACTER SET utf8mb4; CREATE USER {USERNAME}@'%' IDENTIFIED BY '{PASSWORD}'; \
+         GRANT ALL ON *.* TO {USERNAME}@'%' WITH GRANT OPTION;"
+    ));
+    finish(&mut client, "mariadb");
+}
+
+impl Server {
+    fn local(kind: Kind, port: u16, database: &str, certificate: Certificate, process: Process) -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port,
+            database: database.to_owned(),
+            username: USERNAME.to_owned(),
+            password: PASSWORD.to_owned(),
+            ca_file: Some(certificate.authority),
+            kind,
+            _process: Some(process),
+        }
+    }
+
+    /// Runs statements through the server's own client and returns what it prints: rows without headings.
+    pub fn execute(&self, sql: &str) -> String {
+        let port = self.port.to_string();
+        let mut client = match self.kind {
+            Kind::Postgres => {
+                let mut client = Command::new("psql");
+                client.env("PGPASSWORD", &self.password).args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
+                client.args(["-h", &self.host, "-p", &port, "-U", &self.username, "-d", &self.database, "-c", sql]);
+                client
+            }
+            Kind::MariaDb | Kind::MySql => {
+                let mut client = Command::new("mariadb");
+                client.env("MYSQL_PWD", &self.password).args(["--no-defaults", "--batch", "--skip-column-names"]);
+                client.args(["--default-character-set=utf8mb4", "-h", &self.host, "-P", &port, "-u", &self.username]);
+                client.args(["-D", &self.database, "-e", sql]);
+                client
+            }
+        };
+        finish(&mut client, "the server's client")
+    }
+
+    /// Runs a statement until it prints `expected`. For what a server does a moment later by itself.
+    pub fn await_answer(&self, sql: &str, expected: &str) {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        loop {
+            let answer = self.execute(sql);
+            if answer.trim() == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "`{sql}` still says `{}`, not `{expected}`", answer.trim());
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let signal = match self.kind {
+            // Disconnects the clients; the default waits for them.
+            Kind::Postgres => "-INT",
+            Kind::MariaDb | Kind::MySql => "-TERM",
+        };
+        let told = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while told.is_ok() && Instant::now() < deadline {
+            match self.child.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+                _ => return,
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn named(kind: Kind, variable: &str) -> Option<Server> {
+    let url = std::env::var(variable).ok()?;
+    let parsed = (|| {
+        let (account, place) = url.split_once("://")?.1.rsplit_once('@')?;
+        let (username, password) = account.split_once(':')?;
+        let (address, database) = place.split_once('/')?;
+        let (host, port) = address.rsplit_once(':')?;
+        Some((host.to_owned(), port.parse().ok()?, database.to_owned(), username.to_owned(), password.to_owned()))
+    })();
+    let (host, port, database, username, password) =
+        parsed.unwrap_or_else(|| panic!("{variable} is not `kind://user:password@host:port/database`"));
+    Some(Server { host, port, database, username, password, ca_file: None, kind, _process: None })
+}
+
+/// A certificate of an authority of its own, made by the `openssl` tool.
+struct Certificate {
+    authority: PathBuf,
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+impl Certificate {
+    fn new(folder: &Path, user: &str) -> Self {
+        let file = |name: &str| folder.join(name);
+        let extensions = file("extensions");
+        std::fs::write(&extensions, "subjectAltName = IP:127.0.0.1\n").expect("the folder is writable");
+        let openssl = |words: &str, files: &[(&str, PathBuf)]| {
+            let mut command = as_user(user, Path::new("openssl"));
+            command.args(words.split(' ')).current_dir(folder);
+            for (flag, path) in files {
+                command.arg(flag).arg(path);
+            }
+            finish(&mut command, "openssl");
+        };
+        let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+        let (authority, authority_key) = (file("ca.pem"), file("ca.key"));
+        let (chain, key, request) = (file("server.pem"), file("server.key"), file("server.csr"));
+        openssl(
+            &format!("req -x509 {new_key} -days 2 -subj /CN=authority"),
+            &[("-keyout", authority_key.clone()), ("-out", authority.clone())],
+        );
+        openssl(&format!("req {new_key} -subj /CN=server"), &[("-keyout", key.clone()), ("-out", request.clone())]);
+        openssl(
+            "x509 -req -CAcreateserial -days 2",
+            &[
+                ("-in", request),
+                ("-CA", authority.clone()),
+                ("-CAkey", authority_key),
+                ("-extfile", extensions),
+                ("-out", chain.clone()),
+            ],
+        );
+        Self { authority, chain, key }
+    }
+}
+
+fn newest_postgres() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("Debian's package postgresql is installed");
+    let number = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+    let newest = versions.flatten().map(|entry| entry.path()).max_by_key(number);
+    newest.expect("Debian's package postgresql is installed").join("bin")
+}
+
+fn runs_as_root() -> bool {
+    finish(Command::new("id").arg("-u"), "id").trim() == "0"
+}
+
+/// The numbers of an account and of its group.
+fn ids(user: &str) -> (u32, u32) {
+    let number = |flag| {
+        let answer = finish(Command::new("id").args([flag, user]), "id");
+        answer.trim().parse().expect("`id` prints a number")
+    };
+    (number("-u"), number("-g"))
+}
+
+/// A folder that the server's account owns, where the test runs as root; servers refuse to.
+fn owned_folder(user: &str) -> TempDir {
+    let folder = tempfile::Builder::new().prefix("engine-").tempdir().expect("a temporary folder");
+    if runs_as_root() {
+        let (account, group) = ids(user);
+        std::os::unix::fs::chown(folder.path(), Some(account), Some(group)).expect("root may give folders away");
+    }
+    folder
+}
+
+fn as_user(user: &str, program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.arg("--pdeathsig=TERM");
+    if runs_as_root() {
+        let (account, group) = ids(user);
+        command.args([format!("--reuid={account}"), format!("--regid={group}"), "--clear-groups".to_owned()]);
+    }
+    command.arg("--").arg(program).current_dir("/");
+    command
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+fn finish(command: &mut Command, what: &str) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{what} does not start: {error}"));
+    assert!(output.status.success(), "{what} failed: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn await_ready(command: &mut Command, kind: Kind, folder: TempDir, sign: &'static str) -> Process {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("the server does not start: {error}"));
+    let log = child.stderr.take().expect("stderr is piped");
+    // Owned by the guard before anything can fail, so that a server is stopped whatever happens.
+    let process = Process { child, kind, _folder: folder };
+    let (say, lines): (_, Receiver<String>) = channel();
+    std::thread::spawn(move || {
+        // Reads on for the server's whole life: a full pipe would block it.
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            let _ = say.send(line);
+        }
+    });
+    let deadline = Instant::now() + START_TIMEOUT;
+    let mut seen = String::new();
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) if line.contains(sign) => return process,
+            Ok(line) => seen = seen + &line + "\n",
+            Err(_) => panic!("the server did not become ready:\n{seen}"),
+        }
+    }
+}
