@@ -552,11 +552,13 @@ impl Run<'_> {
                 if outcome == Outcome::Cancelled {
                     self.report.cancelled += 1;
                     reading.cancel(key, later);
-                } else if reading.known.contains_key(&key) {
+                    continue;
+                }
+                reading.revive(key, later);
+                if reading.known.contains_key(&key) {
                     self.classify(reading, key, &row_buffer, later);
                 } else {
                     // Two rows with a key that the ledger was not asked for are told apart after it was.
-                    reading.revive(key, later);
                     reading.misses.push((row_buffer.clone(), later));
                 }
             }
@@ -592,7 +594,6 @@ impl Run<'_> {
     ///
     /// `later` is set in mode `cursor`: how the row compares with the one of the same key that was read before.
     fn classify(&mut self, reading: &mut Reading, key: RowKey, row: &CanonicalRow, later: Option<Ordering>) {
-        reading.revive(key, later);
         if reading.cancelled.contains(&key) {
             return;
         }

@@ -251,6 +251,9 @@ fn many_live_runs_are_worked_through() {
     world.clock.set(at(60));
     world.run_and_deliver();
     world.plan = crate::kit::plan(&order_spec("sync: { lookback: 1d }"));
+    world.set_rows(&live.iter().cloned().chain([filler()]).collect::<Vec<_>>());
+    world.clock.set(at(NOW));
+    world.run_and_deliver();
     let ended = (0..days).map(|day| order(day, "A", &format!("M{day}"), -day * 1440, Some(1)));
     world.set_rows(&ended.chain([filler()]).collect::<Vec<_>>());
     for run in 0..60 {
