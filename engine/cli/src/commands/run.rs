@@ -63,9 +63,15 @@ fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &C
                     if cancel.is_cancelled() {
                         return;
                     }
-                    let outcome = project
-                        .plan(spec, false)
-                        .and_then(|plan| one(&plan, store, clock, cancel, outbox_bytes_max(&project.device)));
+                    let outcome = match project.plan(spec, false) {
+                        Ok(plan) => one(&plan, store, clock, cancel, outbox_bytes_max(&project.device)),
+                        Err(error) => {
+                            if let Some(typed) = &spec.loaded.spec {
+                                pipeline::unplanned(typed.id.as_str(), store, &error, clock.now());
+                            }
+                            Err(error)
+                        }
+                    };
                     if let Err(error) = outcome {
                         if !error.message.is_empty() {
                             tracing::error!(event = "pipeline_failed", hint = error.hint, "{}", error.message);
