@@ -2,6 +2,9 @@
 
 mod brake;
 mod converge;
+mod delivery;
+mod faults;
+mod flaky;
 mod kit;
 mod rows;
 mod sync;
