@@ -142,6 +142,23 @@ fn another_database_pulls_the_brake() {
 }
 
 #[test]
+fn an_approval_is_for_one_brake() {
+    let mut world = filled(30);
+    let says = |name: &str| [("database".to_owned(), name.to_owned())].into();
+    world.edit(|table| table.facts = says("HYDRA"));
+    world.run_well();
+    world.edit(|table| table.facts = says("HYDRA_EMPTY"));
+    world.set_rows(&[]);
+    assert_eq!(braked(&world).0, BrakeKind::Identity);
+    world.approve();
+    assert_eq!(braked(&world).0, BrakeKind::Empty);
+    assert_eq!(braked(&world).0, BrakeKind::Empty);
+    world.approve();
+    world.run_and_deliver();
+    assert_eq!(world.runs(), [""; 0]);
+}
+
+#[test]
 fn a_changed_key_is_explained_and_sent_again() {
     let spec = order_spec("").replace("key: [id]", "key: [anr]");
     let mut world = filled(5);
