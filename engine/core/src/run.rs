@@ -275,7 +275,7 @@ impl Run<'_> {
                 (before != now).then(|| format!("{name} was `{before}` and is `{now}`"))
             })
             .collect();
-        if !differs.is_empty() && self.state.approved.is_none() {
+        if !differs.is_empty() && !self.is_approved(BrakeKind::Identity) {
             let message = format!("the source is not the database of before: {}", differs.join(", "));
             return Err(self.pull_brake(BrakeKind::Identity, message));
         }
@@ -309,9 +309,15 @@ impl Run<'_> {
         self.change != Change::None && self.plan().is_folded()
     }
 
+    /// Whether somebody approved. Who approved another database did not approve that it is empty.
+    fn is_approved(&self, kind: BrakeKind) -> bool {
+        self.state.approved.is_some() && self.state.brake.as_ref().is_none_or(|brake| brake.kind == kind)
+    }
+
     fn pull_brake(&mut self, kind: BrakeKind, message: String) -> Failure {
         let since = self.state.brake.as_ref().filter(|brake| brake.kind == kind).map_or(self.now, |brake| brake.since);
         self.state.brake = Some(Brake { kind, message: message.clone(), since });
+        self.state.approved = None;
         Failure {
             kind: FailureKind::Brake,
             message: format!("{message}; nothing was sent"),
@@ -763,13 +769,15 @@ impl Run<'_> {
         let count = gone.len() as u64 + cancelled;
         let share = count as f64 * 100.0 / expected as f64;
         let limit = self.plan().sync.delete_limit;
-        let approved = self.state.approved.is_some();
         let expected_of_step = reading.known.values().filter(|known| lies_in(&ranges[0], known)).count();
-        if reading.rows_of_step == 0 && (expected_of_step > 0 || reading.rows == 0) && !approved {
+        if reading.rows_of_step == 0
+            && (expected_of_step > 0 || reading.rows == 0)
+            && !self.is_approved(BrakeKind::Empty)
+        {
             let message = format!("the result is empty where there were {expected} records{}", self.why_ids_change());
             return Err(self.pull_brake(BrakeKind::Empty, message));
         }
-        if count > DELETES_FREE && share > limit && !approved {
+        if count > DELETES_FREE && share > limit && !self.is_approved(BrakeKind::Deletes) {
             let message = format!(
                 "{count} of {expected} records would be deleted ({share:.0}%), more than `sync.delete_limit: {limit}%`{}",
                 self.why_ids_change()

@@ -263,6 +263,25 @@ fn two_different_rows_of_one_key_are_refused_and_equal_ones_are_one() {
 }
 
 #[test]
+fn a_row_that_was_committed_early_is_taken_back_when_another_of_its_key_comes() {
+    for more in ["", "merge: { gap: 0s }"] {
+        let mut rows = vec![order(1, "A", "M1", 0, Some(5))];
+        rows.extend((10..14).map(|id| order(id, "Z", "M9", id * 10, Some(id * 10 + 1))));
+        rows.push(order(1, "B", "M1", 0, Some(5)));
+        let mut world = World::with_rows(&order_spec(more), order_table(), &rows);
+        world.plan.stage_bytes_max = 0;
+        world.run_and_deliver();
+        assert_eq!(world.runs().len(), 4, "{more}");
+        assert_eq!(codes(&world), ["duplicate_key"]);
+        rows.pop();
+        world.set_rows(&rows);
+        world.run_and_deliver();
+        assert_eq!(world.runs()[0], "A M1 0-5", "{more}");
+        assert_eq!(codes(&world), [""; 0]);
+    }
+}
+
+#[test]
 fn bookings_become_runs_or_rows() {
     let rows = [booking(1, "A", "M1", "A", 0), booking(2, "A", "M1", "E", 5), booking(3, "B", "M1", "A", 6)];
     check(&booking_spec(""), booking_table(), &rows, &["A M1 0-5", "B M1 6-"]);
