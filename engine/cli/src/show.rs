@@ -43,11 +43,14 @@ pub fn summary(report: &RunReport) -> String {
     if report.is_unchanged() {
         parts.push("nothing changed".to_owned());
     } else {
-        parts.push(format!("{} new, {} changed, {} gone", report.new, report.changed, report.gone + report.cancelled));
+        parts.push(format!("{} new, {} changed, {} gone", report.new, report.changed, report.gone));
         parts.push(format!("{} to send, {} to delete", report.upserts, report.deletes));
     }
     if report.skipped > 0 {
         parts.push(format!("{} skipped", report.skipped));
+    }
+    if report.cancelled > 0 {
+        parts.push(format!("{} cancelled", report.cancelled));
     }
     if report.rejected_total() > 0 {
         let reasons: Vec<String> = report.rejected.iter().map(|(code, count)| format!("{count} {code}")).collect();

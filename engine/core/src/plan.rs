@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use engine_spec::expr::RowExpr;
 use engine_spec::model::{
     Action, Batch, Deletes, Deliver, Destination, FieldSource, Fields, FutureCheck, IgnoreOrReject,
     OnStartWhileRunning, Param, Setting, Source, Spec, SyncMode, TableType, TimeSource,
@@ -117,15 +118,17 @@ impl Plan {
             && (self.table == TableType::Booking || self.merge_gap.is_some() || self.checks.overlap == Action::Reject)
     }
 
-    /// The columns that the spec names, expressions aside.
+    /// The columns that the spec names, those of its expressions included.
     pub fn named_columns(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> =
             self.key.iter().chain(&self.tie_break).chain(&self.sync.cursor).cloned().collect();
         names.extend(self.sync.column.clone());
-        let mut field = |from: &FieldSource| {
-            if let FieldSource::Column(name) = from {
-                names.insert(name.clone());
-            }
+        let columns_of = |text: &str| RowExpr::parse(text).0.map(|expr| expr.columns()).unwrap_or_default();
+        names.extend([&self.skip_when, &self.cancelled_when].into_iter().flatten().flat_map(|text| columns_of(text)));
+        let mut field = |from: &FieldSource| match from {
+            FieldSource::Column(name) => _ = names.insert(name.clone()),
+            FieldSource::Template(text) => names.extend(columns_of(text)),
+            FieldSource::Value(_) => {}
         };
         let fields = &self.fields;
         let texts = [

@@ -14,7 +14,8 @@ const TIME_NANOS_MAX: i64 = 839 * 3600 * SECOND_NANOS;
 ///
 /// A cell that is a date, a date-time or an instant is taken as it is; `format` says how text and numbers are written,
 /// and text without a format is ISO 8601. A date alone is its midnight. Empty text, and zero in `yyyymmdd`, are no
-/// value. Immutable and shared between threads.
+/// value. A date without a time of day is refused, but with `after: start`, whose date is the row's posting date, it is
+/// no value. Immutable and shared between threads.
 #[derive(Debug, Clone)]
 pub struct TimeReader {
     zone: Zone,
@@ -110,6 +111,8 @@ impl TimeReader {
                 let nanos_of_day = self.time_of_day(time_part, time_part.read(time, scratch)?)?;
                 match (days, nanos_of_day) {
                     (None, _) => None,
+                    // The date is that of the row, by `after: start`; it says nothing of an end that is still to come.
+                    (Some(_), None) if self.not_before_start => None,
                     (Some(days), Some(nanos)) => Some(Reading::Civil(Civil::from_parts(days, nanos))),
                     (Some(days), None) => return Err(self.incomplete(days)),
                 }

@@ -186,6 +186,15 @@ fn a_missing_part_is_never_guessed() {
 }
 
 #[test]
+fn a_posting_date_without_an_end_is_a_run_that_goes_on() {
+    let mut field = parts(None, None);
+    field.options.after = Some(After::Start);
+    check_parts(&field, Cell::Date(0), Cell::Null, "none");
+    check_parts(&field, Cell::Date(0), Cell::Text(" "), "none");
+    check_parts(&field, Cell::Date(0), Cell::Time(HOUR), "1970-01-01T00:00:00Z");
+}
+
+#[test]
 fn numeric_dates_and_times_are_put_together() {
     let digits = parts(Some(TimeFormat::Yyyymmdd), Some(TimeFormat::Hhmmss));
     check_parts(&digits, Cell::Int(20_250_329), Cell::Int(60_000), "2025-03-29T05:00:00Z");
