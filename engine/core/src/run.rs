@@ -37,7 +37,8 @@ pub const OUTBOX_BYTES_MAX: u64 = 1 << 30;
 
 /// Sees what a run does while it does it.
 pub trait Observer {
-    /// A row was read and mapped. `canonical` is meaningful for [`Outcome::Row`] and [`Outcome::Cancelled`].
+    /// A row was read and mapped. `canonical` is whole for [`Outcome::Row`]; for [`Outcome::Cancelled`] it may have
+    /// no more than its key.
     fn row(&mut self, _row: Row<'_>, _outcome: Outcome, _canonical: &CanonicalRow, _mapper: &Mapper) {}
     /// Rows read so far.
     fn progress(&mut self, _rows: u64, _what: &str) {}
@@ -551,11 +552,13 @@ impl Run<'_> {
                 if outcome == Outcome::Cancelled {
                     self.report.cancelled += 1;
                     reading.cancel(key, later);
-                } else if reading.known.contains_key(&key) {
+                    continue;
+                }
+                reading.revive(key, later);
+                if reading.known.contains_key(&key) {
                     self.classify(reading, key, &row_buffer, later);
                 } else {
                     // Two rows with a key that the ledger was not asked for are told apart after it was.
-                    reading.revive(key, later);
                     reading.misses.push((row_buffer.clone(), later));
                 }
             }
@@ -591,7 +594,6 @@ impl Run<'_> {
     ///
     /// `later` is set in mode `cursor`: how the row compares with the one of the same key that was read before.
     fn classify(&mut self, reading: &mut Reading, key: RowKey, row: &CanonicalRow, later: Option<Ordering>) {
-        reading.revive(key, later);
         if reading.cancelled.contains(&key) {
             return;
         }

@@ -104,7 +104,8 @@ fn health(
         reasons.extend(failure.hint.clone());
     }
     if counts.quarantine > 0 {
-        reasons.push(format!("{} rows in quarantine", counts.quarantine));
+        let rows = if counts.quarantine == 1 { "row" } else { "rows" };
+        reasons.push(format!("{} {rows} in quarantine", counts.quarantine));
     }
     if let Some(run) = &state.last_run {
         reasons.extend(run.notes.iter().cloned());

@@ -311,6 +311,7 @@ impl World {
             cancel: &cancel,
             open: &open,
             outbox_bytes_max: u64::MAX,
+            next_run: None,
         };
         runner.run(&mut Silent)
     }
@@ -408,6 +409,7 @@ pub fn plan(text: &str) -> Plan {
         machines: loaded.companions.machines.as_ref(),
         folder: Path::new("."),
         default_destination: None,
+        offline: false,
     };
     Plan::new(&input, &NoReferences).expect("the spec makes a plan")
 }

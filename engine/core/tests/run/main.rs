@@ -2,3 +2,5 @@
 
 mod converge;
 mod kit;
+mod rows;
+mod sync;
