@@ -309,9 +309,11 @@ impl Run<'_> {
         self.change != Change::None && self.plan().is_folded()
     }
 
-    /// Whether somebody approved. Who approved another database did not approve that it is empty.
+    /// Whether somebody approved. Who approved another database did not approve that it is empty; who approved an
+    /// empty result approved every delete.
     fn is_approved(&self, kind: BrakeKind) -> bool {
-        self.state.approved.is_some() && self.state.brake.as_ref().is_none_or(|brake| brake.kind == kind)
+        let covers = |brake: &Brake| brake.kind == kind || (brake.kind, kind) == (BrakeKind::Empty, BrakeKind::Deletes);
+        self.state.approved.is_some() && self.state.brake.as_ref().is_none_or(covers)
     }
 
     fn pull_brake(&mut self, kind: BrakeKind, message: String) -> Failure {
