@@ -80,6 +80,8 @@ impl Runner<'_> {
             report: RunReport { started, ..RunReport::default() },
             state: PipelineState::default(),
             quarantine: Vec::new(),
+            rejected_before: HashMap::new(),
+            healed: Vec::new(),
             change: Change::None,
         };
         let outcome = run.execute(observer);
@@ -151,6 +153,9 @@ struct Run<'a> {
     report: RunReport,
     state: PipelineState,
     quarantine: Vec<QuarantineEntry>,
+    /// Key texts of rows that earlier runs rejected, where a run does not read again all that was rejected.
+    rejected_before: HashMap<RowKey, String>,
+    healed: Vec<String>,
     change: Change,
 }
 
@@ -256,7 +261,13 @@ impl Run<'_> {
         let mut source = (self.runner.open)().map_err(source_failure)?;
         self.check_identity(source.identity())?;
         self.check_fingerprint();
-        for step in self.steps()? {
+        let steps = self.steps()?;
+        if waiting.quarantine > 0 && (steps.len() > 1 || self.plan().sync.mode == SyncMode::Cursor) {
+            let entries = store.quarantined(&id, QUARANTINE_ROWS_MAX).map_err(state_failure)?;
+            let rows = entries.into_iter().filter(|entry| entry.stage == Stage::Row);
+            self.rejected_before = rows.map(|entry| (RowKey::of(&entry.key), entry.key)).collect();
+        }
+        for step in steps {
             if self.runner.cancel.is_cancelled() {
                 return Err(cancelled());
             }
@@ -556,6 +567,9 @@ impl Run<'_> {
                     continue;
                 }
                 let key = RowKey::of(&row_buffer.key_text);
+                if let Some(healed) = self.rejected_before.remove(&key) {
+                    self.healed.push(healed);
+                }
                 let later = cursor.map(|cursor| reading.compare_cursor(key, cursor));
                 if outcome == Outcome::Cancelled {
                     self.report.cancelled += 1;
@@ -845,6 +859,7 @@ impl Run<'_> {
             // A slice of the first fill is not read again: what it refused stays. So it is with a cursor.
             _ => i64::MAX,
         };
+        tx.heal_rows(&self.healed).map_err(state_failure)?;
         tx.replace_row_quarantine(keep_before, &self.quarantine).map_err(state_failure)?;
         if step.last {
             let elapsed = self.runner.clock.now().duration_since(self.now);

@@ -213,6 +213,11 @@ impl StateTransaction for FlakyTransaction<'_> {
         self.inner.replace_lane_quarantine(lane, from, entries)
     }
 
+    fn heal_rows(&mut self, keys: &[String]) -> Result<(), StateError> {
+        self.count()?;
+        self.inner.heal_rows(keys)
+    }
+
     fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
         self.count()?;
         self.inner.replace_row_quarantine(keep_before, entries)

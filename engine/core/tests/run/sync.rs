@@ -110,6 +110,21 @@ fn with_a_cursor_the_last_word_on_a_cancellation_counts() {
 }
 
 #[test]
+fn a_rejected_row_leaves_quarantine_when_it_comes_again() {
+    let bad = |id: i64, minute: i64| with(changed(order(id, "A", "M1", 0, Some(5)), minute), &json!({ "anr": null }));
+    let rows = [bad(1, 10), bad(2, 10), changed(order(3, "C", "M1", 5, None), 60)];
+    let mut world = World::with_rows(&cursor_spec(""), cursor_table(), &rows);
+    world.run_and_deliver();
+    assert_eq!(world.quarantine().len(), 2);
+    world.run_and_deliver();
+    assert_eq!(world.quarantine().len(), 2, "what is not read again stays");
+    world.set_rows(&[rows[1].clone(), rows[2].clone(), changed(order(1, "A", "M1", 0, Some(5)), 70)]);
+    world.run_and_deliver();
+    assert_eq!(world.runs(), ["A M1 0-5", "C M1 5-"]);
+    assert_eq!(world.quarantine(), [("missing_value".to_owned(), "[\"2\"]".to_owned())]);
+}
+
+#[test]
 fn skipped_rows_move_the_cursor() {
     let spec = cursor_spec("skip_when: art == 'TEST'");
     let skipped = with(changed(order(1, "A", "M1", 0, None), 100), &json!({ "art": "TEST" }));
