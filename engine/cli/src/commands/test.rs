@@ -15,6 +15,7 @@ use engine_core::run::{OUTBOX_BYTES_MAX, Observer, Runner};
 use engine_core::time::Instant;
 use engine_core::value::{Row, RowBatch};
 use engine_spec::model::SpecTest;
+use engine_spec::sql::{Dialect, code_text};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
@@ -152,7 +153,8 @@ fn clock_after(plan: &Plan, source: &FixtureSource) -> Result<Timestamp, String>
     struct Latest(Option<Instant>);
     impl Observer for Latest {
         fn row(&mut self, _row: Row<'_>, outcome: Outcome, canonical: &CanonicalRow, _mapper: &Mapper) {
-            if outcome == Outcome::Row {
+            // A row that a check rejects has times all the same; one whose times are unreadable keeps `MIN`.
+            if matches!(outcome, Outcome::Row | Outcome::Rejected) {
                 self.0 = self.0.max(Some(canonical.start)).max(canonical.end);
             }
         }
@@ -166,10 +168,11 @@ fn clock_after(plan: &Plan, source: &FixtureSource) -> Result<Timestamp, String>
     let mut mapper = Mapper::new(plan, batch.columns()).map_err(|messages| messages.join("; "))?;
     let mut canonical = CanonicalRow::default();
     for row in batch.rows() {
+        canonical.start = Instant::MIN;
         let outcome = mapper.map(row, Instant::MAX, &mut canonical);
         latest.row(row, outcome, &canonical, &mapper);
     }
-    let latest = latest.0.and_then(Instant::to_timestamp);
+    let latest = latest.0.filter(|latest| *latest > Instant::MIN).and_then(Instant::to_timestamp);
     Ok(latest.and_then(|latest| latest.checked_add(AFTER_THE_LAST_ROW).ok()).unwrap_or(NO_ROWS_NOW))
 }
 
@@ -185,9 +188,11 @@ fn compare_statement(
     let statement = render::statement(plan, now).map_err(|error| error.message)?;
     let Some(statement) = statement else { return Err("the spec has no query".to_owned()) };
     if let Some(expected) = &test.expect.sql {
-        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if words(expected) != words(&statement.sql) {
-            differences.push(format!("sql: expected\n{}\nbut it is\n{}", words(expected), words(&statement.sql)));
+        let dialect = Dialect::of_source_type(plan.source_type);
+        let code = |text: &str| dialect.map_or_else(|| text.to_owned(), |dialect| code_text(text, dialect));
+        let (expected, actual) = (code(expected), code(&statement.sql));
+        if expected != actual {
+            differences.push(format!("sql: expected\n{expected}\nbut it is\n{actual}"));
         }
     }
     if let Some(expected) = &test.expect.params {

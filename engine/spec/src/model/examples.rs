@@ -42,7 +42,7 @@ pub struct Expect {
     #[schemars(example = serde_json::json!([{"satznr": 3, "code": "unmapped"}]))]
     #[serde(default, deserialize_with = "present")]
     pub rejected: Option<Vec<BTreeMap<String, serde_json::Value>>>,
-    /// The SQL that would be sent; white space is not compared.
+    /// The SQL that would be sent; white space and comments are not compared.
     #[schemars(example = &"SELECT id FROM buchung WHERE ts >= ? AND ts < ?")]
     #[serde(default, deserialize_with = "present")]
     pub sql: Option<String>,

@@ -122,6 +122,24 @@ impl Dialect {
     }
 }
 
+/// A statement for comparison: without comments, and with one blank wherever there was white space. What is quoted
+/// stays as it is.
+pub fn code_text(sql: &str, dialect: Dialect) -> String {
+    let mut out = String::with_capacity(sql.len());
+    let mut apart = false;
+    for token in lex(sql, dialect) {
+        if !token.is_code() {
+            apart = !out.is_empty();
+            continue;
+        }
+        if std::mem::take(&mut apart) {
+            out.push(' ');
+        }
+        out.push_str(&sql[token.range]);
+    }
+    out
+}
+
 /// Whether a character is one of the Unicode non-characters that mark places in a template while it is rendered.
 pub(crate) fn is_private_mark(c: char) -> bool {
     ('\u{FDD0}'..='\u{FDEF}').contains(&c)
@@ -143,6 +161,16 @@ mod tests {
         check(Dialect::SqlServer, "dbo.a]b", "[dbo].[a]]b]");
         check(Dialect::Oracle, "MES.BUCHUNG", "\"MES\".\"BUCHUNG\"");
         check(Dialect::Sqlite, "größe", "\"größe\"");
+    }
+
+    #[test]
+    fn comments_and_white_space_are_not_compared() {
+        let check = |dialect, sql, expected| assert_eq!(code_text(sql, dialect), expected);
+        check(Dialect::Postgres, "  SELECT a,\n\t b -- the b\n FROM t;\n", "SELECT a, b FROM t;");
+        check(Dialect::Postgres, "SELECT/* one */1 /* all */", "SELECT 1");
+        check(Dialect::Sqlite, "SELECT '--  no\n comment', \"a  b\"", "SELECT '--  no\n comment', \"a  b\"");
+        check(Dialect::MariaDb, "SELECT `a  b` # why\nFROM `t u`", "SELECT `a  b` FROM `t u`");
+        check(Dialect::MariaDb, "SELECT 1 /*! FOR UPDATE */", "SELECT 1 /*! FOR UPDATE */");
     }
 
     #[test]
