@@ -22,7 +22,7 @@ pub(super) fn state_failure(error: StateError) -> Failure {
     Failure { kind: FailureKind::State, message: error.to_string(), hint: error.hint }
 }
 
-pub(super) fn mapping_failure(messages: Vec<String>) -> Failure {
+pub(super) fn mapping_failure(messages: &[String]) -> Failure {
     Failure {
         kind: FailureKind::Spec,
         message: messages.join("; "),

@@ -79,7 +79,8 @@ impl Run<'_> {
             let (mapper, cursor_places) = match &mut compiled {
                 Some(compiled) if compiled.0.fits(batch.columns()) => compiled,
                 slot => {
-                    let mapper = Mapper::new(self.runner.plan, batch.columns()).map_err(mapping_failure)?;
+                    let mapper = Mapper::new(self.runner.plan, batch.columns())
+                        .map_err(|messages| mapping_failure(&messages))?;
                     slot.insert((mapper, self.cursor_places(batch.columns())?))
                 }
             };
