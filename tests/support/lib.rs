@@ -1,5 +1,7 @@
-//! What the tests of the whole share: real servers, stand-ins for servers, and the contracts they check.
+//! What the tests of the whole share: real servers, stand-ins for servers, the contracts they check, and the built
+//! programs with folders to run them in.
 
+pub mod binary;
 pub mod contract;
 pub mod platform;
 pub mod servers;
