@@ -3,5 +3,6 @@
 
 pub mod binary;
 pub mod contract;
+pub mod plant;
 pub mod platform;
 pub mod servers;

@@ -26,6 +26,9 @@ const TICK_MAX: Duration = Duration::from_millis(200);
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(2);
 /// Wait after a delivery that could not begin.
 const DELIVERY_RETRY: SignedDuration = SignedDuration::from_secs(60);
+/// How long after a run began, and after each delivery during it, what it has found so far is delivered: a first fill
+/// may take hours.
+const DELIVERY_DURING_RUN: SignedDuration = SignedDuration::from_secs(1);
 /// Deliveries under way for each run that may be under way.
 const DELIVERIES_PER_RUN: usize = 2;
 
@@ -40,6 +43,8 @@ struct Job<'a> {
     /// When the next delivery is due.
     delivery_due: Option<Timestamp>,
     delivering: bool,
+    /// The destination said when to come back.
+    waits_for_destination: bool,
     /// Nobody else runs the pipeline; taken when it is first needed.
     lease: Option<Box<dyn Lease>>,
     outlet: Option<Outlet>,
@@ -68,6 +73,7 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
             running: false,
             delivery_due: Some(now),
             delivering: false,
+            waits_for_destination: false,
             lease: None,
             outlet: None,
         });
@@ -90,6 +96,10 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
     });
     tracing::info!(event = "stopped", "engine stopped");
     Ok(())
+}
+
+fn later(time: Timestamp, by: SignedDuration) -> Option<Timestamp> {
+    Some(time.saturating_add(by).unwrap_or(Timestamp::MAX))
 }
 
 /// How long until something is due.
@@ -128,8 +138,9 @@ impl<'scope, 'env> Work<'scope, 'env> {
             }
             free -= 1;
             job.running = true;
+            job.delivery_due = job.delivery_due.or_else(|| later(now, DELIVERY_DURING_RUN));
             let (project, store, cancel) = (self.project, self.store, self.cancel);
-            let (spec, next_run, sender) = (job.spec, job.due, self.sender.clone());
+            let (spec, id, next_run, sender) = (job.spec, job.id.clone(), job.due, self.sender.clone());
             self.scope.spawn(move || {
                 // The plan is made anew for every run, so that a rotated secret is read again.
                 let report = match project.plan(spec, false) {
@@ -142,7 +153,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
                         Some(next_run),
                         &mut engine_core::run::Silent,
                     ),
-                    Err(error) => pipeline::unplanned(error, Timestamp::now()),
+                    Err(error) => pipeline::unplanned(&id, store, &error, Timestamp::now()),
                 };
                 // Nobody listens any more once the service stops.
                 let _ = sender.send(Done::Run(index, Box::new(report)));
@@ -214,7 +225,10 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
             let job = &mut jobs[index];
             job.running = false;
             log_run(&job.id, &report);
-            job.delivery_due = Some(job.delivery_due.map_or(now, |due| due.max(now)));
+            // A destination that asked for time gets it; otherwise what the run found goes out at once.
+            if !job.waits_for_destination {
+                job.delivery_due = Some(now);
+            }
         }
         Done::Delivery(index, outlet, outcome) => {
             let job = &mut jobs[index];
@@ -224,12 +238,15 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
                 Ok(report) => {
                     let place = job.outlet.as_ref().map_or("the destination", Outlet::place);
                     log_delivery(&job.id, place, &report);
+                    job.waits_for_destination = report.stopped.is_some();
                     if let Some(stopped) = &report.stopped {
                         job.delivery_due = Some(stopped.retry_at);
                         if stopped.paused {
                             // The next attempt reads the login anew.
                             job.outlet = None;
                         }
+                    } else if job.running {
+                        job.delivery_due = later(now, DELIVERY_DURING_RUN);
                     }
                 }
                 Err(error) => {
@@ -240,7 +257,7 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
                         "{}",
                         error.message
                     );
-                    job.delivery_due = Some(now.saturating_add(DELIVERY_RETRY).unwrap_or(now));
+                    job.delivery_due = later(now, DELIVERY_RETRY);
                 }
             }
         }

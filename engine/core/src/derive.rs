@@ -134,8 +134,9 @@ impl<'a> Deriver<'a> {
                 if let Some(old) = tx.row(*key)? {
                     self.touch(&old.lane, old.start);
                     tx.delete_row(*key)?;
-                } else if let Some(old) = tx.record(*key, false)? {
-                    // Written before rows were folded.
+                }
+                // A record that was written before rows were folded goes with its row, whatever the fold knows.
+                if let Some(old) = tx.record(*key, false)?.filter(|record| record.body.is_none()) {
                     self.delete(tx, &old, report)?;
                 }
             } else if let Some(old) = tx.record(*key, false)? {

@@ -26,7 +26,7 @@ pub const SHOWN_CHARS_MAX: usize = 1_000;
 pub enum Outcome {
     /// It is a canonical row.
     Row,
-    /// `cancelled_when` marked it: what was delivered of it is deleted.
+    /// `cancelled_when` marked it: what was delivered of it is deleted. It need not say more than its key.
     Cancelled,
     /// `skip_when` or `unmapped: skip` dropped it.
     Skipped,
@@ -70,6 +70,7 @@ pub struct Mapper {
     key_text: KeyText,
     has_key: bool,
     window_micros: Option<i64>,
+    event_word: String,
     scratch: String,
     other: String,
 }
@@ -186,6 +187,7 @@ impl Mapper {
                 key_text: KeyText::default(),
                 has_key: false,
                 window_micros: None,
+                event_word: String::new(),
                 scratch: String::new(),
                 other: String::new(),
             }),
@@ -321,10 +323,9 @@ impl Mapper {
         skip |= self.machine_code.required(row, &mut details.machine_code, &mut sink);
         out.event = None;
         if let Some(event) = &self.event {
-            let mut word = std::mem::take(&mut details.product_name).unwrap_or_default();
             let rejected = sink.rejections.len();
-            skip |= event.required(row, &mut word, &mut sink);
-            out.event = match word.as_str() {
+            skip |= event.required(row, &mut self.event_word, &mut sink);
+            out.event = match self.event_word.as_str() {
                 "START" => Some(Event::Start),
                 "END" => Some(Event::End),
                 other => {
@@ -338,7 +339,6 @@ impl Mapper {
                     None
                 }
             };
-            details.product_name = Some(word);
         }
         if skip {
             return true;
@@ -657,8 +657,11 @@ fn number(reader: Option<&TextReader>, row: Row<'_>, out: &mut Option<String>, s
     };
     match number {
         Ok(Some(digits)) => {
-            let digits = digits.to_owned();
-            *out = Some(digits);
+            // The digits may lie in the text itself.
+            sink.other.clear();
+            sink.other.push_str(digits);
+            text.clone_from(sink.other);
+            *out = Some(text);
         }
         Ok(None) => {}
         Err(error) => sink.rejections.push(Rejection {
@@ -712,7 +715,9 @@ impl Reader {
 
 impl Expression {
     fn row(&self, row: Row<'_>) -> minijinja::Value {
-        minijinja::Value::from_iter(self.columns.iter().map(|(name, place)| (name.as_str(), to_jinja(row.get(*place)))))
+        minijinja::Value::from_pairs(
+            self.columns.iter().map(|(name, place)| (name.as_str(), to_jinja(row.get(*place)))),
+        )
     }
 
     fn text(&self, row: Row<'_>) -> Result<Option<String>, Rejection> {

@@ -338,6 +338,11 @@ impl StateTransaction for MemoryTransaction<'_> {
         Ok(())
     }
 
+    fn heal_rows(&mut self, keys: &[String]) -> Result<(), StateError> {
+        self.work.quarantine.retain(|(entry, _)| entry.stage != Stage::Row || !keys.contains(&entry.key));
+        Ok(())
+    }
+
     fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
         let entries = self.seen_before(entries);
         self.work.quarantine.retain(|(entry, _)| {

@@ -37,7 +37,8 @@ pub const OUTBOX_BYTES_MAX: u64 = 1 << 30;
 
 /// Sees what a run does while it does it.
 pub trait Observer {
-    /// A row was read and mapped. `canonical` is meaningful for [`Outcome::Row`] and [`Outcome::Cancelled`].
+    /// A row was read and mapped. `canonical` is whole for [`Outcome::Row`]; for [`Outcome::Cancelled`] it may have
+    /// no more than its key.
     fn row(&mut self, _row: Row<'_>, _outcome: Outcome, _canonical: &CanonicalRow, _mapper: &Mapper) {}
     /// Rows read so far.
     fn progress(&mut self, _rows: u64, _what: &str) {}
@@ -79,6 +80,8 @@ impl Runner<'_> {
             report: RunReport { started, ..RunReport::default() },
             state: PipelineState::default(),
             quarantine: Vec::new(),
+            rejected_before: HashMap::new(),
+            healed: Vec::new(),
             change: Change::None,
         };
         let outcome = run.execute(observer);
@@ -150,6 +153,9 @@ struct Run<'a> {
     report: RunReport,
     state: PipelineState,
     quarantine: Vec<QuarantineEntry>,
+    /// Key texts of rows that earlier runs rejected, where a run does not read again all that was rejected.
+    rejected_before: HashMap<RowKey, String>,
+    healed: Vec<String>,
     change: Change,
 }
 
@@ -255,7 +261,13 @@ impl Run<'_> {
         let mut source = (self.runner.open)().map_err(source_failure)?;
         self.check_identity(source.identity())?;
         self.check_fingerprint();
-        for step in self.steps()? {
+        let steps = self.steps()?;
+        if waiting.quarantine > 0 && (steps.len() > 1 || self.plan().sync.mode == SyncMode::Cursor) {
+            let entries = store.quarantined(&id, QUARANTINE_ROWS_MAX).map_err(state_failure)?;
+            let rows = entries.into_iter().filter(|entry| entry.stage == Stage::Row);
+            self.rejected_before = rows.map(|entry| (RowKey::of(&entry.key), entry.key)).collect();
+        }
+        for step in steps {
             if self.runner.cancel.is_cancelled() {
                 return Err(cancelled());
             }
@@ -274,7 +286,7 @@ impl Run<'_> {
                 (before != now).then(|| format!("{name} was `{before}` and is `{now}`"))
             })
             .collect();
-        if !differs.is_empty() && self.state.approved.is_none() {
+        if !differs.is_empty() && !self.is_approved(BrakeKind::Identity) {
             let message = format!("the source is not the database of before: {}", differs.join(", "));
             return Err(self.pull_brake(BrakeKind::Identity, message));
         }
@@ -308,9 +320,17 @@ impl Run<'_> {
         self.change != Change::None && self.plan().is_folded()
     }
 
+    /// Whether somebody approved. Who approved another database did not approve that it is empty; who approved an
+    /// empty result approved every delete.
+    fn is_approved(&self, kind: BrakeKind) -> bool {
+        let covers = |brake: &Brake| brake.kind == kind || (brake.kind, kind) == (BrakeKind::Empty, BrakeKind::Deletes);
+        self.state.approved.is_some() && self.state.brake.as_ref().is_none_or(covers)
+    }
+
     fn pull_brake(&mut self, kind: BrakeKind, message: String) -> Failure {
         let since = self.state.brake.as_ref().filter(|brake| brake.kind == kind).map_or(self.now, |brake| brake.since);
         self.state.brake = Some(Brake { kind, message: message.clone(), since });
+        self.state.approved = None;
         Failure {
             kind: FailureKind::Brake,
             message: format!("{message}; nothing was sent"),
@@ -547,15 +567,20 @@ impl Run<'_> {
                     continue;
                 }
                 let key = RowKey::of(&row_buffer.key_text);
+                if let Some(healed) = self.rejected_before.remove(&key) {
+                    self.healed.push(healed);
+                }
                 let later = cursor.map(|cursor| reading.compare_cursor(key, cursor));
                 if outcome == Outcome::Cancelled {
                     self.report.cancelled += 1;
                     reading.cancel(key, later);
-                } else if reading.known.contains_key(&key) {
+                    continue;
+                }
+                reading.revive(key, later);
+                if reading.known.contains_key(&key) {
                     self.classify(reading, key, &row_buffer, later);
                 } else {
                     // Two rows with a key that the ledger was not asked for are told apart after it was.
-                    reading.revive(key, later);
                     reading.misses.push((row_buffer.clone(), later));
                 }
             }
@@ -591,7 +616,6 @@ impl Run<'_> {
     ///
     /// `later` is set in mode `cursor`: how the row compares with the one of the same key that was read before.
     fn classify(&mut self, reading: &mut Reading, key: RowKey, row: &CanonicalRow, later: Option<Ordering>) {
-        reading.revive(key, later);
         if reading.cancelled.contains(&key) {
             return;
         }
@@ -761,13 +785,15 @@ impl Run<'_> {
         let count = gone.len() as u64 + cancelled;
         let share = count as f64 * 100.0 / expected as f64;
         let limit = self.plan().sync.delete_limit;
-        let approved = self.state.approved.is_some();
         let expected_of_step = reading.known.values().filter(|known| lies_in(&ranges[0], known)).count();
-        if reading.rows_of_step == 0 && (expected_of_step > 0 || reading.rows == 0) && !approved {
+        if reading.rows_of_step == 0
+            && (expected_of_step > 0 || reading.rows == 0)
+            && !self.is_approved(BrakeKind::Empty)
+        {
             let message = format!("the result is empty where there were {expected} records{}", self.why_ids_change());
             return Err(self.pull_brake(BrakeKind::Empty, message));
         }
-        if count > DELETES_FREE && share > limit && !approved {
+        if count > DELETES_FREE && share > limit && !self.is_approved(BrakeKind::Deletes) {
             let message = format!(
                 "{count} of {expected} records would be deleted ({share:.0}%), more than `sync.delete_limit: {limit}%`{}",
                 self.why_ids_change()
@@ -833,6 +859,7 @@ impl Run<'_> {
             // A slice of the first fill is not read again: what it refused stays. So it is with a cursor.
             _ => i64::MAX,
         };
+        tx.heal_rows(&self.healed).map_err(state_failure)?;
         tx.replace_row_quarantine(keep_before, &self.quarantine).map_err(state_failure)?;
         if step.last {
             let elapsed = self.runner.clock.now().duration_since(self.now);

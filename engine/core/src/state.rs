@@ -339,7 +339,10 @@ pub trait StateTransaction {
     /// Replaces the quarantined rows of the stage [`Stage::Run`] in a lane from a time on.
     fn replace_lane_quarantine(&mut self, lane: &str, from: i64, entries: &[QuarantineEntry])
     -> Result<(), StateError>;
+    /// Takes rows of the stage [`Stage::Row`] out of quarantine that were accepted since, by their keys.
+    fn heal_rows(&mut self, keys: &[String]) -> Result<(), StateError>;
     /// Replaces the quarantined rows of the stage [`Stage::Row`], but for those whose time lies before `keep_before`.
+    /// Of rows without a time, all are replaced; with `i64::MAX`, none is, whatever its time.
     fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError>;
     /// Writes what is remembered of the pipeline.
     fn put_state(&mut self, state: &PipelineState) -> Result<(), StateError>;

@@ -12,6 +12,7 @@ pub mod expr;
 mod jinja;
 pub mod load;
 pub mod model;
+pub mod reference;
 pub mod render;
 pub mod scalar;
 pub mod schema;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use engine_core::plan::Plan;
@@ -20,6 +20,8 @@ use crate::{clock, progress, service, show, signals, store, telemetry};
 
 /// How long `--once` waits for a destination that is busy or cannot be reached.
 const ONCE_PATIENCE: Duration = Duration::from_secs(30);
+/// How often `--once` delivers while a long run goes on.
+const DELIVER_WHILE_RUNNING: Duration = Duration::from_millis(500);
 /// Pipelines that run at the same time, where the device config does not say.
 pub const CONCURRENCY: usize = 4;
 
@@ -63,9 +65,15 @@ fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &C
                     if cancel.is_cancelled() {
                         return;
                     }
-                    let outcome = project
-                        .plan(spec, false)
-                        .and_then(|plan| one(&plan, store, clock, cancel, outbox_bytes_max(&project.device)));
+                    let outcome = match project.plan(spec, false) {
+                        Ok(plan) => one(&plan, store, clock, cancel, outbox_bytes_max(&project.device)),
+                        Err(error) => {
+                            if let Some(typed) = &spec.loaded.spec {
+                                pipeline::unplanned(typed.id.as_str(), store, &error, clock.now());
+                            }
+                            Err(error)
+                        }
+                    };
                     if let Err(error) = outcome {
                         if !error.message.is_empty() {
                             tracing::error!(event = "pipeline_failed", hint = error.hint, "{}", error.message);
@@ -97,7 +105,15 @@ fn one(
     })?;
     let mut outlet = Outlet::open(plan)?;
     let mut bar = progress::Bar::new(&plan.id);
-    let report = pipeline::run(plan, store, clock, cancel, outbox_bytes_max, None, &mut bar);
+    let running = AtomicBool::new(true);
+    let report = std::thread::scope(|scope| {
+        // What a long run has found so far goes out while it reads on, so that the outbox stays small.
+        let deliveries = scope.spawn(|| deliver_while(&running, &mut outlet, plan, store, clock, cancel));
+        let report = pipeline::run(plan, store, clock, cancel, outbox_bytes_max, None, &mut bar);
+        running.store(false, Ordering::Relaxed);
+        deliveries.thread().unpark();
+        report
+    });
     bar.finish();
     log_run(&plan.id, &report);
     // A source that is down does not hold back what waits in the outbox.
@@ -110,6 +126,31 @@ fn one(
         return Err(CommandError::said(Kind::Environment));
     }
     Ok(())
+}
+
+/// Delivers now and then while a run goes on. A destination that does not answer well is left to the delivery that
+/// follows the run, which has more patience.
+fn deliver_while(
+    running: &AtomicBool,
+    outlet: &mut Outlet,
+    plan: &Plan,
+    store: &dyn StateStore,
+    clock: &dyn Clock,
+    cancel: &Cancel,
+) {
+    std::thread::park_timeout(DELIVER_WHILE_RUNNING);
+    while running.load(Ordering::Relaxed) {
+        match outlet.deliver(plan, store, clock, cancel, Duration::ZERO) {
+            Ok(report) => {
+                log_delivery(&plan.id, outlet.place(), &report);
+                if report.stopped.is_some() {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+        std::thread::park_timeout(DELIVER_WHILE_RUNNING);
+    }
 }
 
 /// Logs what a run did.

@@ -284,11 +284,16 @@ impl World {
     }
 
     pub fn run(&self) -> RunReport {
-        self.run_on(&self.store)
+        self.run_on(&self.store, u64::MAX)
+    }
+
+    /// Runs with a limit to the bytes in the outbox.
+    pub fn run_with_outbox(&self, bytes_max: u64) -> RunReport {
+        self.run_on(&self.store, bytes_max)
     }
 
     /// Runs on another store: one that fails.
-    pub fn run_on(&self, store: &dyn StateStore) -> RunReport {
+    pub fn run_on(&self, store: &dyn StateStore, outbox_bytes_max: u64) -> RunReport {
         let cancel = Cancel::default();
         let open = || -> Result<Box<dyn Source>, SourceError> {
             let table = self.table.lock().expect("no test panicked with it");
@@ -310,7 +315,8 @@ impl World {
             clock: &self.clock,
             cancel: &cancel,
             open: &open,
-            outbox_bytes_max: u64::MAX,
+            outbox_bytes_max,
+            next_run: None,
         };
         runner.run(&mut Silent)
     }
@@ -408,6 +414,7 @@ pub fn plan(text: &str) -> Plan {
         machines: loaded.companions.machines.as_ref(),
         folder: Path::new("."),
         default_destination: None,
+        offline: false,
     };
     Plan::new(&input, &NoReferences).expect("the spec makes a plan")
 }

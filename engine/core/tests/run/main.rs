@@ -1,4 +1,10 @@
 //! The run from end to end on the crate's public interface: a table, a clock, a store and a platform in memory.
 
+mod brake;
 mod converge;
+mod delivery;
+mod faults;
+mod flaky;
 mod kit;
+mod rows;
+mod sync;

@@ -10,7 +10,7 @@ use super::{EXPR_FUEL, PAD_WIDTH_MAX, native};
 use crate::model::Transform;
 
 /// Filters of row expressions.
-pub(super) const FILTERS: &[&str] = &[
+pub(crate) const FILTERS: &[&str] = &[
     "abs",
     "default",
     "extract",

@@ -21,6 +21,8 @@ mod script;
 mod tests;
 
 pub use condition::{Condition, Literal, Operand, Order};
+#[cfg(test)]
+pub(crate) use filters::FILTERS;
 pub use filters::{canonical_text, environment};
 pub use script::Script;
 

@@ -28,6 +28,8 @@ pub use bounds::{local_end, local_start};
 pub use check::check_sql;
 pub use codes::{CODES, ExampleKind, FindingCode};
 pub use render::SqlTemplate;
+#[cfg(test)]
+pub(crate) use values::FILTERS;
 
 /// Bytes of a template.
 pub const TEMPLATE_BYTES_MAX: usize = 256 * 1024;

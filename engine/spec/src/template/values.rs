@@ -17,7 +17,7 @@ use crate::scalar::Scalar;
 use crate::sql::Dialect;
 
 /// Filters of templates.
-pub(super) const FILTERS: &[&str] = &[
+pub(crate) const FILTERS: &[&str] = &[
     "date", "default", "epoch", "first", "float", "format", "ident", "instant", "int", "join", "last", "length",
     "lower", "replace", "trim", "upper", "utc",
 ];

@@ -35,14 +35,27 @@ pub(super) fn replace_lane(
     replace(connection, pipeline, Stage::Run, present, entries)
 }
 
-/// Replaces what was rejected when it was read, but for rows before a time.
+/// Takes out what was rejected when it was read, by its keys.
+pub(super) fn heal_rows(connection: &Connection, pipeline: i64, keys: &[String]) -> rusqlite::Result<()> {
+    let mut delete =
+        connection.prepare_cached("DELETE FROM quarantine WHERE pipeline = ?1 AND stage = 'row' AND key = ?2")?;
+    for key in keys {
+        delete.execute(params![pipeline, key])?;
+    }
+    Ok(())
+}
+
+/// Replaces what was rejected when it was read, but for rows before a time; with `i64::MAX`, nothing is replaced.
 pub(super) fn replace_rows(
     connection: &Connection,
     pipeline: i64,
     keep_before: i64,
     entries: &[QuarantineEntry],
 ) -> rusqlite::Result<()> {
-    let present = identities(connection, IN_STAGE, params![pipeline, keep_before])?;
+    let present = match keep_before {
+        i64::MAX => HashSet::new(),
+        keep_before => identities(connection, IN_STAGE, params![pipeline, keep_before])?,
+    };
     replace(connection, pipeline, Stage::Row, present, entries)
 }
 

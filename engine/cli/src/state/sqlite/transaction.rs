@@ -224,6 +224,10 @@ impl StateTransaction for SqliteTransaction<'_> {
         })
     }
 
+    fn heal_rows(&mut self, keys: &[String]) -> Result<(), StateError> {
+        self.attempt("writing the quarantine", |connection, no| quarantine::heal_rows(connection, no, keys))
+    }
+
     fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
         self.attempt("writing the quarantine", |connection, no| {
             quarantine::replace_rows(connection, no, keep_before, entries)

@@ -1,0 +1,110 @@
+//! A small factory: a SQLite file with orders and bookings, and specs that read it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// The instant at which runs over the plant's rows take place: `--now`.
+pub const NOW: &str = "2025-03-30T12:00:00Z";
+/// How long a change of the file waits for its readers.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The file, open for changes.
+pub struct Plant {
+    path: PathBuf,
+    database: Connection,
+}
+
+impl Plant {
+    /// Makes the file, with its tables and without rows.
+    pub fn new(path: &Path) -> Self {
+        let database = Connection::open(path).expect("the file can be made");
+        database.busy_timeout(LOCK_PATIENCE).expect("a time-out can be set");
+        let plant = Self { path: path.to_owned(), database };
+        plant.execute(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = OFF;
+             CREATE TABLE auftrag (id INTEGER PRIMARY KEY, anr TEXT, artnr TEXT, mnr TEXT, von TEXT, bis TEXT,
+                                   menge REAL, geaendert TEXT);
+             CREATE TABLE buchung (id INTEGER PRIMARY KEY, anr TEXT, artnr TEXT, mnr TEXT, kenn TEXT, zeit TEXT);",
+        );
+        plant
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Executes statements.
+    #[track_caller]
+    pub fn execute(&self, sql: &str) {
+        self.database.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Writes finished orders of ten minutes each, one after the other on five machines, from 2025-03-29 on.
+    pub fn orders(&self, ids: std::ops::Range<i64>) {
+        self.execute(&insert_orders(ids, |minutes| {
+            format!("strftime('%Y-%m-%d %H:%M:%S', '2025-03-29', '+' || ({minutes}) || ' minutes')")
+        }));
+    }
+}
+
+/// The statement that writes finished orders, as [`Plant::orders`] does; `at` says how the dialect adds minutes.
+pub fn insert_orders(ids: std::ops::Range<i64>, at: impl Fn(&str) -> String) -> String {
+    let (from, to) = (at("(id - 1) / 5 * 10 % 1400"), at("(id - 1) / 5 * 10 % 1400 + 9"));
+    format!(
+        "INSERT INTO auftrag (id, anr, artnr, mnr, von, bis, menge, geaendert)
+         WITH RECURSIVE n (id) AS (SELECT {} UNION ALL SELECT id + 1 FROM n WHERE id + 1 < {})
+         SELECT id, 4711000 + id, '25-1002', concat('M', 1 + (id - 1) % 5), {from}, {to}, id, {to} FROM n;",
+        ids.start, ids.end
+    )
+}
+
+/// A spec that reads the orders of the file `mes.db` beside it.
+pub fn orders(id: &str, destination: &Value) -> Value {
+    json!({
+        "version": 1,
+        "id": id,
+        "source": { "type": "sqlite", "path": "mes.db", "timezone": "Europe/Berlin" },
+        "table": "order",
+        "query": { "sql": "SELECT id, anr, artnr, mnr, von, bis, menge, geaendert FROM auftrag\n\
+                           WHERE von >= {{ window.start }} AND von < {{ window.end }}\n" },
+        "key": ["id"],
+        "fields": {
+            "order_code": "anr", "product_code": "artnr", "machine_code": "mnr", "start": "von", "end": "bis",
+            "quantity_total": "menge",
+        },
+        "destination": destination,
+    })
+}
+
+/// A spec that folds the bookings of the file `mes.db` beside it.
+pub fn bookings(id: &str, destination: &Value) -> Value {
+    json!({
+        "version": 1,
+        "id": id,
+        "source": { "type": "sqlite", "path": "mes.db", "timezone": "Europe/Berlin" },
+        "table": "booking",
+        "query": { "sql": "SELECT id, anr, artnr, mnr, kenn, zeit FROM buchung\n\
+                           WHERE zeit >= {{ window.start }} AND zeit < {{ window.end }}\n" },
+        "key": ["id"],
+        "fields": {
+            "timestamp": "zeit", "order_code": "anr", "product_code": "artnr", "machine_code": "mnr",
+            "event": { "column": "kenn", "map": { "A": "START", "E": "END" }, "unmapped": "reject" },
+        },
+        "destination": destination,
+    })
+}
+
+/// A destination: an endpoint on the loopback that wants no login.
+pub fn to_url(url: &str) -> Value {
+    json!({ "type": "http", "url": url })
+}
+
+/// A destination: a file.
+pub fn to_file(path: &str) -> Value {
+    json!({ "type": "file", "path": path })
+}
