@@ -1,10 +1,10 @@
 -- A day at the demo plant, after the first run:
 --
---   cp specs/demo/mes.db /tmp/before.db        # to come back: cp /tmp/before.db specs/demo/mes.db
 --   sqlite3 specs/demo/mes.db < specs/demo/changes.sql
 --   engine run --once specs/demo
 --
 -- The next run sends what follows from these statements, six runs and one deletion, and nothing else.
+-- `git restore specs/demo/mes.db` brings the plant back.
 
 -- The foreman moves the end of 47110020 back by ten minutes: the run is sent again, under the id that it has.
 UPDATE bde_buchung SET buchzeit = 44400, erfart = 'E' WHERE satznr = 1007;

@@ -109,7 +109,7 @@ fn connect(config: &SqliteConfig) -> Result<(Connection, SourceIdentity), Proble
             _ => SourceErrorKind::Network,
         };
         Problem::new(kind, error.to_string())
-            .hint("Check `source.path`; a relative path starts at the working directory. The file is never created.")
+            .hint("Check `source.path`; a relative path starts at the folder of the spec. The file is never created.")
     })?;
     let session = open_read_only(&path, config.timeouts.connect).map_err(|error| explain(&error))?;
     let identity = identify(&session, &path).map_err(|error| explain(&error))?;

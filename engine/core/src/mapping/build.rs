@@ -1,5 +1,6 @@
 //! A mapper's fields, compiled for the columns of a result.
 
+use engine_spec::diagnostic::did_you_mean;
 use engine_spec::expr::RowExpr;
 use engine_spec::model::{FieldSource, TextField, TimeField, TimeSource, Unmapped};
 
@@ -140,8 +141,32 @@ pub fn find_column(columns: &[Column], name: &str) -> Result<usize, String> {
         [place] => Ok(*place),
         [] => {
             let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            Err(format!("the result has no column `{name}`; it has {}", names.join(", ")))
+            let meant = did_you_mean(name, names.iter().copied());
+            let meant = meant.map_or(String::new(), |meant| format!(" (did you mean `{meant}`?)"));
+            Err(format!("the result has no column `{name}`{meant}; it has {}", names.join(", ")))
         }
         _ => Err(format!("the result has {} columns named `{name}`: give one of them another name", places.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Kind;
+
+    #[test]
+    fn a_column_is_found_or_named() {
+        let columns: Vec<Column> = ["anr", "MNR", "tag", "Tag"]
+            .map(|name| Column { name: name.to_owned(), kind: Kind::Any, source_type: "test".to_owned() })
+            .to_vec();
+        let check = |name: &str, expected: Result<usize, &str>| {
+            assert_eq!(find_column(&columns, name), expected.map_err(str::to_owned));
+        };
+        check("anr", Ok(0));
+        check("mnr", Ok(1));
+        check("Tag", Ok(3));
+        check("TAG", Err("the result has 2 columns named `TAG`: give one of them another name"));
+        check("anrr", Err("the result has no column `anrr` (did you mean `anr`?); it has anr, MNR, tag, Tag"));
+        check("kenn", Err("the result has no column `kenn`; it has anr, MNR, tag, Tag"));
     }
 }
