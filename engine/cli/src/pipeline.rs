@@ -57,14 +57,30 @@ pub fn run(
     })
 }
 
-/// The report of a run that had no plan: a reference was not resolved.
-pub fn unplanned(error: CommandError, now: Timestamp) -> RunReport {
+/// The report of a run that had no plan, because a reference was not resolved; it is remembered for the status.
+pub fn unplanned(
+    id: &str,
+    store: &dyn StateStore,
+    error: &CommandError,
+    now: Timestamp,
+    next_run: Option<Timestamp>,
+) -> RunReport {
     let kind = match error.kind {
         Kind::Usage => FailureKind::Spec,
         Kind::Run | Kind::Environment => FailureKind::Environment,
     };
-    let failure = Failure { kind, message: error.message, hint: error.hint };
-    RunReport { started: now, failure: Some(failure), ..RunReport::default() }
+    let failure = Failure { kind, message: error.message.clone(), hint: error.hint.clone() };
+    let mut report = RunReport { started: now, failure: Some(failure), ..RunReport::default() };
+    let remembered = store.load(id).and_then(|mut state| {
+        state.failures = state.failures.saturating_add(1);
+        state.last_run = Some(report.clone());
+        state.next_run = next_run;
+        store.save(id, &state)
+    });
+    if let Err(error) = remembered {
+        report.notes.push(format!("the failure could not be remembered: {error}"));
+    }
+    report
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

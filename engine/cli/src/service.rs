@@ -129,7 +129,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
             free -= 1;
             job.running = true;
             let (project, store, cancel) = (self.project, self.store, self.cancel);
-            let (spec, next_run, sender) = (job.spec, job.due, self.sender.clone());
+            let (spec, id, next_run, sender) = (job.spec, job.id.clone(), job.due, self.sender.clone());
             self.scope.spawn(move || {
                 // The plan is made anew for every run, so that a rotated secret is read again.
                 let report = match project.plan(spec, false) {
@@ -142,7 +142,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
                         Some(next_run),
                         &mut engine_core::run::Silent,
                     ),
-                    Err(error) => pipeline::unplanned(error, Timestamp::now()),
+                    Err(error) => pipeline::unplanned(&id, store, &error, Timestamp::now(), Some(next_run)),
                 };
                 // Nobody listens any more once the service stops.
                 let _ = sender.send(Done::Run(index, Box::new(report)));

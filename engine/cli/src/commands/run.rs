@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
 use engine_core::report::RunReport;
 use engine_core::run::OUTBOX_BYTES_MAX;
@@ -15,7 +14,7 @@ use engine_spec::device::Device;
 use crate::args::RunArgs;
 use crate::exit::{CommandError, Kind};
 use crate::pipeline::{self, Outlet};
-use crate::project::Project;
+use crate::project::{FoundSpec, Project};
 use crate::{clock, progress, service, show, signals, store, telemetry};
 
 /// How long `--once` waits for a destination that is busy or cannot be reached.
@@ -63,10 +62,7 @@ fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &C
                     if cancel.is_cancelled() {
                         return;
                     }
-                    let outcome = project
-                        .plan(spec, false)
-                        .and_then(|plan| one(&plan, store, clock, cancel, outbox_bytes_max(&project.device)));
-                    if let Err(error) = outcome {
+                    if let Err(error) = one(project, spec, store, clock, cancel) {
                         if !error.message.is_empty() {
                             tracing::error!(event = "pipeline_failed", hint = error.hint, "{}", error.message);
                         }
@@ -85,18 +81,30 @@ fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &C
 
 /// Runs one pipeline and delivers what it found.
 fn one(
-    plan: &Plan,
+    project: &Project,
+    spec: &FoundSpec,
     store: &dyn StateStore,
     clock: &dyn Clock,
     cancel: &Cancel,
-    outbox_bytes_max: u64,
 ) -> Result<(), CommandError> {
-    let _lease = store.lease(&plan.id)?.map_err(|holder| {
-        CommandError::new(Kind::Run, format!("{}: it is being run already, by {holder}", plan.id))
+    let Some(id) = spec.loaded.spec.as_ref().map(|typed| typed.id.to_string()) else {
+        return Err(CommandError::said(Kind::Usage));
+    };
+    let _lease = store.lease(&id)?.map_err(|holder| {
+        CommandError::new(Kind::Run, format!("{id}: it is being run already, by {holder}"))
             .hint("wait for it, or stop the service")
     })?;
+    let plan = match project.plan(spec, false) {
+        Ok(plan) => plan,
+        Err(error) => {
+            pipeline::unplanned(&id, store, &error, clock.now(), None);
+            return Err(error);
+        }
+    };
+    let plan = &plan;
     let mut outlet = Outlet::open(plan)?;
     let mut bar = progress::Bar::new(&plan.id);
+    let outbox_bytes_max = outbox_bytes_max(&project.device);
     let report = pipeline::run(plan, store, clock, cancel, outbox_bytes_max, None, &mut bar);
     bar.finish();
     log_run(&plan.id, &report);
