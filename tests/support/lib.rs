@@ -5,4 +5,5 @@ pub mod binary;
 pub mod contract;
 pub mod plant;
 pub mod platform;
+pub mod proxy;
 pub mod servers;

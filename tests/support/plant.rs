@@ -20,6 +20,7 @@ pub struct Plant {
 impl Plant {
     /// Makes the file, with its tables and without rows.
     pub fn new(path: &Path) -> Self {
+        std::fs::create_dir_all(path.parent().expect("a file lies in a folder")).expect("the folder can be made");
         let database = Connection::open(path).expect("the file can be made");
         database.busy_timeout(LOCK_PATIENCE).expect("a time-out can be set");
         let plant = Self { path: path.to_owned(), database };
@@ -31,6 +32,13 @@ impl Plant {
              CREATE TABLE buchung (id INTEGER PRIMARY KEY, anr TEXT, artnr TEXT, mnr TEXT, kenn TEXT, zeit TEXT);",
         );
         plant
+    }
+
+    /// A second connection to a file that is there.
+    pub fn new_writer(path: &Path) -> Self {
+        let database = Connection::open(path).expect("the file can be opened");
+        database.busy_timeout(LOCK_PATIENCE).expect("a time-out can be set");
+        Self { path: path.to_owned(), database }
     }
 
     /// Where the file is.
@@ -54,7 +62,7 @@ impl Plant {
 
 /// The statement that writes finished orders, as [`Plant::orders`] does; `at` says how the dialect adds minutes.
 pub fn insert_orders(ids: std::ops::Range<i64>, at: impl Fn(&str) -> String) -> String {
-    let (from, to) = (at("(id - 1) / 5 * 10 % 1400"), at("(id - 1) / 5 * 10 % 1400 + 9"));
+    let (from, to) = (at("((id - 1) - (id - 1) % 5) * 2 % 1400"), at("((id - 1) - (id - 1) % 5) * 2 % 1400 + 9"));
     format!(
         "INSERT INTO auftrag (id, anr, artnr, mnr, von, bis, menge, geaendert)
          WITH RECURSIVE n (id) AS (SELECT {} UNION ALL SELECT id + 1 FROM n WHERE id + 1 < {})

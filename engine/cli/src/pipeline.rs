@@ -57,20 +57,27 @@ pub fn run(
     })
 }
 
-/// The report of a run that had no plan, because a reference was not resolved; kept for the status like any other.
-pub fn unplanned(id: &str, store: &dyn StateStore, error: &CommandError, now: Timestamp) -> RunReport {
+/// The report of a run that had no plan, because a reference was not resolved; it is remembered for the status.
+pub fn unplanned(
+    id: &str,
+    store: &dyn StateStore,
+    error: &CommandError,
+    now: Timestamp,
+    next_run: Option<Timestamp>,
+) -> RunReport {
     let kind = match error.kind {
         Kind::Usage => FailureKind::Spec,
         Kind::Run | Kind::Environment => FailureKind::Environment,
     };
     let failure = Failure { kind, message: error.message.clone(), hint: error.hint.clone() };
     let mut report = RunReport { started: now, failure: Some(failure), ..RunReport::default() };
-    let kept = store.load(id).and_then(|mut state| {
+    let remembered = store.load(id).and_then(|mut state| {
         state.failures = state.failures.saturating_add(1);
         state.last_run = Some(report.clone());
+        state.next_run = next_run;
         store.save(id, &state)
     });
-    if let Err(error) = kept {
+    if let Err(error) = remembered {
         report.notes.push(format!("the failure could not be remembered: {error}"));
     }
     report

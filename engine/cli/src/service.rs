@@ -153,7 +153,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
                         Some(next_run),
                         &mut engine_core::run::Silent,
                     ),
-                    Err(error) => pipeline::unplanned(&id, store, &error, Timestamp::now()),
+                    Err(error) => pipeline::unplanned(&id, store, &error, Timestamp::now(), Some(next_run)),
                 };
                 // Nobody listens any more once the service stops.
                 let _ = sender.send(Done::Run(index, Box::new(report)));

@@ -89,7 +89,7 @@ impl CursorValue {
         }
     }
 
-    /// Moved back by the overlap, for times; other kinds stay as they are.
+    /// Moved back by the overlap, for times, also those that are kept as text; other values stay as they are.
     pub fn back_by(&self, overlap: Duration) -> Self {
         let overlap = SignedDuration::try_from(overlap).unwrap_or(SignedDuration::MAX);
         match self {
@@ -97,6 +97,10 @@ impl CursorValue {
             Self::Instant(time) => Self::Instant(time.saturating_sub(overlap).unwrap_or(Timestamp::MIN)),
             Self::Date(date) => {
                 Self::Date(date.to_datetime(jiff::civil::Time::midnight()).saturating_sub(overlap).date())
+            }
+            Self::Text(text) => {
+                let moved = TextTime::read(text).map(|time| time.write(time.civil.saturating_sub(overlap)));
+                Self::Text(moved.unwrap_or_else(|| text.clone()))
             }
             other => other.clone(),
         }
@@ -108,6 +112,13 @@ impl CursorValue {
             Self::Civil(time) => Self::Civil(time.min(zone.to_datetime(now))),
             Self::Instant(time) => Self::Instant(time.min(now)),
             Self::Date(date) => Self::Date(date.min(zone.to_datetime(now).date())),
+            Self::Text(text) => {
+                let bounded = TextTime::read(&text).map(|time| {
+                    let zone = if time.rest.is_empty() { zone } else { &TimeZone::UTC };
+                    time.write(time.civil.min(zone.to_datetime(now)))
+                });
+                Self::Text(bounded.unwrap_or(text))
+            }
             other => other,
         }
     }
@@ -127,6 +138,47 @@ impl CursorValue {
             },
             Self::Instant(instant) => BindValue::Instant { instant: *instant, civil: zone.to_datetime(*instant) },
         }
+    }
+}
+
+/// A time that a source keeps as text, as SQLite does: `2025-03-29 06:00:00.000`, `2025-03-29T06:00Z`, `2025-03-29`.
+struct TextTime<'a> {
+    civil: DateTime,
+    /// Between date and time; none in a date.
+    separator: Option<char>,
+    /// Characters of the time, up to the zone.
+    time_chars: usize,
+    /// The zone, as it stands.
+    rest: &'a str,
+}
+
+/// Characters of `2025-03-29`.
+const DATE_CHARS: usize = 10;
+/// Characters of `06:00:00.123456789`.
+const TIME_CHARS_MAX: usize = 18;
+
+impl<'a> TextTime<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let date: Date = text.get(..DATE_CHARS)?.parse().ok()?;
+        let behind = &text[DATE_CHARS..];
+        let Some(separator) = behind.chars().next() else {
+            return Some(Self { civil: date.into(), separator: None, time_chars: 0, rest: "" });
+        };
+        let clock = behind.strip_prefix([' ', 'T'])?;
+        let time_chars = clock.find(|c: char| !matches!(c, '0'..='9' | ':' | '.')).unwrap_or(clock.len());
+        let (time, rest) = clock.split_at(time_chars);
+        if time_chars > TIME_CHARS_MAX {
+            return None;
+        }
+        let civil = date.to_datetime(time.parse::<jiff::civil::Time>().ok()?);
+        Some(Self { civil, separator: Some(separator), time_chars, rest })
+    }
+
+    /// Another time in the same form; what is finer than the form is cut off.
+    fn write(&self, civil: DateTime) -> String {
+        let Some(separator) = self.separator else { return civil.date().to_string() };
+        let time = format!("{:.9}", civil.time());
+        format!("{}{separator}{}{}", civil.date(), &time[..self.time_chars], self.rest)
     }
 }
 
@@ -176,6 +228,28 @@ mod tests {
             CursorValue::Civil(noon).back_by(hour),
             CursorValue::Civil(Date::constant(2025, 3, 1).at(11, 0, 0, 0))
         );
+    }
+
+    #[test]
+    fn times_that_are_kept_as_text_keep_their_form() {
+        let hour = Duration::from_secs(3600);
+        let now: Timestamp = "2025-03-29T12:00:00Z".parse().expect("an instant");
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        for (text, back, at_most) in [
+            ("2025-03-29 00:30:00", "2025-03-28 23:30:00", "2025-03-29 00:30:00"),
+            ("2025-03-29T14:30", "2025-03-29T13:30", "2025-03-29T13:00"),
+            ("2099-01-01 06:00:00.123", "2099-01-01 05:00:00.123", "2025-03-29 13:00:00.000"),
+            ("2099-01-01T06:00:00Z", "2099-01-01T05:00:00Z", "2025-03-29T12:00:00Z"),
+            ("2025-04-01", "2025-03-31", "2025-03-29"),
+            ("20250329", "20250329", "20250329"),
+            ("2025-03-29 later", "2025-03-29 later", "2025-03-29 later"),
+            ("A-100", "A-100", "A-100"),
+            ("", "", ""),
+        ] {
+            let value = CursorValue::Text(text.to_owned());
+            assert_eq!(value.back_by(hour), CursorValue::Text(back.to_owned()), "{text} moved back");
+            assert_eq!(value.at_most(now, &berlin), CursorValue::Text(at_most.to_owned()), "{text} at most now");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use engine_spec::device::Device;
 use crate::args::RunArgs;
 use crate::exit::{CommandError, Kind};
 use crate::pipeline::{self, Outlet};
-use crate::project::Project;
+use crate::project::{FoundSpec, Project};
 use crate::{clock, progress, service, show, signals, store, telemetry};
 
 /// How long `--once` waits for a destination that is busy or cannot be reached.
@@ -65,16 +65,7 @@ fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &C
                     if cancel.is_cancelled() {
                         return;
                     }
-                    let outcome = match project.plan(spec, false) {
-                        Ok(plan) => one(&plan, store, clock, cancel, outbox_bytes_max(&project.device)),
-                        Err(error) => {
-                            if let Some(typed) = &spec.loaded.spec {
-                                pipeline::unplanned(typed.id.as_str(), store, &error, clock.now());
-                            }
-                            Err(error)
-                        }
-                    };
-                    if let Err(error) = outcome {
+                    if let Err(error) = one(project, spec, store, clock, cancel) {
                         if !error.message.is_empty() {
                             tracing::error!(event = "pipeline_failed", hint = error.hint, "{}", error.message);
                         }
@@ -93,18 +84,30 @@ fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &C
 
 /// Runs one pipeline and delivers what it found.
 fn one(
-    plan: &Plan,
+    project: &Project,
+    spec: &FoundSpec,
     store: &dyn StateStore,
     clock: &dyn Clock,
     cancel: &Cancel,
-    outbox_bytes_max: u64,
 ) -> Result<(), CommandError> {
-    let _lease = store.lease(&plan.id)?.map_err(|holder| {
-        CommandError::new(Kind::Run, format!("{}: it is being run already, by {holder}", plan.id))
+    let Some(id) = spec.loaded.spec.as_ref().map(|typed| typed.id.to_string()) else {
+        return Err(CommandError::said(Kind::Usage));
+    };
+    let _lease = store.lease(&id)?.map_err(|holder| {
+        CommandError::new(Kind::Run, format!("{id}: it is being run already, by {holder}"))
             .hint("wait for it, or stop the service")
     })?;
+    let plan = match project.plan(spec, false) {
+        Ok(plan) => plan,
+        Err(error) => {
+            pipeline::unplanned(&id, store, &error, clock.now(), None);
+            return Err(error);
+        }
+    };
+    let plan = &plan;
     let mut outlet = Outlet::open(plan)?;
     let mut bar = progress::Bar::new(&plan.id);
+    let outbox_bytes_max = outbox_bytes_max(&project.device);
     let running = AtomicBool::new(true);
     let report = std::thread::scope(|scope| {
         // What a long run has found so far goes out while it reads on, so that the outbox stays small.

@@ -215,8 +215,11 @@ pub(super) struct Redactor {
 
 impl Redactor {
     pub fn add(&mut self, secret: &SecretString) {
-        if !secret.expose_secret().is_empty() {
+        let text = secret.expose_secret();
+        if !text.is_empty() && self.secrets.iter().all(|known| known.expose_secret() != text) {
             self.secrets.push(secret.clone());
+            // Longer ones first: the rest of a secret that holds another one would stay.
+            self.secrets.sort_by_key(|known| std::cmp::Reverse(known.expose_secret().len()));
         }
     }
 

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::answer::{Redactor, Reply, ReplyBody, chain};
-use super::host_and_port;
+use super::{basic_login, host_and_port};
 
 /// How long before its end a token is replaced; half its life, if that is shorter.
 const REFRESH_BEFORE_END: Duration = Duration::from_secs(60);
@@ -53,6 +53,7 @@ impl TokenSource {
     ) -> Self {
         let mut redact = Redactor::default();
         redact.add(&client_secret);
+        redact.add(&encoded(client_secret.expose_secret()).into());
         let place = host_and_port(&url);
         let login = ClientLogin::BasicHeader;
         Self { url, place, client_id, client_secret, scope, login, timeout, redact, at_hand: None }
@@ -97,13 +98,14 @@ impl TokenSource {
         Ok(text)
     }
 
-    async fn ask(&self, client: &Client) -> Result<Reply, NoToken> {
+    async fn ask(&mut self, client: &Client) -> Result<Reply, NoToken> {
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         let mut request = client.post(self.url.clone()).header(ACCEPT, "application/json").timeout(self.timeout);
         match self.login {
             ClientLogin::BasicHeader => {
                 let (id, secret) = (encoded(&self.client_id), encoded(self.client_secret.expose_secret()));
+                self.redact.add(&basic_login(client, &id, &SecretString::from(secret.as_str())));
                 request = request.basic_auth(id, Some(secret));
             }
             ClientLogin::Body => {

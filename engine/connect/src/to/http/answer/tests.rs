@@ -136,6 +136,15 @@ fn waiting_is_asked_for_in_seconds_or_by_date() {
 }
 
 #[test]
+fn a_secret_that_holds_another_one_goes_as_a_whole() {
+    let mut redact = Redactor::default();
+    for secret in ["abc", "abcdef", "abc"] {
+        redact.add(&SecretString::from(secret));
+    }
+    assert_eq!(redact.clean("abcdef, abc"), "***, ***");
+}
+
+#[test]
 fn quotes_are_one_line_short_and_without_secrets() {
     let mut redact = Redactor::default();
     redact.add(&SecretString::from("hunter2"));
