@@ -288,7 +288,7 @@ impl Run<'_> {
             .collect();
         if !differs.is_empty() && !self.is_approved(BrakeKind::Identity) {
             let message = format!("the source is not the database of before: {}", differs.join(", "));
-            return Err(self.pull_brake(BrakeKind::Identity, message));
+            return Err(self.pull_brake(BrakeKind::Identity, &message));
         }
         if !differs.is_empty() {
             self.report.notes.push("the source is another database; approved".to_owned());
@@ -327,9 +327,9 @@ impl Run<'_> {
         self.state.approved.is_some() && self.state.brake.as_ref().is_none_or(covers)
     }
 
-    fn pull_brake(&mut self, kind: BrakeKind, message: String) -> Failure {
+    fn pull_brake(&mut self, kind: BrakeKind, message: &str) -> Failure {
         let since = self.state.brake.as_ref().filter(|brake| brake.kind == kind).map_or(self.now, |brake| brake.since);
-        self.state.brake = Some(Brake { kind, message: message.clone(), since });
+        self.state.brake = Some(Brake { kind, message: message.to_owned(), since });
         self.state.approved = None;
         Failure {
             kind: FailureKind::Brake,
@@ -533,7 +533,8 @@ impl Run<'_> {
             let (mapper, cursor_places) = match &mut compiled {
                 Some(compiled) if compiled.0.fits(batch.columns()) => compiled,
                 slot => {
-                    let mapper = Mapper::new(self.runner.plan, batch.columns()).map_err(mapping_failure)?;
+                    let mapper = Mapper::new(self.runner.plan, batch.columns())
+                        .map_err(|messages| mapping_failure(&messages))?;
                     slot.insert((mapper, self.cursor_places(batch.columns())?))
                 }
             };
@@ -791,14 +792,14 @@ impl Run<'_> {
             && !self.is_approved(BrakeKind::Empty)
         {
             let message = format!("the result is empty where there were {expected} records{}", self.why_ids_change());
-            return Err(self.pull_brake(BrakeKind::Empty, message));
+            return Err(self.pull_brake(BrakeKind::Empty, &message));
         }
         if count > DELETES_FREE && share > limit && !self.is_approved(BrakeKind::Deletes) {
             let message = format!(
                 "{count} of {expected} records would be deleted ({share:.0}%), more than `sync.delete_limit: {limit}%`{}",
                 self.why_ids_change()
             );
-            return Err(self.pull_brake(BrakeKind::Deletes, message));
+            return Err(self.pull_brake(BrakeKind::Deletes, &message));
         }
         self.report.gone += gone.len() as u64;
         Ok(gone)
@@ -1041,7 +1042,7 @@ fn state_failure(error: StateError) -> Failure {
     Failure { kind: FailureKind::State, message: error.to_string(), hint: error.hint }
 }
 
-fn mapping_failure(messages: Vec<String>) -> Failure {
+fn mapping_failure(messages: &[String]) -> Failure {
     Failure {
         kind: FailureKind::Spec,
         message: messages.join("; "),
