@@ -44,6 +44,9 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Prints a completion script for a shell.
     Completions(CompletionArgs),
+    /// Writes the reference pages.
+    #[command(hide = true)]
+    Docs(DocsArgs),
 }
 
 /// Arguments of `run`.
@@ -144,6 +147,14 @@ pub struct CompletionArgs {
     /// The shell.
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `docs`.
+#[derive(Debug, Args)]
+pub struct DocsArgs {
+    /// The folder to write into.
+    #[arg(long, value_name = "FOLDER")]
+    pub write: PathBuf,
 }
 
 /// Form of results on stdout.

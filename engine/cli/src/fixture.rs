@@ -104,13 +104,16 @@ impl Source for FixtureSession {
     }
 }
 
+/// A row as it came: the source's columns, the outcome, the canonical row, and why it was refused.
+pub type SeenRow = (String, Outcome, Option<Map<String, Value>>, String);
+
 /// What a run makes of rows, in the words of a test: canonical names, times as RFC 3339.
 pub struct Outcomes {
     table: engine_spec::model::TableType,
     /// Items of each list at most; all are counted.
     limit: usize,
-    /// Rows as they came: the source's columns, the outcome, the canonical row.
-    pub seen: Vec<(String, Outcome, Option<Map<String, Value>>, String)>,
+    /// Rows as they came.
+    pub seen: Vec<SeenRow>,
     /// The canonical rows.
     pub rows: Vec<Map<String, Value>>,
     /// The runs.

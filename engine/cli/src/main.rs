@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use engine::args::{Cli, Command};
-use engine::commands::{approve, completions, preview, render, run, schema, status, test};
+use engine::commands::{approve, completions, docs, preview, render, run, schema, status, test};
 use engine::exit::CommandError;
 
 fn main() -> ExitCode {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Approve(args) => approve::run(args, config),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Docs(args) => docs::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -85,7 +85,7 @@ mod tests {
         );
         let default = Reference::Env { name: "ENGINE_TEST_UNSET".into(), default: Some("x".into()) };
         assert_eq!(references.resolve(&default).expect("the default").expose_secret(), "x");
-        let file = references.resolve(&Reference::File("token".into())).err().expect("fails");
+        let file = references.resolve(&Reference::File("token".into())).expect_err("fails");
         assert!(file.starts_with("file /nowhere/token cannot be read: "), "{file}");
     }
 }

@@ -51,6 +51,7 @@ struct Job<'a> {
 }
 
 /// What a thread reports when its work is done.
+#[expect(clippy::large_enum_variant, reason = "one moves at a time, and it is moved once")]
 enum Done {
     Run(usize, Box<RunReport>),
     Delivery(usize, Option<Outlet>, Result<DispatchReport, CommandError>),

@@ -239,18 +239,22 @@ pub struct SourceError {
     pub hint: Option<String>,
 }
 
+/// Opens a read-only session.
+pub type OpenSource = fn(&SourceConfig, &Cancel) -> Result<Box<dyn Source>, SourceError>;
+
 /// A kind of source. A connector cannot exist without its dialect and its opener.
 pub struct Connector {
     /// The name in `source.type`.
     pub name: &'static str,
     /// Opens a read-only session.
-    pub open: fn(&SourceConfig, &Cancel) -> Result<Box<dyn Source>, SourceError>,
+    pub open: OpenSource,
 }
 
 // ----------------------------------------------------------------------------------------- destination
 
 /// Settings of a destination, all references resolved.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one a pipeline, and most are the large one")]
 pub enum DestinationConfig {
     /// An HTTP endpoint, the ENLYZE platform included.
     Http(HttpConfig),

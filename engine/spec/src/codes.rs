@@ -60,7 +60,7 @@ codes! {
     NOT_UTF8 = "not_utf8", Error, "The file is not UTF-8.",
         "Specs are UTF-8, with or without a byte order mark. Save the file again in that encoding.", "";
     EMPTY_FILE = "empty_file", Error, "The file holds no value.",
-        "A spec is a map of keys. Start with `version: 1`, or run `engine init`.", "";
+        "A spec is a map of keys. Start with `version: 1`, or with a copy of a spec that works.", "";
     YAML_SYNTAX = "yaml_syntax", Error, "The text is not YAML.",
         "Most often a quote or bracket is not closed, the indent is uneven, or a text that contains `: ` needs quotes.",
         "description: \"not closed\n";

@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod completions;
+pub mod docs;
 pub mod preview;
 pub mod render;
 pub mod run;

@@ -256,6 +256,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "a table of tests reads better without references")]
     fn check(value: BindValue, oid: u32, expected: Result<&[u8], &str>) {
         let seen = encode(&value, oid, false);
         match (&seen, expected) {

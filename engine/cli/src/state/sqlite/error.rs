@@ -71,7 +71,7 @@ fn start_afresh(path: &Path) -> String {
         "restore {place} from a backup, or start afresh: stop the engine, move {place}, {place}-wal and {place}-shm to \
          a safe place, and start it again. That loses what is known of earlier deliveries: the records that still \
          waited in the outbox, the cursors, the quarantine, and which records to delete when they vanish from the \
-         source. Every pipeline then reads and sends its window again under the same ids; `engine backfill` sends \
-         what lies before it"
+         source. Every pipeline then reads and sends its window again under the same ids; with `sync.start` \
+         also what lies before it"
     )
 }

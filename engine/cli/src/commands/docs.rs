@@ -1,0 +1,184 @@
+//! `engine docs`, hidden: the reference pages, made from the code that they describe.
+//!
+//! A test compares them with `docs/reference` and names the command that rewrites them.
+
+mod schema;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::CommandFactory as _;
+use engine_spec::reference::{FilterInfo, QUERY_FILTERS, ROW_FILTERS};
+use engine_spec::{Severity, codes};
+
+use crate::args::{Cli, DocsArgs};
+use crate::exit::{CommandError, Kind};
+
+/// The command that rewrites the pages.
+pub const REPAIR: &str = "cargo run -- docs --write docs/reference";
+/// Width of the help texts, in characters.
+const HELP_WIDTH: usize = 100;
+
+/// Writes the pages into a folder.
+pub fn run(args: &DocsArgs) -> Result<(), CommandError> {
+    for (name, text) in pages() {
+        write(&args.write.join(name), &text)?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+    std::fs::write(path, text)
+        .map_err(|error| CommandError::new(Kind::Environment, format!("{} cannot be written: {error}", path.display())))
+}
+
+/// The pages: their names in `docs/reference`, and their contents.
+pub fn pages() -> [(&'static str, String); 5] {
+    [
+        ("spec.md", spec()),
+        ("device.md", device()),
+        ("codes.md", findings()),
+        ("commands.md", commands()),
+        ("filters.md", filters()),
+    ]
+}
+
+fn head(title: &str, text: &str) -> String {
+    format!("# {title}\n\n<!-- Generated: `{REPAIR}` -->\n\n{text}\n")
+}
+
+fn spec() -> String {
+    let text = "One file is one pipeline. Unknown keys are errors. Wherever a type says *or reference*, a \
+        [reference](#reference) may stand instead of the value; *reference* alone means that the value is a secret and \
+        a literal is refused.\n\nPeriods are `90s`, `5m`, `1h30m`, `14d`, `2w`. Sizes are `1MiB`, `256KiB`. Shares are \
+        `5%`.\n\nThe guide is [Write a spec](../guides/write-a-spec.md).";
+    head("The pipeline spec", text) + &schema::sections(&engine_spec::schema::PIPELINE, "Spec", None)
+}
+
+fn device() -> String {
+    let text = "`engine.yaml` says what holds for all specs of a device. Everything has a default, and so has the \
+        file itself.\n\nThe guide is [Run on a device](../guides/run-on-a-device.md).\n\nThis version accepts \
+        `http.listen`, `limits.memory` and a `postgres://` state address in `engine.yaml`, but does not act on the \
+        first two and refuses to start with the third.";
+    let shared = Some((&*engine_spec::schema::PIPELINE, "spec.md"));
+    head("The device config", text) + &schema::sections(&engine_spec::schema::DEVICE, "engine.yaml", shared)
+}
+
+fn findings() -> String {
+    let mut out = head(
+        "Findings",
+        "What `engine validate-spec` says of a spec. A code stays the same for ever; messages may change. Errors forbid \
+         a run. Warnings do not, unless `--strict` is given.\n\nThe examples are parts of a spec, a query template or \
+         a row expression that has the finding.",
+    );
+    for info in codes::all() {
+        let severity = match info.severity {
+            Severity::Error => "Error",
+            Severity::Warning => "Warning",
+            Severity::Note => "Note",
+        };
+        let _ = write!(out, "\n## {}\n\n{severity}: {}", info.code, info.meaning.trim_end_matches('.'));
+        out.push_str(".\n");
+        if !info.explanation.is_empty() {
+            let _ = write!(out, "\n{}\n", info.explanation);
+        }
+        let example = shown(info.example);
+        if !example.is_empty() {
+            let language = if codes::ALL.iter().any(|other| other.code == info.code) { "yaml" } else { "jinja" };
+            let _ = write!(out, "\n```{language}\n{example}\n```\n");
+        }
+    }
+    out
+}
+
+/// An example as it can be shown: characters that are no text are written as their numbers.
+fn shown(example: &str) -> String {
+    let mut out = String::new();
+    for char in example.trim_end().chars() {
+        match u32::from(char) {
+            number @ (0xfdd0..=0xfdef | 0xfffe..=0xffff) => _ = write!(out, "<U+{number:04X}>"),
+            _ => out.push(char),
+        }
+    }
+    out
+}
+
+const EXIT_CODES: &str = "
+## Exit codes
+
+| code | meaning |
+| --- | --- |
+| 0 | All well. |
+| 1 | A run failed, or rejected rows beyond its limit, or a brake holds it. |
+| 2 | A spec or the usage is wrong. |
+| 3 | The environment is wrong: a server cannot be reached, a reference has no value, the state cannot be opened. |
+| 130, 143 | A second SIGINT or SIGTERM ended the process at once. |
+
+Of several pipelines, the worst code counts.
+
+## Environment variables
+
+| variable | meaning |
+| --- | --- |
+| `ENGINE_LOG` | Filter of log lines, such as `engine=debug`. Overrides the device config and `-v`, `-q`. |
+| `STATE_DIRECTORY` | Folder of `state.db` where `state.url` does not say. systemd sets it. |
+| `CREDENTIALS_DIRECTORY` | Folder of what `{ credential: NAME }` refers to. systemd sets it. |
+| `NO_COLOR` | No colours, whatever the terminal can do. |
+
+Results go to stdout, logs and errors to stderr.
+";
+
+fn commands() -> String {
+    let mut out = head("Commands", "What `engine --help` and `engine COMMAND --help` say.");
+    let mut cli = Cli::command().term_width(HELP_WIDTH);
+    cli.build();
+    let _ = write!(out, "\n```text\n{}\n```\n", cli.render_long_help().to_string().trim_end());
+    let names: Vec<String> = cli
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    for name in names {
+        let Some(command) = cli.find_subcommand_mut(&name) else { continue };
+        let help = command.clone().term_width(HELP_WIDTH).render_long_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        let _ = write!(out, "\n## engine {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end());
+    }
+    out.push_str("\n`validate-spec` is also a program of its own, without any database driver, for CI images.\n");
+    out.push_str(EXIT_CODES);
+    out
+}
+
+fn filters() -> String {
+    let mut out = head(
+        "Templates and expressions",
+        "Query templates (`query.sql`, `query.file`) and row expressions (`template`, `skip_when`, `cancelled_when`) \
+         are minijinja with strict names: what does not exist is an error, not an empty text. There are no functions, \
+         no methods, no includes and no macros.",
+    );
+    out.push_str(
+        "\n## Query templates\n\nEvery `{{ … }}` becomes a bound parameter, never text. A list becomes as many \
+         parameters: `IN {{ params.plants }}`.\n\n| name | value |\n| --- | --- |\n\
+         | `params.NAME` | A value of `query.params`. |\n\
+         | `window.start`, `window.end` | The window, half-open: `>=` start and `<` end. |\n\
+         | `cursor.COLUMN` | The last cursor, in mode `cursor`. Not defined before the first run. |\n\
+         | `run.now` | The instant of the run. |\n\n\
+         An instant without a filter is bound as a date-time without a zone, in `source.timezone`. Bounds of the \
+         window move outward where a filter or a clock change makes them coarser.\n",
+    );
+    table(&mut out, QUERY_FILTERS);
+    out.push_str(
+        "\n## Row expressions\n\nThe names are the columns of the row, in any case. A null column is no value: a \
+         comparison with it is false, and a filter passes it on. A column compares with a text by its text, and with a \
+         number as a number.\n",
+    );
+    table(&mut out, ROW_FILTERS);
+    out
+}
+
+fn table(out: &mut String, filters: &[FilterInfo]) {
+    out.push_str("\n| filter | what it does | example |\n| --- | --- | --- |\n");
+    for FilterInfo { name, meaning, example } in filters {
+        let _ = writeln!(out, "| `{name}` | {meaning} | `{}` |", example.replace('|', "\\|"));
+    }
+}

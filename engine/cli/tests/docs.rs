@@ -1,0 +1,301 @@
+//! The documents keep pace with the code: generated pages equal it, specs in prose are valid, commands in prose give
+//! the output that is shown, and links lead somewhere.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use engine::commands::docs;
+use engine_spec::{NoCompanions, load, load_device};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The documents written by hand: the README and `docs/`, without `docs/reference`.
+fn documents() -> Vec<PathBuf> {
+    let mut found = vec![root().join("README.md")];
+    for folder in ["docs", "docs/guides"] {
+        for entry in std::fs::read_dir(root().join(folder)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_reference_is_what_the_code_says() {
+    let stale: Vec<&str> = docs::pages()
+        .into_iter()
+        .filter(|(name, text)| {
+            std::fs::read_to_string(root().join("docs/reference").join(name)).ok().as_deref() != Some(text)
+        })
+        .map(|(name, _)| name)
+        .collect();
+    assert!(stale.is_empty(), "{stale:?} in docs/reference are stale; run `{}`", docs::REPAIR);
+}
+
+/// A fenced block: its language, its content, and the number of its first line.
+struct Block {
+    language: String,
+    text: String,
+    line: usize,
+}
+
+impl Block {
+    /// The name that the first line gives to the block as a file: `# file: NAME`, or `-- file: NAME`.
+    fn file(&self) -> Option<&str> {
+        let first = self.text.lines().next()?;
+        first.strip_prefix("# file: ").or_else(|| first.strip_prefix("-- file: "))
+    }
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for (index, line) in text.lines().enumerate() {
+        match (&mut open, line.strip_prefix("```")) {
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(block), None) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (None, Some(language)) => {
+                open = Some(Block { language: language.to_owned(), text: String::new(), line: index + 2 });
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block is never closed");
+    blocks
+}
+
+const BOOKINGS: &[&str] = &[
+    "version: 1\n",
+    "id: example\n",
+    "source: { type: sqlite, path: mes.db, timezone: Europe/Berlin }\n",
+    "table: booking\n",
+    "query: { sql: \"SELECT id, a, b, c, k, ts FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\" }\n",
+    "key: [id]\n",
+    "fields: { timestamp: ts, order_code: a, product_code: b, machine_code: c, event: k }\n",
+];
+const ORDERS: &[&str] = &[
+    "version: 1\n",
+    "id: example\n",
+    "source: { type: sqlite, path: mes.db, timezone: Europe/Berlin }\n",
+    "table: order\n",
+    "query: { sql: \"SELECT id, a, b, c, s, e FROM t WHERE s >= {{ window.start }} AND s < {{ window.end }}\" }\n",
+    "key: [id]\n",
+    "fields: { start: s, end: e, order_code: a, product_code: b, machine_code: c }\n",
+];
+
+/// A spec with the top-level keys of a fragment instead of its own.
+fn with(base: &[&str], fragment: &str) -> String {
+    let top = |line: &str| Some(line.split_once(':')?.0.to_owned());
+    let given: BTreeSet<String> = fragment
+        .lines()
+        .filter(|line| line.starts_with(|char: char| char.is_ascii_lowercase()))
+        .filter_map(top)
+        .collect();
+    let kept: String = base.iter().filter(|line| top(line).is_some_and(|key| !given.contains(&key))).copied().collect();
+    kept + fragment
+}
+
+/// What is wrong with a block of YAML: it must be a spec, or a part of one, or a device config.
+fn findings(text: &str) -> Vec<String> {
+    let spec = |text: &str| -> Vec<String> {
+        let found = load("example.yaml", text.as_bytes(), &NoCompanions).diagnostics;
+        found.into_iter().map(|finding| format!("{}: {}", finding.code, finding.message)).collect()
+    };
+    let device = if text.lines().any(|line| line.starts_with("version:")) {
+        text.to_owned()
+    } else {
+        format!("version: 1\n{text}")
+    };
+    let device = load_device("engine.yaml", device.as_bytes());
+    if device.diagnostics.is_empty() {
+        return Vec::new();
+    }
+    let of_bookings = spec(&with(BOOKINGS, text));
+    let of_orders = spec(&with(ORDERS, text));
+    if of_orders.len() < of_bookings.len() { of_orders } else { of_bookings }
+}
+
+#[test]
+fn a_block_with_a_mistake_is_found() {
+    assert_eq!(findings("sync: { lookback: 14d }\n"), [""; 0]);
+    assert_eq!(
+        findings(
+            "merge: { gap: 5m }\nfields: { start: s, end: e, order_code: a, product_code: b, machine_code: c }\ntable: order\n"
+        ),
+        [""; 0]
+    );
+    assert_eq!(findings("limits: { concurrency: 2 }\n"), [""; 0]);
+    assert_eq!(findings("sync: { lookbak: 14d }\n").len(), 1);
+    assert!(!findings("limits: { concurency: 2 }\n").is_empty());
+}
+
+#[test]
+fn every_spec_in_the_documents_is_valid() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).expect("a document");
+        for block in blocks(&text).into_iter().filter(|block| block.language == "yaml") {
+            count += 1;
+            for finding in findings(&block.text) {
+                wrong.push(format!("{}:{}: {finding}", path.display(), block.line));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(count > 10, "only {count} blocks of YAML were found");
+}
+
+/// Whether a text matches a pattern in which `[..]` stands for anything.
+fn line_matches(pattern: &str, line: &str) -> bool {
+    let mut parts = pattern.split("[..]");
+    let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some(place) = rest.find(part) else { return false };
+        rest = &rest[place + part.len()..];
+    }
+    true
+}
+
+/// Whether lines match a pattern in which a line `...` stands for any number of lines.
+fn lines_match(pattern: &[&str], lines: &[&str]) -> bool {
+    match (pattern.split_first(), lines.split_first()) {
+        (None, None) => true,
+        (Some((&"...", rest)), _) => (0..=lines.len()).any(|skipped| lines_match(rest, &lines[skipped..])),
+        (Some((first, pattern)), Some((line, lines))) => line_matches(first, line) && lines_match(pattern, lines),
+        _ => false,
+    }
+}
+
+#[test]
+fn patterns_match_what_they_say() {
+    for (pattern, line, expected) in [
+        ("a[..]c", "abc", true),
+        ("a[..]c", "ab", false),
+        ("a", "a", true),
+        ("a", "ab", false),
+        ("[..]b[..]", "abc", true),
+    ] {
+        assert_eq!(line_matches(pattern, line), expected, "{pattern} {line}");
+    }
+    assert!(lines_match(&["a", "...", "c"], &["a", "b", "b", "c"]));
+    assert!(!lines_match(&["a", "...", "c"], &["a", "b"]));
+}
+
+/// Runs a command of a document in a folder; its standard output, and its exit code where that is not 0.
+fn execute(command: &str, folder: &Path) -> String {
+    if let Some((database, script)) = command.strip_prefix("sqlite3 ").and_then(|rest| rest.split_once(" < ")) {
+        let script = std::fs::read_to_string(folder.join(script)).expect("a script");
+        let connection = rusqlite::Connection::open(folder.join(database)).expect("a database");
+        connection.execute_batch(&script).expect("statements");
+        return String::new();
+    }
+    let arguments = command.strip_prefix("engine ").expect("documents run engine and sqlite3 only");
+    let output = Command::new(env!("CARGO_BIN_EXE_engine"))
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .env_remove("ENGINE_LOG")
+        .env_remove("STATE_DIRECTORY")
+        .output()
+        .expect("engine starts");
+    let mut out = String::from_utf8(output.stdout).expect("text");
+    if !output.status.success() {
+        out.push_str(&format!("[exit code {}]\n", output.status.code().unwrap_or(-1)));
+        if out.lines().count() == 1 {
+            out.push_str(&String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    out
+}
+
+/// Every document tells one story: its files are written, and its commands run, in the order of the document.
+#[test]
+fn every_command_in_the_documents_gives_what_is_shown() {
+    let mut wrong = Vec::new();
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).expect("a document");
+        let folder = tempfile::tempdir().expect("a folder");
+        if path.ends_with("README.md") {
+            let demo = root().join("specs/demo").canonicalize().expect("the demo");
+            std::fs::create_dir(folder.path().join("specs")).expect("a folder");
+            std::os::unix::fs::symlink(demo, folder.path().join("specs/demo")).expect("a link");
+        }
+        for block in blocks(&text) {
+            if let Some(name) = block.file() {
+                let file = folder.path().join(name);
+                std::fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
+                std::fs::write(file, &block.text).expect("written");
+            }
+            if block.language != "console" {
+                continue;
+            }
+            for part in block.text.split("$ ").filter(|part| !part.is_empty()) {
+                let (command, expected) = part.split_once('\n').expect("a line");
+                let actual = execute(command, folder.path());
+                let trimmed = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+                let (expected, actual) = (trimmed(expected.trim_end()), trimmed(actual.trim_end()));
+                let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+                let shown: Vec<&str> = actual.iter().map(String::as_str).collect();
+                if !lines_match(&expected, &shown) {
+                    wrong.push(format!("{}:{}: `{command}` gives\n{}", path.display(), block.line, actual.join("\n")));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// The anchors of a document's headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let title = line.trim_start_matches('#').trim();
+            let kept = title.chars().filter(|char| char.is_alphanumeric() || " -_".contains(*char));
+            kept.flat_map(char::to_lowercase).map(|char| if char == ' ' { '-' } else { char }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").expect("a pattern");
+    let mut broken = Vec::new();
+    let reference = docs::pages().map(|(name, _)| root().join("docs/reference").join(name));
+    for path in documents().into_iter().chain(reference) {
+        let text = std::fs::read_to_string(&path).expect("a document");
+        for target in link.captures_iter(&text).map(|found| found[1].to_owned()) {
+            if target.contains("://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let file = if file.is_empty() { path.clone() } else { path.parent().expect("a folder").join(file) };
+            let leads = match std::fs::read_to_string(&file) {
+                Ok(text) => anchor.is_empty() || anchors(&text).contains(anchor),
+                Err(_) => file.is_dir() && anchor.is_empty(),
+            };
+            if !leads {
+                broken.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
