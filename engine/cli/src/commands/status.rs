@@ -99,7 +99,8 @@ fn health(
     }
     if let Some(failure) = state.last_run.as_ref().and_then(|run| run.failure.as_ref()) {
         health = if state.brake.is_some() { "held" } else { "failing" };
-        let times = if state.failures > 1 { format!(" (failed {} times in a row)", state.failures) } else { String::new() };
+        let times =
+            if state.failures > 1 { format!(" (failed {} times in a row)", state.failures) } else { String::new() };
         reasons.push(format!("{}{times}", failure.message));
         reasons.extend(failure.hint.clone());
     }
