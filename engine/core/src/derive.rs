@@ -14,9 +14,7 @@ use crate::pairing::{Before, Booking, Interval, Refusal, fold};
 use crate::plan::Plan;
 use crate::record::{write_delete, write_row, write_run};
 use crate::report::RunReport;
-use crate::state::{
-    LIVE, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, QuarantineEntry, Stage, StateError, StateTransaction,
-};
+use crate::state::{LIVE, LedgerRecord, LedgerRow, OutboxEntry, QuarantineEntry, Stage, StateError, StateTransaction};
 use crate::time::Instant;
 
 /// Writes changes into the ledger and the outbox.
@@ -544,9 +542,4 @@ fn stored(body: &str, at: i64) -> Result<CanonicalRow, StateError> {
         message: error.to_string(),
         hint: Some("the state store may be damaged, or written by a newer version".to_owned()),
     })
-}
-
-/// Whether an entry lies in a half-open range of the window column.
-pub fn lies_in(entry: &LedgerEntry, from: i64, to: i64) -> bool {
-    entry.at >= from && entry.at < to
 }

@@ -157,8 +157,7 @@ mod tests {
     #[test]
     fn a_live_run_has_no_end_and_a_booking_its_event() {
         let mut out = String::new();
-        let run =
-            Interval { key: RowKey(1), start: Instant::from_micros(0 * 1_000_000), end: None, details: details() };
+        let run = Interval { key: RowKey(1), start: Instant::from_micros(0), end: None, details: details() };
         write_run(&mut out, Uuid::nil(), &run);
         assert!(!out.contains("\"end\""), "{out}");
         out.clear();

@@ -3,35 +3,33 @@
 //! Delivery is a loop of its own. A run reads what the window, the cursor or the whole table gives, compares it with
 //! the ledger, and commits the difference together with its outbox entries, its quarantine and its cursor.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use engine_spec::model::{Action, Deletes, SyncMode};
+use engine_spec::model::SyncMode;
 use engine_spec::template::{BindValue, Scope, Statement, TemplateError};
 use jiff::{SignedDuration, Timestamp};
-use xxhash_rust::xxh3::xxh3_64;
 
+use self::failure::{cancelled, source_failure, state_failure};
+use self::reading::{Known, Reading, order_of};
 use crate::canonical::{CanonicalRow, RowKey};
-use crate::cursor::{self, CursorValue};
-use crate::derive::{Deriver, live_parts};
+use crate::cursor::CursorValue;
+use crate::derive::Deriver;
 use crate::mapping::{Mapper, Outcome};
-use crate::plan::{DELETES_FREE, Plan};
-use crate::ports::{Ask, Cancel, Clock, Fetched, Source, SourceError, SourceErrorKind, SourceIdentity};
+use crate::plan::Plan;
+use crate::ports::{Ask, Cancel, Clock, Source, SourceError};
 use crate::report::{Failure, FailureKind, RunReport};
-use crate::state::{
-    Brake, BrakeKind, Ledger, LedgerEntry, PipelineState, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage, StateError,
-    StateStore,
-};
-use crate::time::Instant;
-use crate::value::{Columns, Row, RowBatch};
+use crate::state::{Ledger, LedgerEntry, PipelineState, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage, StateStore};
+use crate::value::Row;
 
-/// Live runs older than the window that are kept in view.
-pub const WATCHED_MAX: usize = 10_000;
-/// Extra queries that one run sends to look for them.
-pub const WATCH_QUERIES_MAX: usize = 8;
-/// Live runs closer together than this are looked for with one query.
-const WATCH_SPAN: SignedDuration = SignedDuration::from_hours(24);
+mod brake;
+mod failure;
+mod read;
+mod reading;
+mod watch;
+
+pub use self::watch::{WATCH_QUERIES_MAX, WATCHED_MAX};
+
 /// Bytes in the outbox beyond which a run does not read, where the device config does not say.
 pub const OUTBOX_BYTES_MAX: u64 = 1 << 30;
 
@@ -108,33 +106,6 @@ impl Range {
     }
 }
 
-/// What a run knows of one key: what the ledger says, and what the source said.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    /// Hash in the ledger; `None` where the ledger lacks the key.
-    ledger: Option<u64>,
-    /// Window column in the ledger.
-    at: i64,
-    /// Hash of the row as it was read.
-    seen: Option<u64>,
-    /// Two rows of the result said different things.
-    conflict: bool,
-    /// This run read it first, and committed it early.
-    early: bool,
-}
-
-impl Known {
-    fn of(entry: Option<LedgerEntry>) -> Self {
-        Self {
-            ledger: entry.map(|entry| entry.hash),
-            at: entry.map_or(i64::MIN, |entry| entry.at),
-            seen: None,
-            conflict: false,
-            early: false,
-        }
-    }
-}
-
 /// What is read in one go: a window, a slice of the first fill, everything, or what lies after the cursor.
 struct Step {
     window: Option<(Timestamp, Timestamp)>,
@@ -167,39 +138,6 @@ enum Change {
     Meaning,
     /// Which record a row is.
     Identity,
-}
-
-/// Rows on their way from the source to the commit.
-#[derive(Default)]
-struct Reading {
-    known: HashMap<RowKey, Known>,
-    staged: Staged,
-    /// Rows that say what they said, under another value of the window column.
-    moved: Staged,
-    /// Rows whose key the ledger was not yet asked for.
-    misses: Vec<(CanonicalRow, Option<Ordering>)>,
-    cancelled: HashSet<RowKey>,
-    /// Rows that were committed early and must not stay.
-    retracted: Vec<RowKey>,
-    rejected: u64,
-    /// Rejected rows without a key: any of them may be the one that seems to be gone.
-    rejected_without_key: u64,
-    rows: u64,
-    /// Rows of the window, slice or table itself; those of runs that are watched beyond it are not among them.
-    rows_of_step: u64,
-    chunks: u64,
-    /// Mode `cursor`: the greatest values so far, and those of every row.
-    greatest: Option<Vec<CursorValue>>,
-    cursors: HashMap<RowKey, Vec<CursorValue>>,
-    scratch: Vec<u8>,
-}
-
-/// Rows that wait for the commit, one a key.
-#[derive(Default)]
-struct Staged {
-    rows: Vec<CanonicalRow>,
-    places: HashMap<RowKey, usize>,
-    bytes: usize,
 }
 
 impl Run<'_> {
@@ -276,29 +214,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A repointed name or a restored database never turns into deletes.
-    fn check_identity(&mut self, identity: &SourceIdentity) -> Result<(), Failure> {
-        let differs: Vec<String> = identity
-            .facts
-            .iter()
-            .filter_map(|(name, now)| {
-                let before = self.state.identity.get(name)?;
-                (before != now).then(|| format!("{name} was `{before}` and is `{now}`"))
-            })
-            .collect();
-        if !differs.is_empty() && !self.is_approved(BrakeKind::Identity) {
-            let message = format!("the source is not the database of before: {}", differs.join(", "));
-            return Err(self.pull_brake(BrakeKind::Identity, message));
-        }
-        if !differs.is_empty() {
-            self.report.notes.push("the source is another database; approved".to_owned());
-        }
-        for (name, value) in &identity.facts {
-            self.state.identity.insert(name.clone(), value.clone());
-        }
-        Ok(())
-    }
-
     /// Notices what changed in the spec. It stays noticed until a run goes well.
     fn check_fingerprint(&mut self) {
         let Some(before) = &self.state.fingerprint else { return };
@@ -318,24 +233,6 @@ impl Run<'_> {
     /// Whether everything must be folded again because the rules may not be those that made the records.
     fn refolds(&self) -> bool {
         self.change != Change::None && self.plan().is_folded()
-    }
-
-    /// Whether somebody approved. Who approved another database did not approve that it is empty; who approved an
-    /// empty result approved every delete.
-    fn is_approved(&self, kind: BrakeKind) -> bool {
-        let covers = |brake: &Brake| brake.kind == kind || (brake.kind, kind) == (BrakeKind::Empty, BrakeKind::Deletes);
-        self.state.approved.is_some() && self.state.brake.as_ref().is_none_or(covers)
-    }
-
-    fn pull_brake(&mut self, kind: BrakeKind, message: String) -> Failure {
-        let since = self.state.brake.as_ref().filter(|brake| brake.kind == kind).map_or(self.now, |brake| brake.since);
-        self.state.brake = Some(Brake { kind, message: message.clone(), since });
-        self.state.approved = None;
-        Failure {
-            kind: FailureKind::Brake,
-            message: format!("{message}; nothing was sent"),
-            hint: Some(format!("if this is right, run `engine approve {}`", self.plan().id)),
-        }
     }
 
     /// What this run reads, in order.
@@ -474,344 +371,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What is bound where there is no cursor yet: nothing, where the template provides for that, or else the smallest
-    /// values of the columns, by the kinds that the source says they have.
-    fn first_cursor(&mut self, source: &mut dyn Source) -> Result<BTreeMap<String, BindValue>, Failure> {
-        let names = self.plan().sync.cursor.clone();
-        let every = |value: &BindValue| names.iter().map(|name| (name.clone(), value.clone())).collect();
-        if self.render(None, &BTreeMap::new()).is_ok() {
-            return Ok(BTreeMap::new());
-        }
-        let nulls = every(&BindValue::Null);
-        if self.render(None, &nulls).is_err() {
-            // A filter that wants a time: the columns are times, and the first of all lies before any booking.
-            let zone = &self.plan().zone;
-            let first = self.plan().sync.start.unwrap_or(Timestamp::UNIX_EPOCH);
-            return Ok(every(&CursorValue::Instant(first).to_bind(zone)));
-        }
-        self.ask(source, None, &nulls)?;
-        let mut batch = RowBatch::new();
-        source.next(&mut batch).map_err(source_failure)?;
-        let sync = &self.plan().sync;
-        let zone = &self.plan().zone;
-        let mut binds = BTreeMap::new();
-        for (place, name) in sync.cursor.iter().enumerate() {
-            let column = find_cursor(batch.columns(), name)?;
-            let kind = batch.columns()[column].kind;
-            let smallest = CursorValue::smallest(kind);
-            let value = match (place, sync.start, &smallest) {
-                (0, Some(start), CursorValue::Instant(_)) => CursorValue::Instant(start),
-                (0, Some(start), CursorValue::Civil(_)) => CursorValue::Civil(zone.to_datetime(start)),
-                (0, Some(start), CursorValue::Date(_)) => CursorValue::Date(zone.to_datetime(start).date()),
-                _ => smallest,
-            };
-            binds.insert(name.clone(), value.to_bind(zone));
-        }
-        Ok(binds)
-    }
-
-    fn cursor_places(&self, columns: &Columns) -> Result<Vec<usize>, Failure> {
-        self.plan().sync.cursor.iter().map(|name| find_cursor(columns, name)).collect()
-    }
-
-    /// Reads one answer to its end.
-    fn read(
-        &mut self,
-        source: &mut dyn Source,
-        reading: &mut Reading,
-        observer: &mut dyn Observer,
-    ) -> Result<(), Failure> {
-        let mut batch = RowBatch::new();
-        let mut row_buffer = CanonicalRow::default();
-        let now = Instant::from_timestamp(self.now).unwrap_or(Instant::MAX);
-        let mut compiled: Option<(Mapper, Vec<usize>)> = None;
-        loop {
-            if self.runner.cancel.is_cancelled() {
-                return Err(cancelled());
-            }
-            let fetched = source.next(&mut batch).map_err(source_failure)?;
-            let (mapper, cursor_places) = match &mut compiled {
-                Some(compiled) if compiled.0.fits(batch.columns()) => compiled,
-                slot => {
-                    let mapper = Mapper::new(self.runner.plan, batch.columns()).map_err(mapping_failure)?;
-                    slot.insert((mapper, self.cursor_places(batch.columns())?))
-                }
-            };
-            if fetched == Fetched::End {
-                break;
-            }
-            reading.rows += batch.len() as u64;
-            self.report.rows += batch.len() as u64;
-            for row in batch.rows() {
-                let outcome = mapper.map(row, now, &mut row_buffer);
-                observer.row(row, outcome, &row_buffer, mapper);
-                if outcome == Outcome::Rejected {
-                    refuse(&mut self.quarantine, &mut self.report, self.now, mapper, row, &row_buffer);
-                    reading.rejected += 1;
-                    if mapper.has_key() {
-                        reading.keep_as_it_is(&row_buffer);
-                    } else {
-                        reading.rejected_without_key += 1;
-                    }
-                    continue;
-                }
-                let cursor = match self.plan().sync.mode {
-                    SyncMode::Cursor => Some(read_cursor(row, batch.columns(), cursor_places)?),
-                    SyncMode::Window | SyncMode::Full => None,
-                };
-                if let Some(cursor) = &cursor {
-                    reading.advance(cursor);
-                }
-                if outcome == Outcome::Skipped {
-                    self.report.skipped += 1;
-                    continue;
-                }
-                let key = RowKey::of(&row_buffer.key_text);
-                if let Some(healed) = self.rejected_before.remove(&key) {
-                    self.healed.push(healed);
-                }
-                let later = cursor.map(|cursor| reading.compare_cursor(key, cursor));
-                if outcome == Outcome::Cancelled {
-                    self.report.cancelled += 1;
-                    reading.cancel(key, later);
-                    continue;
-                }
-                reading.revive(key, later);
-                if reading.known.contains_key(&key) {
-                    self.classify(reading, key, &row_buffer, later);
-                } else {
-                    // Two rows with a key that the ledger was not asked for are told apart after it was.
-                    reading.misses.push((row_buffer.clone(), later));
-                }
-            }
-            self.resolve_misses(reading)?;
-            for (code, count) in mapper.take_reported() {
-                self.report.report(code, count);
-            }
-            observer.progress(self.report.rows, &self.plan().id);
-            if reading.staged.bytes + reading.moved.bytes > self.plan().stage_bytes_max {
-                self.commit_early(reading)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn resolve_misses(&mut self, reading: &mut Reading) -> Result<(), Failure> {
-        if reading.misses.is_empty() {
-            return Ok(());
-        }
-        let misses = std::mem::take(&mut reading.misses);
-        let keys: Vec<RowKey> = misses.iter().map(|(row, _)| RowKey::of(&row.key_text)).collect();
-        let entries = self.runner.store.look_up(&self.plan().id, self.ledger(), &keys).map_err(state_failure)?;
-        for (key, entry) in keys.iter().zip(entries) {
-            reading.known.entry(*key).or_insert(Known::of(entry));
-        }
-        for (key, (row, later)) in keys.into_iter().zip(&misses) {
-            self.classify(reading, key, row, *later);
-        }
-        Ok(())
-    }
-
-    /// Decides what a row is: unchanged, changed, new, or in conflict with another row of the result.
-    ///
-    /// `later` is set in mode `cursor`: how the row compares with the one of the same key that was read before.
-    fn classify(&mut self, reading: &mut Reading, key: RowKey, row: &CanonicalRow, later: Option<Ordering>) {
-        if reading.cancelled.contains(&key) {
-            return;
-        }
-        let hash = row.content_hash(&mut reading.scratch);
-        let Some(mut known) = reading.known.get(&key).copied() else { return };
-        if let Some(seen) = known.seen {
-            if seen == hash {
-                self.report.report("duplicate_row", 1);
-                return;
-            }
-            let action = self.plan().checks.duplicate_key;
-            let wins = match later {
-                Some(Ordering::Greater) => true,
-                Some(Ordering::Less) => false,
-                None if action == Action::Reject => {
-                    known.conflict = true;
-                    false
-                }
-                // Which of the two counts must not depend on the order in which they came.
-                Some(Ordering::Equal) | None => hash > seen,
-            };
-            if known.conflict || wins {
-                reading.staged.remove(key);
-            }
-            if known.conflict && known.early {
-                reading.retracted.push(key);
-            }
-            if known.conflict {
-                self.refuse_duplicate(row);
-            } else if later.is_none() && action == Action::Report {
-                self.report.report("duplicate_key", 1);
-            }
-            if !wins {
-                reading.known.insert(key, known);
-                return;
-            }
-        }
-        known.seen = Some(hash);
-        reading.known.insert(key, known);
-        match known.ledger {
-            Some(ledger) if ledger == hash => {
-                self.report.unchanged += 1;
-                if self.refolds() {
-                    reading.staged.put(key, row);
-                } else if known.at != row.at.micros() {
-                    reading.moved.put(key, row);
-                }
-            }
-            Some(_) => {
-                self.report.changed += 1;
-                reading.staged.put(key, row);
-            }
-            None => {
-                self.report.new += 1;
-                reading.staged.put(key, row);
-            }
-        }
-    }
-
-    fn refuse_duplicate(&mut self, row: &CanonicalRow) {
-        self.report.reject("duplicate_key");
-        if self.quarantine.len() < QUARANTINE_ROWS_MAX {
-            self.quarantine.push(QuarantineEntry {
-                stage: Stage::Row,
-                key: row.key_text.clone(),
-                code: "duplicate_key".to_owned(),
-                reason: format!("two different rows of the result have the key {}", row.key_text),
-                rule: "key".to_owned(),
-                row: row.to_stored(),
-                lane: Some(row.details.machine_code.clone()),
-                at: Some(row.at.micros()),
-                first_seen: self.now,
-            });
-        }
-    }
-
-    /// Live runs that lie before the window and did not come back: each is looked for at its own start.
-    fn watched(&mut self, reading: &Reading, range: Range) -> Result<Vec<(Timestamp, Timestamp)>, Failure> {
-        let missing = self.live_before(reading, range.from).map_err(state_failure)?;
-        let mut windows: Vec<(Timestamp, Timestamp)> = Vec::new();
-        for at in missing {
-            let (Ok(from), Ok(to)) = (Timestamp::from_microsecond(at), Timestamp::from_microsecond(at + 1)) else {
-                continue;
-            };
-            match windows.last_mut() {
-                Some(window) if from.duration_since(window.0) < WATCH_SPAN => window.1 = window.1.max(to),
-                _ => windows.push((from, to)),
-            }
-        }
-        // A long list is worked through over several runs. The time is scattered: runs come at regular intervals, and
-        // would else meet the same page again and again.
-        let pages = windows.len().div_ceil(WATCH_QUERIES_MAX).max(1);
-        let page = usize::try_from(xxh3_64(&self.now.as_second().to_le_bytes()) % pages as u64).unwrap_or_default();
-        Ok(windows.into_iter().skip(page * WATCH_QUERIES_MAX).take(WATCH_QUERIES_MAX).collect())
-    }
-
-    /// The window column of every live row before a time that was not read, oldest first.
-    fn live_before(&self, reading: &Reading, before: i64) -> Result<Vec<i64>, StateError> {
-        let plan = self.runner.plan;
-        let live = self.runner.store.live_before(&plan.id, before, WATCHED_MAX)?;
-        let mut rows: Vec<(RowKey, i64)> = if plan.is_folded() && plan.merge_gap.is_some() && !live.is_empty() {
-            // What keeps a merged run alive need not be the row that opens it.
-            let mut tx = self.runner.store.begin(&plan.id)?;
-            let mut rows = Vec::new();
-            for run in live {
-                rows.append(&mut live_parts(tx.as_mut(), run.key)?);
-            }
-            rows.into_iter().filter(|(_, at)| *at < before).collect()
-        } else {
-            live.into_iter().map(|run| (run.key, run.at)).collect()
-        };
-        rows.retain(|(key, _)| reading.known.get(key).is_none_or(|known| known.seen.is_none()));
-        let mut times: Vec<i64> = rows.into_iter().map(|(_, at)| at).collect();
-        times.sort_unstable();
-        Ok(times)
-    }
-
-    fn check_rejected(&mut self, reading: &Reading) -> Result<(), Failure> {
-        let Some(limit) = self.plan().max_rejected else { return Ok(()) };
-        let rejected = reading.rejected;
-        if reading.rows > 0 && rejected as f64 * 100.0 > limit * reading.rows as f64 {
-            return Err(Failure {
-                kind: FailureKind::Rejected,
-                message: format!(
-                    "{rejected} of {} rows were rejected, more than `max_rejected: {limit}%`; nothing was sent",
-                    reading.rows
-                ),
-                hint: Some(format!("`engine preview` shows the reasons; {}", self.commonest_reason())),
-            });
-        }
-        Ok(())
-    }
-
-    fn commonest_reason(&self) -> String {
-        let commonest = self.report.rejected.iter().max_by_key(|(_, count)| **count);
-        commonest.map_or(String::new(), |(code, count)| format!("the commonest is `{code}` ({count})"))
-    }
-
-    /// What did not come back, unless a brake is pulled.
-    fn gone(&mut self, reading: &Reading, ranges: &[Range]) -> Result<Vec<RowKey>, Failure> {
-        if ranges.is_empty() || self.plan().sync.deletes == Deletes::Ignore {
-            return Ok(Vec::new());
-        }
-        let lies_in = |range: &Range, known: &Known| known.ledger.is_some() && range.contains(known.at);
-        let in_range = |known: &Known| ranges.iter().any(|range| lies_in(range, known));
-        let expected = reading.known.values().filter(|known| in_range(known)).count() as u64;
-        let mut gone: Vec<RowKey> = reading
-            .known
-            .iter()
-            .filter(|(key, known)| in_range(known) && known.seen.is_none() && !reading.cancelled.contains(*key))
-            .map(|(key, _)| *key)
-            .collect();
-        gone.sort_unstable();
-        let is_known = |key: &&RowKey| reading.known.get(*key).is_some_and(in_range);
-        let cancelled = reading.cancelled.iter().filter(is_known).count() as u64;
-        if gone.is_empty() && cancelled == 0 {
-            return Ok(gone);
-        }
-        if reading.rejected_without_key > 0 && !gone.is_empty() {
-            self.report.notes.push(format!(
-                "{} records seem to be gone, but {} rejected rows have no key: nothing is deleted until they are mapped",
-                gone.len(),
-                reading.rejected_without_key
-            ));
-            gone.clear();
-        }
-        let count = gone.len() as u64 + cancelled;
-        let share = count as f64 * 100.0 / expected as f64;
-        let limit = self.plan().sync.delete_limit;
-        let expected_of_step = reading.known.values().filter(|known| lies_in(&ranges[0], known)).count();
-        if reading.rows_of_step == 0
-            && (expected_of_step > 0 || reading.rows == 0)
-            && !self.is_approved(BrakeKind::Empty)
-        {
-            let message = format!("the result is empty where there were {expected} records{}", self.why_ids_change());
-            return Err(self.pull_brake(BrakeKind::Empty, message));
-        }
-        if count > DELETES_FREE && share > limit && !self.is_approved(BrakeKind::Deletes) {
-            let message = format!(
-                "{count} of {expected} records would be deleted ({share:.0}%), more than `sync.delete_limit: {limit}%`{}",
-                self.why_ids_change()
-            );
-            return Err(self.pull_brake(BrakeKind::Deletes, message));
-        }
-        self.report.gone += gone.len() as u64;
-        Ok(gone)
-    }
-
-    /// For the message of a brake: what in the spec may have pulled it.
-    fn why_ids_change(&self) -> &'static str {
-        match self.change {
-            Change::Identity => "; `key`, `table` or `deliver` of the spec changed, which gives records new ids",
-            Change::None | Change::Meaning => "",
-        }
-    }
-
     /// Writes what waits in memory; its records are held back until the run has read everything.
     fn commit_early(&mut self, reading: &mut Reading) -> Result<(), Failure> {
         let plan = self.runner.plan;
@@ -888,163 +447,8 @@ impl Run<'_> {
     }
 }
 
-impl Staged {
-    fn put(&mut self, key: RowKey, row: &CanonicalRow) {
-        self.bytes += row_bytes(row);
-        self.places.insert(key, self.rows.len());
-        self.rows.push(row.clone());
-    }
-
-    /// Whether the row was waiting.
-    fn remove(&mut self, key: RowKey) -> bool {
-        let Some(place) = self.places.remove(&key) else { return false };
-        self.bytes -= row_bytes(&self.rows.swap_remove(place));
-        if let Some(moved) = self.rows.get(place) {
-            self.places.insert(RowKey::of(&moved.key_text), place);
-        }
-        true
-    }
-
-    fn clear(&mut self) {
-        self.rows.clear();
-        self.places.clear();
-        self.bytes = 0;
-    }
-}
-
-impl Reading {
-    /// A row that is cancelled is no row, whatever other rows of its key say; with a cursor, the latest says.
-    fn cancel(&mut self, key: RowKey, later: Option<Ordering>) {
-        if later != Some(Ordering::Less) {
-            self.staged.remove(key);
-            self.cancelled.insert(key);
-        }
-    }
-
-    /// With a cursor, a later row takes a cancellation back.
-    fn revive(&mut self, key: RowKey, later: Option<Ordering>) {
-        if later == Some(Ordering::Greater) {
-            self.cancelled.remove(&key);
-        }
-    }
-
-    /// A row that is refused is not gone: what was delivered of it stays as it is.
-    fn keep_as_it_is(&mut self, row: &CanonicalRow) {
-        if let Some(known) = self.known.get_mut(&RowKey::of(&row.key_text)) {
-            known.seen = known.seen.or(known.ledger);
-        }
-    }
-
-    /// Keeps how far was read.
-    fn advance(&mut self, cursor: &[CursorValue]) {
-        if self.greatest.as_ref().is_none_or(|greatest| order_of(cursor, greatest).is_gt()) {
-            self.greatest = Some(cursor.to_vec());
-        }
-    }
-
-    /// How the row compares with the one of the same key that was read before.
-    fn compare_cursor(&mut self, key: RowKey, cursor: Vec<CursorValue>) -> Ordering {
-        let order = self.cursors.get(&key).map_or(Ordering::Greater, |before| order_of(&cursor, before));
-        if order.is_gt() {
-            self.cursors.insert(key, cursor);
-        }
-        order
-    }
-}
-
-/// The order of two cursors; of values that do not compare, the one that came later counts.
-fn order_of(one: &[CursorValue], other: &[CursorValue]) -> Ordering {
-    cursor::compare(one, other).unwrap_or(Ordering::Greater)
-}
-
-/// Memory that a staged row takes, roughly.
-fn row_bytes(row: &CanonicalRow) -> usize {
-    let details = &row.details;
-    let attributes: usize = details.attributes.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
-    size_of::<CanonicalRow>()
-        + row.key_text.len()
-        + details.order_code.len()
-        + details.product_code.len()
-        + details.machine_code.len()
-        + attributes
-        + 160
-}
-
-fn refuse(
-    quarantine: &mut Vec<QuarantineEntry>,
-    report: &mut RunReport,
-    now: Timestamp,
-    mapper: &Mapper,
-    row: Row<'_>,
-    canonical: &CanonicalRow,
-) {
-    let Some(first) = mapper.rejections().first() else { return };
-    report.reject(first.code);
-    if quarantine.len() >= QUARANTINE_ROWS_MAX {
-        return;
-    }
-    let json = crate::mapping::row_json(row);
-    let reasons: Vec<&str> = mapper.rejections().iter().map(|rejection| rejection.reason.as_str()).collect();
-    quarantine.push(QuarantineEntry {
-        stage: Stage::Row,
-        key: if mapper.has_key() { canonical.key_text.clone() } else { format!("{:032x}", RowKey::of(&json).0) },
-        code: first.code.to_owned(),
-        reason: reasons.join("; "),
-        rule: first.rule.clone(),
-        row: json,
-        lane: None,
-        at: mapper.window_micros(),
-        first_seen: now,
-    });
-}
-
-fn find_cursor(columns: &Columns, name: &str) -> Result<usize, Failure> {
-    crate::mapping::find_column(columns, name).map_err(|message| Failure {
-        kind: FailureKind::Spec,
-        message: format!("sync.cursor: {message}"),
-        hint: Some("a cursor column must be among the columns that the query selects".to_owned()),
-    })
-}
-
-fn read_cursor(row: Row<'_>, columns: &Columns, places: &[usize]) -> Result<Vec<CursorValue>, Failure> {
-    let read = |place: &usize| {
-        CursorValue::of(row.get(*place)).map_err(|message| Failure {
-            kind: FailureKind::Source,
-            message: format!("the cursor column `{}` {message}", columns[*place].name),
-            hint: Some("leave out rows without a cursor value in the query, or use `sync.mode: window`".to_owned()),
-        })
-    };
-    places.iter().map(read).collect()
-}
-
 fn shifted(instant: Timestamp, by: Duration, sign: i32) -> Timestamp {
     let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
     let moved = if sign < 0 { instant.saturating_sub(by) } else { instant.saturating_add(by) };
     moved.unwrap_or(instant)
-}
-
-fn cancelled() -> Failure {
-    Failure { kind: FailureKind::Cancelled, message: "stopped before it was done".to_owned(), hint: None }
-}
-
-fn source_failure(error: SourceError) -> Failure {
-    let kind = match error.kind {
-        SourceErrorKind::Config => FailureKind::Spec,
-        SourceErrorKind::Cancelled => FailureKind::Cancelled,
-        kind if kind.is_environment() => FailureKind::Environment,
-        _ => FailureKind::Source,
-    };
-    Failure { kind, message: error.to_string(), hint: error.hint }
-}
-
-fn state_failure(error: StateError) -> Failure {
-    Failure { kind: FailureKind::State, message: error.to_string(), hint: error.hint }
-}
-
-fn mapping_failure(messages: Vec<String>) -> Failure {
-    Failure {
-        kind: FailureKind::Spec,
-        message: messages.join("; "),
-        hint: Some("`engine preview` shows the columns of the result".to_owned()),
-    }
 }

@@ -60,7 +60,7 @@ fn an_empty_window_is_empty_although_a_watched_run_came() {
     let spec = order_spec("sync: { lookback: 1d }");
     let live = order(99, "L", "M9", 0, None);
     let recent = order(1, "A", "M1", 2000, Some(2005));
-    let mut world = World::with_rows(&spec, order_table(), &[live.clone()]);
+    let mut world = World::with_rows(&spec, order_table(), std::slice::from_ref(&live));
     world.clock.set(crate::kit::at(10));
     world.run_and_deliver();
     world.clock.set(crate::kit::at(2 * 1440));

@@ -47,7 +47,7 @@ fn a_cursor_reads_what_is_new() {
 #[test]
 fn a_late_commit_within_the_overlap_is_read() {
     let first = changed(order(1, "A", "M1", 0, Some(5)), 100);
-    let mut world = World::with_rows(&cursor_spec(""), cursor_table(), &[first.clone()]);
+    let mut world = World::with_rows(&cursor_spec(""), cursor_table(), std::slice::from_ref(&first));
     world.run_and_deliver();
     let late = changed(order(2, "B", "M1", 5, Some(9)), 91);
     let too_late = changed(order(3, "C", "M1", 5, Some(9)), 89);
@@ -59,7 +59,7 @@ fn a_late_commit_within_the_overlap_is_read() {
 #[test]
 fn a_row_from_the_future_does_not_freeze_the_cursor() {
     let future = changed(order(1, "A", "M1", 0, Some(5)), NOW + 9000);
-    let mut world = World::with_rows(&cursor_spec(""), cursor_table(), &[future.clone()]);
+    let mut world = World::with_rows(&cursor_spec(""), cursor_table(), std::slice::from_ref(&future));
     world.run_and_deliver();
     world.clock.set(at(NOW + 60));
     world.set_rows(&[future, changed(order(2, "B", "M1", 5, Some(9)), NOW + 30)]);

@@ -1,0 +1,344 @@
+//! One field of a row: where its value comes from, and what is done to it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use engine_spec::expr::{ExprError, RowExpr};
+use engine_spec::model::Unmapped;
+
+use super::Rejection;
+use super::show::{clip, write_json_cell};
+use crate::canonical::write_json_text;
+use crate::text::{number_of, text_of, trim};
+use crate::time::{Instant, TimeCells, TimeReader};
+use crate::transform::Transforms;
+use crate::value::{Cell, Row};
+
+/// A text or number field.
+pub(super) struct TextReader {
+    pub(super) path: String,
+    pub(super) from: Reader,
+    /// Nothing but the column: the value needs no copy on its way.
+    pub(super) plain: bool,
+    pub(super) transforms: Transforms,
+    pub(super) map: Option<BTreeMap<String, String>>,
+    pub(super) unmapped: Unmapped,
+    pub(super) null_if: Vec<String>,
+    pub(super) default: Option<String>,
+}
+
+impl TextReader {
+    /// Reads into `out`; true where `unmapped: skip` drops the row.
+    pub(super) fn required(&self, row: Row<'_>, out: &mut String, sink: &mut Sink<'_>) -> bool {
+        match self.read(row, out, sink) {
+            Ok(Text::Value) if !trim(out).is_empty() => false,
+            Ok(Text::Value | Text::Nothing) => {
+                out.clear();
+                sink.rejections.push(missing(&self.path));
+                false
+            }
+            Ok(Text::Skip) => true,
+            Err(rejection) => {
+                out.clear();
+                sink.rejections.push(rejection);
+                false
+            }
+        }
+    }
+
+    pub(super) fn read(&self, row: Row<'_>, out: &mut String, sink: &mut Sink<'_>) -> Result<Text, Rejection> {
+        out.clear();
+        let found = match &self.from {
+            Reader::Column(place) => match text_of(row.get(*place), sink.scratch) {
+                Ok(Some(text)) => {
+                    out.push_str(text);
+                    true
+                }
+                Ok(None) => false,
+                Err(error) => {
+                    return Err(Rejection {
+                        code: error.code.as_str(),
+                        reason: format!("{}: column `{}`: {}", self.path, row.columns()[*place].name, error.message),
+                        rule: self.path.clone(),
+                    });
+                }
+            },
+            Reader::Constant(text) => {
+                out.push_str(text);
+                true
+            }
+            Reader::Expression(expression) => match expression.text(row)? {
+                Some(text) => {
+                    out.push_str(&text);
+                    true
+                }
+                None => false,
+            },
+        };
+        if self.plain {
+            return Ok(if found { Text::Value } else { Text::Nothing });
+        }
+        let mut found = found && !self.is_null(out);
+        if found && !self.transforms.is_empty() {
+            sink.other.clear();
+            sink.other.push_str(out);
+            match self.transforms.apply(sink.other.as_str()) {
+                Some(text) => {
+                    out.clear();
+                    out.push_str(&text);
+                    found = !self.is_null(out);
+                }
+                None => found = false,
+            }
+        }
+        if found && let Some(map) = &self.map {
+            match map.get(out.as_str()) {
+                Some(mapped) => out.clone_from(mapped),
+                None => match self.unmapped {
+                    Unmapped::Keep => {}
+                    Unmapped::Skip => return Ok(Text::Skip),
+                    Unmapped::Reject => {
+                        return Err(Rejection {
+                            code: "unmapped",
+                            reason: format!("{}: code `{}` is not in `map`", self.path, clip(out)),
+                            rule: format!("{}.map", self.path),
+                        });
+                    }
+                },
+            }
+        }
+        if !found {
+            let Some(default) = &self.default else { return Ok(Text::Nothing) };
+            out.clone_from(default);
+        }
+        Ok(Text::Value)
+    }
+
+    pub(super) fn is_null(&self, text: &str) -> bool {
+        self.null_if.iter().any(|null| null == text)
+    }
+
+    /// Passes a value through: as its own JSON kind where the column is taken as it is, as text otherwise.
+    pub(super) fn attribute(&self, row: Row<'_>, out: &mut Vec<(String, String)>, sink: &mut Sink<'_>) {
+        let name = self.path.strip_prefix("fields.attributes.").unwrap_or(&self.path);
+        if self.plain
+            && let Reader::Column(place) = self.from
+        {
+            let mut json = String::new();
+            match write_json_cell(row.get(place), usize::MAX, &mut json, sink.scratch) {
+                Ok(true) => out.push((name.to_owned(), json)),
+                Ok(false) => {}
+                Err(reason) => sink.rejections.push(Rejection {
+                    code: "value_undecodable",
+                    reason: format!("{}: {reason}", self.path),
+                    rule: self.path.clone(),
+                }),
+            }
+            return;
+        }
+        let mut text = String::new();
+        match self.read(row, &mut text, sink) {
+            Ok(Text::Value) => {
+                let mut json = String::with_capacity(text.len() + 2);
+                write_json_text(&mut json, &text);
+                out.push((name.to_owned(), json));
+            }
+            Ok(Text::Nothing | Text::Skip) => {}
+            Err(rejection) => sink.rejections.push(rejection),
+        }
+    }
+}
+
+/// A time field.
+pub(super) struct TimeColumn {
+    pub(super) path: &'static str,
+    pub(super) reader: TimeReader,
+    pub(super) whole: Option<Reader>,
+    pub(super) parts: Option<(Reader, Reader)>,
+}
+
+impl TimeColumn {
+    pub(super) fn read(
+        &self,
+        row: Row<'_>,
+        start: Option<Instant>,
+        scratch: &mut String,
+    ) -> Result<Option<crate::time::TimeValue>, Rejection> {
+        let mut texts = [String::new(), String::new()];
+        let [first, second] = &mut texts;
+        let cells = match (&self.whole, &self.parts) {
+            (Some(whole), _) => TimeCells::Whole(whole.cell(row, first)?),
+            (None, Some((date, time))) => {
+                TimeCells::Parts { date: date.cell(row, first)?, time: time.cell(row, second)? }
+            }
+            (None, None) => return Ok(None),
+        };
+        self.reader.read(cells, start, scratch).map_err(|error| Rejection {
+            code: error.code.as_str(),
+            reason: format!("{}: {error}", self.path),
+            rule: self.path.to_owned(),
+        })
+    }
+}
+
+pub(super) enum Reader {
+    Column(usize),
+    Constant(String),
+    Expression(Box<Expression>),
+}
+
+impl Reader {
+    /// The cell of a column; of a constant or an expression, its text as a cell.
+    pub(super) fn cell<'a>(&'a self, row: Row<'a>, text: &'a mut String) -> Result<Cell<'a>, Rejection> {
+        Ok(match self {
+            Self::Column(place) => row.get(*place),
+            Self::Constant(constant) => Cell::Text(constant),
+            Self::Expression(expression) => match expression.text(row)? {
+                Some(value) => {
+                    *text = value;
+                    Cell::Text(text)
+                }
+                None => Cell::Null,
+            },
+        })
+    }
+}
+
+/// An expression over the row, with the columns that it reads.
+pub(super) struct Expression {
+    pub(super) path: String,
+    pub(super) expr: RowExpr,
+    pub(super) columns: Vec<(String, usize)>,
+    /// A condition whose operands are columns as they are: evaluated without an interpreter.
+    pub(super) native: bool,
+}
+
+impl Expression {
+    pub(super) fn row(&self, row: Row<'_>) -> minijinja::Value {
+        minijinja::Value::from_pairs(
+            self.columns.iter().map(|(name, place)| (name.as_str(), to_jinja(row.get(*place)))),
+        )
+    }
+
+    pub(super) fn text(&self, row: Row<'_>) -> Result<Option<String>, Rejection> {
+        self.expr.eval_text(&self.row(row)).map_err(|error| self.rejection(&error.to_string()))
+    }
+
+    pub(super) fn condition(&self, row: Row<'_>) -> Result<bool, Rejection> {
+        let result = match &self.expr {
+            RowExpr::Condition(condition) if self.native => condition.eval(&mut |operand| {
+                let place = self.columns.iter().find(|(name, _)| *name == operand.column).map(|(_, place)| *place);
+                place.map_or(Ok(None), |place| native_text(row.get(place), &operand.column))
+            }),
+            expr => expr.eval_bool(&self.row(row)),
+        };
+        result.map_err(|error| self.rejection(&error.to_string()))
+    }
+
+    pub(super) fn rejection(&self, message: &str) -> Rejection {
+        Rejection { code: "expression_failed", reason: format!("{}: {message}", self.path), rule: self.path.clone() }
+    }
+}
+
+/// What a text field gave.
+pub(super) enum Text {
+    Value,
+    Nothing,
+    Skip,
+}
+
+/// What a field writes to beside its value.
+pub(super) struct Sink<'a> {
+    pub(super) rejections: &'a mut Vec<Rejection>,
+    pub(super) scratch: &'a mut String,
+    pub(super) other: &'a mut String,
+}
+
+/// An optional text; an empty one is no value.
+pub(super) fn optional(reader: Option<&TextReader>, row: Row<'_>, out: &mut Option<String>, sink: &mut Sink<'_>) {
+    let Some(reader) = reader else {
+        *out = None;
+        return;
+    };
+    let mut text = out.take().unwrap_or_default();
+    match reader.read(row, &mut text, sink) {
+        Ok(Text::Value) if !text.is_empty() => *out = Some(text),
+        Ok(_) => {}
+        Err(rejection) => sink.rejections.push(rejection),
+    }
+}
+
+/// An optional quantity, as exact digits.
+pub(super) fn number(reader: Option<&TextReader>, row: Row<'_>, out: &mut Option<String>, sink: &mut Sink<'_>) {
+    let Some(reader) = reader else {
+        *out = None;
+        return;
+    };
+    let mut text = out.take().unwrap_or_default();
+    let number = match (&reader.from, reader.plain) {
+        (Reader::Column(place), true) => number_of(row.get(*place), sink.scratch),
+        _ => match reader.read(row, &mut text, sink) {
+            Ok(Text::Value) => number_of(Cell::Text(&text), sink.scratch),
+            Ok(Text::Nothing | Text::Skip) => Ok(None),
+            Err(rejection) => {
+                sink.rejections.push(rejection);
+                return;
+            }
+        },
+    };
+    match number {
+        Ok(Some(digits)) => {
+            // The digits may lie in the text itself.
+            sink.other.clear();
+            sink.other.push_str(digits);
+            text.clone_from(sink.other);
+            *out = Some(text);
+        }
+        Ok(None) => {}
+        Err(error) => sink.rejections.push(Rejection {
+            code: error.code.as_str(),
+            reason: format!("{}: {}", reader.path, error.message),
+            rule: reader.path.clone(),
+        }),
+    }
+}
+
+/// The canonical text of a cell, borrowed where the cell holds it.
+pub(super) fn native_text<'a>(cell: Cell<'a>, column: &str) -> Result<Option<Cow<'a, str>>, ExprError> {
+    if let Cell::Text(text) = cell {
+        return Ok(Some(Cow::Borrowed(text)));
+    }
+    let mut scratch = String::new();
+    match text_of(cell, &mut scratch) {
+        Ok(text) => Ok(text.map(|text| Cow::Owned(text.to_owned()))),
+        Err(error) => {
+            Err(ExprError { code: error.code.as_str(), message: format!("column `{column}`: {}", error.message) })
+        }
+    }
+}
+
+pub(super) fn to_jinja(cell: Cell<'_>) -> minijinja::Value {
+    match cell {
+        Cell::Null => minijinja::Value::from(()),
+        Cell::Bool(truth) => truth.into(),
+        Cell::Int(number) => number.into(),
+        Cell::Float(number) => number.into(),
+        Cell::Decimal(digits) => match (digits.parse::<i64>(), digits.parse::<f64>()) {
+            (Ok(whole), _) if !digits.starts_with('0') || digits == "0" => whole.into(),
+            (_, Ok(number)) if digits.len() <= 15 => number.into(),
+            _ => digits.into(),
+        },
+        Cell::Text(text) | Cell::Json(text) => text.into(),
+        other => {
+            let mut scratch = String::new();
+            match text_of(other, &mut scratch) {
+                Ok(Some(text)) => text.into(),
+                _ => minijinja::Value::from(()),
+            }
+        }
+    }
+}
+
+pub(super) fn missing(path: &str) -> Rejection {
+    Rejection { code: "missing_value", reason: format!("{path} has no value"), rule: path.to_owned() }
+}

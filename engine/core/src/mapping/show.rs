@@ -1,0 +1,72 @@
+//! Rows and values as people see them.
+
+use std::fmt::Write as _;
+
+use super::SHOWN_CHARS_MAX;
+use crate::canonical::write_json_text;
+use crate::text::{number_of, text_of};
+use crate::value::{Cell, Row};
+
+/// A row as a JSON object, long values clipped: what the quarantine keeps.
+pub fn row_json(row: Row<'_>) -> String {
+    let mut out = String::from("{");
+    let mut scratch = String::new();
+    for (place, column) in row.columns().iter().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        write_json_text(&mut out, &column.name);
+        out.push(':');
+        match write_json_cell(row.get(place), SHOWN_CHARS_MAX, &mut out, &mut scratch) {
+            Ok(true) => {}
+            Ok(false) => out.push_str("null"),
+            Err(reason) => {
+                let mut shown = String::new();
+                let _ = write!(shown, "<{}>", clip(&reason));
+                write_json_text(&mut out, &shown);
+            }
+        }
+    }
+    out.push('}');
+    out
+}
+
+/// Writes a cell as JSON, its text up to a number of characters; false, and nothing written, where it is null.
+pub(super) fn write_json_cell(
+    cell: Cell<'_>,
+    chars_max: usize,
+    out: &mut String,
+    scratch: &mut String,
+) -> Result<bool, String> {
+    match cell {
+        Cell::Null => return Ok(false),
+        Cell::Bool(truth) => out.push_str(if truth { "true" } else { "false" }),
+        Cell::Int(_) | Cell::Float(_) | Cell::Decimal(_) => match number_of(cell, scratch) {
+            Ok(Some(digits)) => out.push_str(digits),
+            Ok(None) => return Ok(false),
+            Err(error) => return Err(error.message),
+        },
+        Cell::Json(json) if serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok() => out.push_str(json),
+        Cell::Bad(reason) => return Err(reason.to_owned()),
+        cell => match text_of(cell, scratch) {
+            Ok(Some(text)) => write_json_text(out, clip_to(text, chars_max)),
+            Ok(None) => return Ok(false),
+            Err(error) => return Err(error.message),
+        },
+    }
+    Ok(true)
+}
+
+pub(super) fn clip(text: &str) -> &str {
+    clip_to(text, SHOWN_CHARS_MAX)
+}
+
+pub(super) fn clip_to(text: &str, chars_max: usize) -> &str {
+    if text.len() <= chars_max {
+        return text;
+    }
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}

@@ -1,0 +1,150 @@
+//! What a run holds between the source and the commit.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use crate::canonical::{CanonicalRow, RowKey};
+use crate::cursor::{self, CursorValue};
+use crate::state::LedgerEntry;
+
+/// What a run knows of one key: what the ledger says, and what the source said.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    /// Hash in the ledger; `None` where the ledger lacks the key.
+    pub(super) ledger: Option<u64>,
+    /// Window column in the ledger.
+    pub(super) at: i64,
+    /// Hash of the row as it was read.
+    pub(super) seen: Option<u64>,
+    /// Two rows of the result said different things.
+    pub(super) conflict: bool,
+    /// This run read it first, and committed it early.
+    pub(super) early: bool,
+}
+
+impl Known {
+    pub(super) fn of(entry: Option<LedgerEntry>) -> Self {
+        Self {
+            ledger: entry.map(|entry| entry.hash),
+            at: entry.map_or(i64::MIN, |entry| entry.at),
+            seen: None,
+            conflict: false,
+            early: false,
+        }
+    }
+}
+
+/// Rows on their way from the source to the commit.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) known: HashMap<RowKey, Known>,
+    pub(super) staged: Staged,
+    /// Rows that say what they said, under another value of the window column.
+    pub(super) moved: Staged,
+    /// Rows whose key the ledger was not yet asked for.
+    pub(super) misses: Vec<(CanonicalRow, Option<Ordering>)>,
+    pub(super) cancelled: HashSet<RowKey>,
+    /// Rows that were committed early and must not stay.
+    pub(super) retracted: Vec<RowKey>,
+    pub(super) rejected: u64,
+    /// Rejected rows without a key: any of them may be the one that seems to be gone.
+    pub(super) rejected_without_key: u64,
+    pub(super) rows: u64,
+    /// Rows of the window, slice or table itself; those of runs that are watched beyond it are not among them.
+    pub(super) rows_of_step: u64,
+    pub(super) chunks: u64,
+    /// Mode `cursor`: the greatest values so far, and those of every row.
+    pub(super) greatest: Option<Vec<CursorValue>>,
+    pub(super) cursors: HashMap<RowKey, Vec<CursorValue>>,
+    pub(super) scratch: Vec<u8>,
+}
+
+impl Reading {
+    /// A row that is cancelled is no row, whatever other rows of its key say; with a cursor, the latest says.
+    pub(super) fn cancel(&mut self, key: RowKey, later: Option<Ordering>) {
+        if later != Some(Ordering::Less) {
+            self.staged.remove(key);
+            self.cancelled.insert(key);
+        }
+    }
+
+    /// With a cursor, a later row takes a cancellation back.
+    pub(super) fn revive(&mut self, key: RowKey, later: Option<Ordering>) {
+        if later == Some(Ordering::Greater) {
+            self.cancelled.remove(&key);
+        }
+    }
+
+    /// A row that is refused is not gone: what was delivered of it stays as it is.
+    pub(super) fn keep_as_it_is(&mut self, row: &CanonicalRow) {
+        if let Some(known) = self.known.get_mut(&RowKey::of(&row.key_text)) {
+            known.seen = known.seen.or(known.ledger);
+        }
+    }
+
+    /// Keeps how far was read.
+    pub(super) fn advance(&mut self, cursor: &[CursorValue]) {
+        if self.greatest.as_ref().is_none_or(|greatest| order_of(cursor, greatest).is_gt()) {
+            self.greatest = Some(cursor.to_vec());
+        }
+    }
+
+    /// How the row compares with the one of the same key that was read before.
+    pub(super) fn compare_cursor(&mut self, key: RowKey, cursor: Vec<CursorValue>) -> Ordering {
+        let order = self.cursors.get(&key).map_or(Ordering::Greater, |before| order_of(&cursor, before));
+        if order.is_gt() {
+            self.cursors.insert(key, cursor);
+        }
+        order
+    }
+}
+
+/// Rows that wait for the commit, one a key.
+#[derive(Default)]
+pub(super) struct Staged {
+    pub(super) rows: Vec<CanonicalRow>,
+    pub(super) places: HashMap<RowKey, usize>,
+    pub(super) bytes: usize,
+}
+
+impl Staged {
+    pub(super) fn put(&mut self, key: RowKey, row: &CanonicalRow) {
+        self.bytes += row_bytes(row);
+        self.places.insert(key, self.rows.len());
+        self.rows.push(row.clone());
+    }
+
+    /// Whether the row was waiting.
+    pub(super) fn remove(&mut self, key: RowKey) -> bool {
+        let Some(place) = self.places.remove(&key) else { return false };
+        self.bytes -= row_bytes(&self.rows.swap_remove(place));
+        if let Some(moved) = self.rows.get(place) {
+            self.places.insert(RowKey::of(&moved.key_text), place);
+        }
+        true
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.places.clear();
+        self.bytes = 0;
+    }
+}
+
+/// The order of two cursors; of values that do not compare, the one that came later counts.
+pub(super) fn order_of(one: &[CursorValue], other: &[CursorValue]) -> Ordering {
+    cursor::compare(one, other).unwrap_or(Ordering::Greater)
+}
+
+/// Memory that a staged row takes, roughly.
+pub(super) fn row_bytes(row: &CanonicalRow) -> usize {
+    let details = &row.details;
+    let attributes: usize = details.attributes.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
+    size_of::<CanonicalRow>()
+        + row.key_text.len()
+        + details.order_code.len()
+        + details.product_code.len()
+        + details.machine_code.len()
+        + attributes
+        + 160
+}
