@@ -90,7 +90,7 @@ fn server(port: u16, timeouts: TimeoutConfig) -> ServerConfig {
 }
 
 fn order(sql: &str) -> Ask {
-    Ask { statement: Some(Statement { sql: sql.to_owned(), binds: Vec::new() }) }
+    Ask { statement: Some(Statement { sql: sql.to_owned(), binds: Vec::new() }), ..Ask::default() }
 }
 
 fn outcome(source: &mut Remote<Fake>, sql: &str) -> Result<Fetched, SourceErrorKind> {
@@ -168,7 +168,7 @@ fn a_cancelled_query_is_killed() {
 fn asking_nothing_is_an_error() {
     let (mut source, _deeds) = opened(LIMITS, &Cancel::default());
     assert_eq!(source.next(&mut RowBatch::new()).unwrap_err().kind, SourceErrorKind::Config);
-    assert_eq!(source.ask(&Ask { statement: None }).unwrap_err().kind, SourceErrorKind::Config);
+    assert_eq!(source.ask(&Ask::default()).unwrap_err().kind, SourceErrorKind::Config);
 }
 
 /// Opens every connector that crosses a network at a port that accepts and then says nothing.

@@ -28,7 +28,7 @@ fn opened(path: &Path) -> Box<dyn Source> {
 
 fn statement(sql: &str, values: Vec<BindValue>) -> Ask {
     let binds = values.into_iter().map(|value| Bind { origin: "params.p".to_owned(), value }).collect();
-    Ask { statement: Some(Statement { sql: sql.to_owned(), binds }) }
+    Ask { statement: Some(Statement { sql: sql.to_owned(), binds }), ..Ask::default() }
 }
 
 fn failure(source: &mut dyn Source, sql: &str) -> SourceError {
@@ -283,5 +283,5 @@ fn asking_nothing_is_an_error_not_a_panic() {
     let (_folder, path) = folder_with("CREATE TABLE t (a)");
     let mut source = opened(&path);
     assert_eq!(source.next(&mut RowBatch::new()).unwrap_err().kind, SourceErrorKind::Config);
-    assert_eq!(source.ask(&Ask { statement: None }).unwrap_err().kind, SourceErrorKind::Config);
+    assert_eq!(source.ask(&Ask::default()).unwrap_err().kind, SourceErrorKind::Config);
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use engine_spec::model::{ApplicationIntent, Compression, Isolation, Method, OracleDriver, TlsMode};
 use engine_spec::scalar::Reference;
-use engine_spec::template::Statement;
+use engine_spec::template::{BindValue, Statement};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -155,11 +155,17 @@ pub struct TimeoutConfig {
     pub query: Duration,
 }
 
-/// One question to a source.
-#[derive(Debug, Clone)]
+/// One question to a source: its bound SQL, or what a source that makes its own requests needs for them.
+#[derive(Debug, Clone, Default)]
 pub struct Ask {
     /// The bound SQL of a database source.
     pub statement: Option<Statement>,
+    /// Start and end of the window, half-open; `None` where the mode has none.
+    pub window: Option<(Timestamp, Timestamp)>,
+    /// The values of the cursor columns; none before the first run.
+    pub cursor: BTreeMap<String, BindValue>,
+    /// The instant of the run.
+    pub now: Timestamp,
 }
 
 /// What a source said of a `next`.

@@ -322,7 +322,7 @@ impl Run<'_> {
             hint: Some("`engine render` shows the statement".to_owned()),
         })?;
         self.report.statements += 1;
-        source.ask(&Ask { statement }).map_err(source_failure)
+        source.ask(&Ask { statement, window, cursor: cursor.clone(), now: self.now }).map_err(source_failure)
     }
 
     fn step(&mut self, source: &mut dyn Source, step: &Step, observer: &mut dyn Observer) -> Result<(), Failure> {

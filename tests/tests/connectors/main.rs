@@ -349,6 +349,7 @@ fn ask(sql: &str, values: Vec<BindValue>) -> Ask {
     let named = |(place, value)| Bind { origin: format!("params.p{}", place + 1), value };
     Ask {
         statement: Some(Statement { sql: sql.to_owned(), binds: values.into_iter().enumerate().map(named).collect() }),
+        ..Ask::default()
     }
 }
 
