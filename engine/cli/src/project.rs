@@ -106,7 +106,11 @@ pub fn plan(spec: &FoundSpec, destination: Option<&Destination>, offline: bool) 
         let environment = errors.iter().any(|error| error.environment);
         let lines: Vec<String> = errors.iter().map(|error| format!("{}: {error}", spec.path.display())).collect();
         let kind = if environment { Kind::Environment } else { Kind::Usage };
-        CommandError::new(kind, lines.join("\n"))
+        let error = CommandError::new(kind, lines.join("\n"));
+        if !environment {
+            return error;
+        }
+        error.hint("set it where the engine is started; `engine validate-spec --env` names all that is missing")
     })
 }
 
