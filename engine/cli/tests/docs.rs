@@ -263,6 +263,50 @@ fn every_command_in_the_documents_gives_what_is_shown() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// Every code that the code of engine-core gives to a row is explained to operators.
+#[test]
+fn every_reason_of_a_rejected_row_is_explained() {
+    let guide = std::fs::read_to_string(root().join("docs/guides/what-is-wrong.md")).expect("the guide");
+    let code = regex::Regex::new(
+        r#"code: "([a-z_]+)"|(?:reject|report|entry)\("([a-z_]+)"|Self::\w+ => "((?:time|value|number)_[a-z_]+)"|Some\("(time_[a-z_]+)"\)"#,
+    )
+    .expect("a pattern");
+    let mut waiting = vec![root().join("engine/core/src")];
+    let mut codes = BTreeSet::new();
+    while let Some(folder) = waiting.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if !path.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                codes.extend(code.captures_iter(&text).map(|found| {
+                    found.iter().skip(1).flatten().next().map_or_else(String::new, |code| code.as_str().to_owned())
+                }));
+            }
+        }
+    }
+    // Options that cannot work are found before a row is read.
+    codes.remove("time_options");
+    let silent: Vec<&String> = codes.iter().filter(|code| !guide.contains(&format!("`{code}`"))).collect();
+    assert!(silent.is_empty(), "docs/guides/what-is-wrong.md does not explain {silent:?}");
+    assert!(codes.len() > 20, "only {codes:?} were found");
+}
+
+/// The page of sources says of every kind of source whether it can be connected to.
+#[test]
+fn the_sources_page_knows_the_connectors() {
+    let page = std::fs::read_to_string(root().join("docs/sources.md")).expect("the page");
+    let types = engine_spec::schema::PIPELINE["definitions"]["Source"]["properties"]["type"]["enum"].clone();
+    for name in types.as_array().expect("a list").iter().filter_map(serde_json::Value::as_str) {
+        let mut rows = page.lines().filter(|line| line.starts_with("| ") && line.contains(&format!("`{name}`")));
+        let row = rows.next().unwrap_or_default();
+        let runs = engine_connect::registry::find(name).is_some();
+        assert_eq!(row.contains("| Runs. |"), runs, "{name}: `{row}`");
+        assert_eq!(row.contains("Not connectable yet"), !runs, "{name}: `{row}`");
+    }
+}
+
 /// The anchors of a document's headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
