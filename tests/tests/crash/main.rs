@@ -221,3 +221,40 @@ fn a_kill_at_every_request_loses_nothing() {
         round += 1;
     }
 }
+
+/// A first fill in slices, and a cursor: what was read before the cut is not lost, and not skipped.
+#[test]
+fn a_fill_or_a_cursor_that_is_cut_off_goes_on() {
+    let deadline = deadline();
+    let (mut round, mut moments) = (0, 0);
+    while round < ROUNDS_MIN || Instant::now() < deadline {
+        let (workspace, platform) = (Workspace::new(), Platform::start());
+        let plant = Plant::new(&workspace.path("mes.db"));
+        plant.orders(1..ROWS + 1);
+        let mut spec = order_spec(&plant::to_url(&platform.url()));
+        let by_cursor = round % 2 == 0;
+        if by_cursor {
+            spec["query"]["sql"] = "SELECT * FROM auftrag WHERE geaendert > {{ cursor.geaendert }}\n\
+                OR geaendert = {{ cursor.geaendert }} AND id > {{ cursor.id }} ORDER BY geaendert, id LIMIT 60"
+                .into();
+            spec["sync"] = json!({ "mode": "cursor", "cursor": ["geaendert", "id"], "overlap": "0s" });
+        } else {
+            spec["sync"] = json!({ "lookback": "1h", "start": "2025-03-28", "slice": "1h" });
+        }
+        workspace.spec("acme.yaml", &spec);
+        let whole = time_of_a_run(&spec, &plant);
+        for _ in 0..KILLS_MAX {
+            moments += 1;
+            cut_after(&workspace, whole.mul_f64(fraction(moments)));
+            assert_state_is_sound(&workspace);
+        }
+        let most = ROWS / 60 + 1;
+        for _ in 0..most {
+            workspace.engine(&ARGS).expect(0);
+        }
+        let orders: Vec<_> = platform.state().into_values().map(|run| run["production_order"].to_string()).collect();
+        assert_eq!(i64::try_from(orders.len()), Ok(ROWS), "round {round}, by cursor: {by_cursor}");
+        platform.assert_contract();
+        round += 1;
+    }
+}
