@@ -40,7 +40,7 @@ fn zero_when_all_is_well() {
 #[test]
 fn one_when_a_run_fails() {
     check(1, &["1 of 10 rows were rejected", "max_rejected", "engine preview"], |spec| {
-        spec["max_rejected"] = "5%".into()
+        spec["max_rejected"] = "5%".into();
     });
     check(1, &["no_such_table"], |spec| {
         spec["query"]["sql"] =
@@ -51,7 +51,7 @@ fn one_when_a_run_fails() {
 #[test]
 fn two_when_a_spec_or_the_usage_is_wrong() {
     check(2, &["acme.yaml", "unknown_key", "did you mean `lookback`"], |spec| {
-        spec["sync"] = json!({ "lookbak": "1d" })
+        spec["sync"] = json!({ "lookbak": "1d" });
     });
     check(2, &["fields.order_code", "`no_such_column`"], |spec| spec["fields"]["order_code"] = "no_such_column".into());
     let (workspace, ..) = site();

@@ -277,7 +277,7 @@ fn a_file_and_standard_output_take_the_same_lines() {
     }
     workspace.engine(&["run", "--once", "--now", NOW, "file"]).expect(0);
     let mut elsewhere = Workspace::new();
-    elsewhere.env("STATE_DIRECTORY", &elsewhere.path("state").to_string_lossy().into_owned());
+    elsewhere.env("STATE_DIRECTORY", &elsewhere.path("state").to_string_lossy());
     let out = elsewhere.engine(&["run", "--once", "--now", NOW, &workspace.path("out").to_string_lossy()]).expect(0);
     assert!(elsewhere.path("state/state.db").is_file() && !elsewhere.path(".engine").exists());
     assert_eq!(out.stdout.lines().count(), 1_000);
