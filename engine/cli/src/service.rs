@@ -3,6 +3,8 @@
 //! One thread decides, and a thread does each piece of work. A pipeline has at most one run and one delivery under way;
 //! a source that hangs holds up its own runs and nothing else, and so does a destination.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::Scope;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use engine_core::dispatch::DispatchReport;
 use engine_core::ports::{Cancel, Clock as _};
 use engine_core::report::RunReport;
+use engine_core::run::Observer;
 use engine_core::state::{Lease, StateStore};
 use jiff::{SignedDuration, Timestamp};
 
@@ -31,6 +34,9 @@ const DELIVERY_RETRY: SignedDuration = SignedDuration::from_secs(60);
 const DELIVERY_DURING_RUN: SignedDuration = SignedDuration::from_secs(1);
 /// Deliveries under way for each run that may be under way.
 const DELIVERIES_PER_RUN: usize = 2;
+/// Work that has not got on for so long takes up no place among what may be under way: a plant that is offline, with
+/// many servers that do not answer, must not hold up the others until each of them has run out of time.
+const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(3);
 
 /// A pipeline of the service.
 struct Job<'a> {
@@ -40,14 +46,48 @@ struct Job<'a> {
     /// When the next run is due.
     due: Timestamp,
     running: bool,
+    /// When the run last got on.
+    pulse: Pulse,
     /// When the next delivery is due.
     delivery_due: Option<Timestamp>,
     delivering: bool,
+    /// When the delivery began.
+    delivering_since: Timestamp,
     /// The destination said when to come back.
     waits_for_destination: bool,
     /// Nobody else runs the pipeline; taken when it is first needed.
     lease: Option<Box<dyn Lease>>,
     outlet: Option<Outlet>,
+}
+
+impl Job<'_> {
+    fn takes_a_run(&self, now: Timestamp) -> bool {
+        self.running && now.duration_since(self.pulse.last()) < SILENT_AFTER
+    }
+
+    fn takes_a_delivery(&self, now: Timestamp) -> bool {
+        self.delivering && now.duration_since(self.delivering_since) < SILENT_AFTER
+    }
+}
+
+/// When a run last got on: it began, or rows came.
+#[derive(Clone, Default)]
+struct Pulse(Arc<AtomicI64>);
+
+impl Pulse {
+    fn beat(&self, now: Timestamp) {
+        self.0.store(now.as_millisecond(), Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN)
+    }
+}
+
+impl Observer for Pulse {
+    fn progress(&mut self, _rows: u64, _what: &str) {
+        self.beat(SystemClock.now());
+    }
 }
 
 /// What a thread reports when its work is done.
@@ -72,8 +112,10 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
             due: schedule.first(now, fastrand::u64(..)),
             schedule,
             running: false,
+            pulse: Pulse::default(),
             delivery_due: Some(now),
             delivering: false,
+            delivering_since: now,
             waits_for_destination: false,
             lease: None,
             outlet: None,
@@ -123,7 +165,7 @@ struct Work<'scope, 'env> {
 impl<'scope, 'env> Work<'scope, 'env> {
     /// Starts the runs that are due, those that wait longest first.
     fn start_runs(&self, jobs: &mut [Job<'env>], now: Timestamp, most: usize) {
-        let mut free = most.saturating_sub(jobs.iter().filter(|job| job.running).count());
+        let mut free = most.saturating_sub(jobs.iter().filter(|job| job.takes_a_run(now)).count());
         let mut due: Vec<usize> =
             (0..jobs.len()).filter(|index| !jobs[*index].running && jobs[*index].due <= now).collect();
         due.sort_by_key(|index| jobs[*index].due);
@@ -139,9 +181,11 @@ impl<'scope, 'env> Work<'scope, 'env> {
             }
             free -= 1;
             job.running = true;
+            job.pulse.beat(now);
             job.delivery_due = job.delivery_due.or_else(|| later(now, DELIVERY_DURING_RUN));
             let (project, store, cancel) = (self.project, self.store, self.cancel);
             let (spec, id, next_run, sender) = (job.spec, job.id.clone(), job.due, self.sender.clone());
+            let mut pulse = job.pulse.clone();
             self.scope.spawn(move || {
                 // The plan is made anew for every run, so that a rotated secret is read again.
                 let report = match project.plan(spec, false) {
@@ -152,7 +196,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
                         cancel,
                         outbox_bytes_max(&project.device),
                         Some(next_run),
-                        &mut engine_core::run::Silent,
+                        &mut pulse,
                     ),
                     Err(error) => pipeline::unplanned(&id, store, &error, Timestamp::now(), Some(next_run)),
                 };
@@ -163,7 +207,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
     }
 
     fn start_deliveries(&self, jobs: &mut [Job<'env>], now: Timestamp, most: usize) {
-        let mut free = most.saturating_sub(jobs.iter().filter(|job| job.delivering).count());
+        let mut free = most.saturating_sub(jobs.iter().filter(|job| job.takes_a_delivery(now)).count());
         for (index, job) in jobs.iter_mut().enumerate() {
             if free == 0 {
                 return;
@@ -173,6 +217,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
             }
             free -= 1;
             job.delivering = true;
+            job.delivering_since = now;
             job.delivery_due = None;
             let (project, store, cancel) = (self.project, self.store, self.cancel);
             let (spec, outlet, sender) = (job.spec, job.outlet.take(), self.sender.clone());

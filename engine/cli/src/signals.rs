@@ -6,9 +6,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How long a stop may take before the process ends all the same.
 const STOP_SECONDS_MAX: u64 = 9;
 
-/// Watches for signals on a thread of its own.
+/// Watches for signals on a thread of its own, from before this returns.
 pub fn watch(cancel: &Cancel) {
     let cancel = cancel.clone();
+    let (watching, ready) = std::sync::mpsc::channel::<()>();
     let watcher = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else { return };
@@ -18,6 +19,7 @@ pub fn watch(cancel: &Cancel) {
             else {
                 return;
             };
+            drop(watching);
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
@@ -33,7 +35,9 @@ pub fn watch(cancel: &Cancel) {
             std::process::exit(code);
         });
     });
-    if let Err(error) = watcher {
-        tracing::warn!(event = "no_signals", "signals cannot be watched: {error}");
+    match watcher {
+        // The other end is closed when the watch has begun, or cannot begin.
+        Ok(_) => drop(ready.recv()),
+        Err(error) => tracing::warn!(event = "no_signals", "signals cannot be watched: {error}"),
     }
 }

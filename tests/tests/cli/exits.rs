@@ -1,13 +1,17 @@
 //! One exit code for each kind of cause, and words that say what to do.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
-use engine_tests::binary::Workspace;
+use engine_tests::binary::{Workspace, await_that};
 use engine_tests::plant::{self, NOW};
 use engine_tests::platform::{Fault, Platform};
 use serde_json::{Value, json};
 
 use crate::site;
+
+/// How soon a stop must be over.
+const STOP_MAX: Duration = Duration::from_secs(10);
 
 fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
@@ -36,7 +40,7 @@ fn zero_when_all_is_well() {
 #[test]
 fn one_when_a_run_fails() {
     check(1, &["1 of 10 rows were rejected", "max_rejected", "engine preview"], |spec| {
-        spec["max_rejected"] = "5%".into()
+        spec["max_rejected"] = "5%".into();
     });
     check(1, &["no_such_table"], |spec| {
         spec["query"]["sql"] =
@@ -47,7 +51,7 @@ fn one_when_a_run_fails() {
 #[test]
 fn two_when_a_spec_or_the_usage_is_wrong() {
     check(2, &["acme.yaml", "unknown_key", "did you mean `lookback`"], |spec| {
-        spec["sync"] = json!({ "lookbak": "1d" })
+        spec["sync"] = json!({ "lookbak": "1d" });
     });
     check(2, &["fields.order_code", "`no_such_column`"], |spec| spec["fields"]["order_code"] = "no_such_column".into());
     let (workspace, ..) = site();
@@ -115,4 +119,37 @@ fn state_that_is_not_there_is_told() {
         workspace.engine(args).expect(3).says("there is no state").says("hint");
     }
     assert!(!workspace.path(".engine").exists(), "looking makes nothing");
+}
+
+#[test]
+fn a_damaged_state_is_told_and_left_alone() {
+    let (mut workspace, ..) = site();
+    workspace.write("damaged/state.db", "this is no database");
+    workspace.write("file", "");
+    for (place, part) in [("damaged", "damaged/state.db"), ("file", "file")] {
+        workspace.env("STATE_DIRECTORY", place);
+        workspace.engine(&["run", "--once", "acme.yaml"]).expect(3).says(part).says("hint: ");
+    }
+    assert_eq!(workspace.read("damaged/state.db"), "this is no database");
+    assert!(!workspace.path("runs.ndjson").exists(), "nothing was delivered without a state");
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_stops_and_the_next_one_goes_on() {
+    let (workspace, plant, mut spec) = site();
+    plant.orders(11..3_001);
+    // Slow enough to be stopped in the middle, on every machine.
+    spec["query"]["sql"] =
+        "SELECT a.* FROM auftrag a JOIN auftrag b ON b.id <> a.id JOIN auftrag c ON c.id = a.id + b.id\n\
+         WHERE a.von >= {{ window.start }} AND a.von < {{ window.end }} AND b.menge + c.menge = -1"
+            .into();
+    workspace.spec("acme.yaml", &spec);
+    let running = workspace.start(&["run", "--once", "--now", NOW, "acme.yaml"]);
+    await_that("the pipeline is taken", || !workspace.read(".engine/locks/acme.lock").is_empty());
+    running.signal("TERM");
+    // The run was not done.
+    let outcome = running.finish_within(STOP_MAX).expect(1);
+    assert_eq!(outcome.events("run_finished").len(), 0, "{outcome}");
+    workspace.spec("acme.yaml", &plant::orders("acme", &plant::to_file("runs.ndjson")));
+    workspace.engine(&["run", "--once", "--now", NOW, "acme.yaml"]).expect(0).says("3000 new");
 }

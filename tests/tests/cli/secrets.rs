@@ -13,11 +13,11 @@ const CANARY_BASIC: &str = "ZWRnZTpjYW5hcnktNGUxYzc3";
 
 /// Runs a spec that logs in with the canary, and looks for it in all that it says and leaves.
 #[track_caller]
-fn check(code: i32, part: &str, destination: Value) {
+fn check(code: i32, part: &str, destination: &Value) {
     let mut workspace = Workspace::new();
     Plant::new(&workspace.path("mes.db")).orders(1..11);
     workspace.env("SECRET", CANARY).env("BROKEN_SECRET", &format!("{CANARY}\nx"));
-    workspace.spec("acme.yaml", &plant::orders("acme", &destination));
+    workspace.spec("acme.yaml", &plant::orders("acme", destination));
     let run = workspace.engine(&["run", "--once", "-vv", "--now", NOW, "acme.yaml"]).expect(code).says(part);
     let mut said = vec![run];
     for args in [
@@ -72,12 +72,12 @@ fn with(url: &str, key: &str, value: Value) -> Value {
 fn it_is_not_shown_when_all_is_well() {
     let platform = Platform::start();
     platform.require_header("Authorization", &format!("Bearer {CANARY}"));
-    check(0, "delivered", with(&platform.url(), "auth", json!({ "bearer": { "env": "SECRET" } })));
+    check(0, "delivered", &with(&platform.url(), "auth", json!({ "bearer": { "env": "SECRET" } })));
     platform.require_header("X-Api-Key", CANARY);
-    check(0, "delivered", with(&platform.url(), "headers", json!({ "X-Api-Key": { "env": "SECRET" } })));
+    check(0, "delivered", &with(&platform.url(), "headers", json!({ "X-Api-Key": { "env": "SECRET" } })));
     platform.require_header("Authorization", &format!("Basic {CANARY_BASIC}"));
     let basic = json!({ "basic": { "username": "edge", "password": { "env": "SECRET" } } });
-    check(0, "delivered", with(&platform.url(), "auth", basic));
+    check(0, "delivered", &with(&platform.url(), "auth", basic));
     assert_eq!(platform.state().len(), 10);
 }
 
@@ -89,12 +89,12 @@ fn it_is_not_shown_when_the_platform_echoes_it() {
         json!({ "bearer": { "env": "SECRET" } }),
         json!({ "basic": { "username": "edge", "password": { "env": "SECRET" } } }),
     ] {
-        check(3, "401", with(&platform.url(), "auth", auth));
+        check(3, "401", &with(&platform.url(), "auth", auth));
     }
     platform.require_header("X-Api-Key", "something else");
-    check(3, "401", with(&platform.url(), "headers", json!({ "X-Api-Key": { "env": "SECRET" } })));
+    check(3, "401", &with(&platform.url(), "headers", json!({ "X-Api-Key": { "env": "SECRET" } })));
     let header = json!({ "header": { "name": "X-Api-Key", "value": { "env": "SECRET" } } });
-    check(3, "401", with(&platform.url(), "auth", header));
+    check(3, "401", &with(&platform.url(), "auth", header));
 }
 
 #[test]
@@ -104,12 +104,12 @@ fn it_is_not_shown_when_other_answers_echo_it() {
         let platform = Platform::start();
         let echo = json!({ "message": format!("not with Bearer {CANARY}") }).to_string();
         platform.script(vec![Fault::Answer(status, vec![("Content-Type", "application/json".to_owned())], echo); 30]);
-        check(code, "acme", with(&platform.url(), "auth", auth.clone()));
+        check(code, "acme", &with(&platform.url(), "auth", auth.clone()));
     }
     let platform = Platform::start();
     let headers = vec![("Retry-After", "3000".to_owned())];
     platform.script(vec![Fault::Answer(503, headers, format!("<html>Bearer {CANARY}</html>"))]);
-    check(3, "503", with(&platform.url(), "auth", auth));
+    check(3, "503", &with(&platform.url(), "auth", auth));
 }
 
 #[test]
@@ -121,14 +121,14 @@ fn it_is_not_shown_when_a_token_is_refused() {
     let oauth = json!({ "oauth2": {
         "token_url": login.url(), "client_id": "edge", "client_secret": { "env": "SECRET" },
     } });
-    check(3, "401", with(&platform.url(), "auth", oauth));
+    check(3, "401", &with(&platform.url(), "auth", oauth));
     assert!(platform.requests().is_empty() && !login.requests().is_empty());
 }
 
 #[test]
 fn it_is_not_shown_when_it_fits_into_no_header() {
     let platform = Platform::start();
-    check(3, "acme", with(&platform.url(), "auth", json!({ "bearer": { "env": "BROKEN_SECRET" } })));
+    check(3, "acme", &with(&platform.url(), "auth", json!({ "bearer": { "env": "BROKEN_SECRET" } })));
     assert!(platform.requests().is_empty());
 }
 
@@ -137,7 +137,7 @@ fn it_is_not_shown_when_the_encryption_fails() {
     let auth = json!({ "bearer": { "env": "SECRET" } });
     // Not encrypted at all where encryption is asked for. A single run is patient with a network that fails.
     let platform = Platform::start();
-    check(3, "acme", with(&platform.url().replace("http://", "https://"), "auth", auth));
+    check(3, "acme", &with(&platform.url().replace("http://", "https://"), "auth", auth));
     assert!(platform.requests().is_empty());
 }
 

@@ -74,7 +74,7 @@ fn the_status_counts_and_names() {
         assert_eq!(status[name], expected, "{name} in {status}");
     }
     assert!(status["last_acknowledged"].is_string() && status["lag_seconds"].is_u64(), "{status}");
-    workspace.engine(&["status", "acme"]).expect(0).says("acme").says("ok").says("1 rows in quarantine");
+    workspace.engine(&["status", "acme"]).expect(0).says("acme").says("ok").says("1 row in quarantine");
     workspace.engine(&["status", "nobody"]).expect(2).says("there is no pipeline `nobody`").says("acme");
     workspace.engine(&["approve", "nobody"]).expect(2).says("there is no pipeline `nobody`");
     workspace.engine(&["approve", "acme"]).expect(0).says("nothing waits for approval");

@@ -53,8 +53,8 @@ fn time_of_a_run(spec: &Value, plant: &Plant) -> Duration {
 }
 
 /// Starts the engine and kills it after a while. `false` where it had ended by itself.
-fn cut_after(workspace: &Workspace, delay: Duration) -> bool {
-    let mut running = workspace.start(&ARGS);
+fn cut_after(workspace: &Workspace, args: &[&str], delay: Duration) -> bool {
+    let mut running = workspace.start(args);
     // The moment is the fault, not a wait for something.
     std::thread::sleep(delay);
     running.kill()
@@ -101,26 +101,76 @@ fn order_spec(destination: &Value) -> Value {
     spec
 }
 
+/// Changes the bookings: new ones, corrections, removals.
+fn rebook(plant: &Plant, step: i64) {
+    for id in step * 20..step * 20 + 40 {
+        let (kind, machine, minute) = (if id % 2 == 0 { "A" } else { "E" }, id / 2 % 3, id * 7 % 900);
+        plant.execute(&format!(
+            "INSERT OR REPLACE INTO buchung VALUES ({id}, '{}', 'p', 'M{machine}', '{kind}',
+             strftime('%Y-%m-%d %H:%M:%S', '2025-03-29', '+{} minutes'))",
+            id / 4,
+            minute + step
+        ));
+    }
+    plant.execute(&format!("DELETE FROM buchung WHERE id % 17 = {}", step % 17));
+}
+
+/// What is killed, and what happens to its source between two kills.
+struct Scenario {
+    spec: fn(&Value) -> Value,
+    args: &'static [&'static str],
+    change: fn(&Plant, i64),
+}
+
+const SCENARIOS: [Scenario; 3] = [
+    Scenario { spec: order_spec, args: &ARGS, change },
+    // The service reads and delivers at the same time.
+    Scenario {
+        spec: |destination| {
+            let mut spec = order_spec(destination);
+            spec["query"]["sql"] = "SELECT * FROM auftrag".into();
+            spec["sync"] = json!({ "mode": "full", "delete_limit": "100%" });
+            spec["schedule"] = json!({ "every": "1s" });
+            spec
+        },
+        args: &["run", "acme.yaml"],
+        change,
+    },
+    Scenario {
+        spec: |destination| {
+            let mut spec = plant::bookings("acme", destination);
+            spec["destination"]["batch"] = json!({ "max_records": 4 });
+            spec["sync"] = json!({ "delete_limit": "100%" });
+            spec
+        },
+        args: &ARGS,
+        change: rebook,
+    },
+];
+
 #[test]
 fn the_platform_is_as_if_nothing_had_happened() {
     let deadline = deadline();
     let (mut round, mut moments, mut kills) = (0, 0, 0);
     while round < ROUNDS_MIN || Instant::now() < deadline {
+        let scenario = &SCENARIOS[round as usize % SCENARIOS.len()];
         let (workspace, platform) = (Workspace::new(), Platform::start());
         let plant = Plant::new(&workspace.path("mes.db"));
         plant.orders(1..ROWS + 1);
+        rebook(&plant, 0);
         if round % 2 == 1 {
             platform.forget_keys();
         }
-        let spec = order_spec(&plant::to_url(&platform.url()));
+        let spec = (scenario.spec)(&plant::to_url(&platform.url()));
         workspace.spec("acme.yaml", &spec);
         let whole = time_of_a_run(&spec, &plant);
         for step in 0..KILLS_MAX {
             moments += 1;
-            kills += u32::from(cut_after(&workspace, whole.mul_f64(fraction(moments))));
+            kills += u32::from(cut_after(&workspace, scenario.args, whole.mul_f64(fraction(moments))));
             assert_state_is_sound(&workspace);
-            change(&plant, i64::from(step));
+            (scenario.change)(&plant, i64::from(step));
         }
+        // Nobody waits for a lease of the dead.
         workspace.engine(&ARGS).expect(0);
         assert_eq!(platform.state(), undisturbed(&spec, &plant), "round {round}");
         platform.assert_contract();
@@ -147,7 +197,7 @@ fn no_line_of_a_file_is_lost_or_doubled() {
         let stands_still = round % 2 == 0;
         for step in 0..KILLS_MAX {
             moments += 1;
-            kills += u32::from(cut_after(&workspace, whole.mul_f64(fraction(moments))));
+            kills += u32::from(cut_after(&workspace, &ARGS, whole.mul_f64(fraction(moments))));
             assert_state_is_sound(&workspace);
             if !stands_still {
                 change(&plant, i64::from(step));
@@ -217,6 +267,43 @@ fn a_kill_at_every_request_loses_nothing() {
         workspace.engine(&ARGS).expect(0);
         assert_eq!(platform.state(), undisturbed(&spec, &plant), "round {round}");
         assert_eq!(platform.state().len(), 50);
+        platform.assert_contract();
+        round += 1;
+    }
+}
+
+/// A first fill in slices, and a cursor: what was read before the cut is not lost, and not skipped.
+#[test]
+fn a_fill_or_a_cursor_that_is_cut_off_goes_on() {
+    let deadline = deadline();
+    let (mut round, mut moments) = (0, 0);
+    while round < ROUNDS_MIN || Instant::now() < deadline {
+        let (workspace, platform) = (Workspace::new(), Platform::start());
+        let plant = Plant::new(&workspace.path("mes.db"));
+        plant.orders(1..ROWS + 1);
+        let mut spec = order_spec(&plant::to_url(&platform.url()));
+        let by_cursor = round % 2 == 0;
+        if by_cursor {
+            spec["query"]["sql"] = "SELECT * FROM auftrag WHERE geaendert > {{ cursor.geaendert }}\n\
+                OR geaendert = {{ cursor.geaendert }} AND id > {{ cursor.id }} ORDER BY geaendert, id LIMIT 60"
+                .into();
+            spec["sync"] = json!({ "mode": "cursor", "cursor": ["geaendert", "id"], "overlap": "0s" });
+        } else {
+            spec["sync"] = json!({ "lookback": "1h", "start": "2025-03-28", "slice": "1h" });
+        }
+        workspace.spec("acme.yaml", &spec);
+        let whole = time_of_a_run(&spec, &plant);
+        for _ in 0..KILLS_MAX {
+            moments += 1;
+            cut_after(&workspace, &ARGS, whole.mul_f64(fraction(moments)));
+            assert_state_is_sound(&workspace);
+        }
+        let most = ROWS / 60 + 1;
+        for _ in 0..most {
+            workspace.engine(&ARGS).expect(0);
+        }
+        let orders: Vec<_> = platform.state().into_values().map(|run| run["production_order"].to_string()).collect();
+        assert_eq!(i64::try_from(orders.len()), Ok(ROWS), "round {round}, by cursor: {by_cursor}");
         platform.assert_contract();
         round += 1;
     }

@@ -189,6 +189,23 @@ fn one_dead_server_does_not_hold_up_the_other_spec() {
 }
 
 #[test]
+fn a_full_outbox_stops_extraction_until_the_platform_is_back() {
+    let site = site(50);
+    site.workspace.write("engine.yaml", "version: 1\nlimits: { outbox: 1KiB }\n");
+    site.platform.script(vec![Fault::too_many(3_000)]);
+    site.once().expect(3);
+    site.plant.orders(51..61);
+    site.platform.script(vec![Fault::too_many(3_000)]);
+    let outcome = site.once().expect(3).says("the outbox is full: 50 records wait").says("engine status");
+    assert_eq!(outcome.events("run_failed").len(), 1, "{outcome}");
+    // It is back: what waits is delivered, and the run after that reads on.
+    site.once();
+    assert_eq!(site.platform.state().len(), 50);
+    assert_eq!(site.well().0, 10);
+    site.converged();
+}
+
+#[test]
 fn two_pipelines_share_a_platform_and_their_records_stay_apart() {
     let site = site(10);
     let mut other = site.spec.clone();

@@ -106,6 +106,32 @@ fn a_source_that_hangs_holds_up_nobody() {
     assert!(!outcome.stderr.contains("canary"));
 }
 
+/// More of them than may run at the same time: they wait, and take up no place.
+#[test]
+fn many_that_hang_hold_up_nobody() {
+    let (mut workspace, platform, slow) = (Workspace::new(), Platform::start(), Platform::start());
+    let silent = Proxy::start(0, Mode::Silent);
+    let plant = Plant::new(&workspace.path("mes.db"));
+    plant.orders(1..11);
+    slow.script(vec![Fault::Stall; 100]);
+    workspace.env("DB_PASSWORD", "canary");
+    workspace.write("engine.yaml", "version: 1\nspecs: ['*.yaml']\nlimits: { concurrency: 1 }\n");
+    workspace.spec("z.yaml", &every_second("acme", &plant::to_url(&platform.url())));
+    for number in 0..3 {
+        let id = format!("source-{number}");
+        workspace.spec(&format!("a{number}.yaml"), &hanging(&id, silent.port(), &plant::to_url(&platform.url())));
+        let id = format!("target-{number}");
+        workspace.spec(&format!("b{number}.yaml"), &every_second(&id, &plant::to_url(&slow.url())));
+    }
+    let mut running = workspace.start(&["run"]);
+    await_that("all servers are asked", || silent.knocks() >= 3 && slow.requests().len() >= 3);
+    for round in 1..3 {
+        plant.orders(round * 10 + 1..round * 10 + 11);
+        running.event("delivered", "acme");
+    }
+    stop(running, "TERM");
+}
+
 #[test]
 fn a_destination_that_hangs_holds_up_nobody() {
     let (workspace, platform, slow) = (Workspace::new(), Platform::start(), Platform::start());

@@ -2,6 +2,7 @@
 
 use engine_tests::binary::Workspace;
 use engine_tests::plant::{self, NOW, Plant};
+use engine_tests::platform::Platform;
 use serde_json::json;
 
 use crate::Site;
@@ -276,7 +277,7 @@ fn a_file_and_standard_output_take_the_same_lines() {
     }
     workspace.engine(&["run", "--once", "--now", NOW, "file"]).expect(0);
     let mut elsewhere = Workspace::new();
-    elsewhere.env("STATE_DIRECTORY", &elsewhere.path("state").to_string_lossy().into_owned());
+    elsewhere.env("STATE_DIRECTORY", &elsewhere.path("state").to_string_lossy());
     let out = elsewhere.engine(&["run", "--once", "--now", NOW, &workspace.path("out").to_string_lossy()]).expect(0);
     assert!(elsewhere.path("state/state.db").is_file() && !elsewhere.path(".engine").exists());
     assert_eq!(out.stdout.lines().count(), 1_000);
@@ -287,6 +288,59 @@ fn a_file_and_standard_output_take_the_same_lines() {
         lines
     };
     assert_eq!(parsed(&out.stdout), parsed(&workspace.read("runs.ndjson")));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_told_at_once() {
+    let workspace = Workspace::new();
+    Plant::new(&workspace.path("mes.db")).orders(1..5_001);
+    workspace.spec("a.yaml", &plant::orders("acme", &json!({ "type": "stdout" })));
+    let engine = engine_tests::binary::engine().display();
+    let command = format!("{engine} run --once --now {NOW} a.yaml | head -n 1 > /dev/null; exit ${{PIPESTATUS[0]}}");
+    let began = std::time::Instant::now();
+    let outcome = workspace.run(std::path::Path::new("/bin/bash"), &["-c", &command]).expect(3);
+    outcome.says("nobody reads standard output any more");
+    assert!(began.elapsed().as_secs() < 20, "it waited for a reader that does not come back");
+    // What nobody read is not lost.
+    assert_eq!(workspace.engine(&["run", "--once", "--now", NOW, "a.yaml"]).expect(0).stdout.lines().count(), 5_000);
+}
+
+#[test]
+fn processes_share_a_state_without_getting_in_each_others_way() {
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    Plant::new(&workspace.path("mes.db")).orders(1..301);
+    let runs: Vec<_> = (0..4)
+        .map(|number| {
+            let mut spec = plant::orders(&format!("p{number}"), &plant::to_url(&platform.url()));
+            spec["destination"]["batch"] = json!({ "max_records": 20 });
+            workspace.spec(&format!("p{number}.yaml"), &spec);
+            workspace.start(&["run", "--once", "--now", NOW, &format!("p{number}.yaml")])
+        })
+        .collect();
+    for run in runs {
+        run.finish().expect(0);
+    }
+    assert_eq!((platform.state().len(), platform.doubles()), (1_200, 0));
+    platform.assert_contract();
+}
+
+#[test]
+fn a_machine_that_is_mapped_later_leaves_the_quarantine() {
+    let site = Site::orders().with(|spec| {
+        spec["machines"] = json!({ "file": "machines.csv" });
+        spec["labels"] = json!({ "customer": "acme" });
+    });
+    site.plant.orders(1..11);
+    let ids: Vec<String> = (1..6).map(|n| format!("M{n},3f2b7c1e-0d5a-4a53-9d0e-0a6f5f1c8f1{n}")).collect();
+    site.workspace.write("machines.csv", format!("code,id\n{}\n", ids[..4].join("\n")));
+    assert_eq!(site.well(), (8, 0, 0, 8, 0, 2));
+    assert_eq!(site.status()["quarantine"], 2);
+    site.workspace.write("machines.csv", format!("code,id\n{}\n", ids.join("\n")));
+    assert_eq!(site.well(), (2, 0, 0, 2, 0, 0));
+    assert_eq!(site.status()["quarantine"], 0);
+    let state = site.platform.state();
+    assert!(state.values().all(|run| run["machine"].is_string()), "{state:?}");
+    assert_eq!(site.platform.requests()[0].body["labels"], json!({ "customer": "acme" }));
 }
 
 /// Numbers that look random and are the same every time.

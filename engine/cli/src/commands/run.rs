@@ -29,9 +29,9 @@ pub const CONCURRENCY: usize = 4;
 pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> Result<(), CommandError> {
     let project = Project::open(&args.paths, config)?;
     telemetry::start(&project.device.log, verbose, quiet);
-    let store = store::open(&project.device, &project.folder)?;
     let cancel = Cancel::default();
     signals::watch(&cancel);
+    let store = store::open(&project.device, &project.folder)?;
     if args.once {
         let clock = clock::clock(args.now);
         once(&project, store.as_ref(), clock.as_ref(), &cancel)

@@ -28,6 +28,10 @@ impl Destination for StdoutDestination {
         let mut out = stdout.lock();
         match out.write_all(&lines).and_then(|()| out.flush()) {
             Ok(()) => Answer::Accepted { rejected: Vec::new() },
+            // A reader that went away does not come back.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Answer::Refused { message: "nobody reads standard output any more".to_owned() }
+            }
             Err(error) => Answer::Later { message: format!("writing to standard output: {error}"), retry_after: None },
         }
     }
