@@ -376,7 +376,14 @@ impl Run<'_> {
         let plan = self.runner.plan;
         let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
         let mut deriver = Deriver::new(plan, self.now, true).with_changed_rules(self.change != Change::None);
-        deriver.put(tx.as_mut(), &reading.staged.rows, &mut self.report).map_err(state_failure)?;
+        deriver
+            .put(
+                tx.as_mut(),
+                &reading.staged.rows,
+                &|key| reading.known.get(&key).is_some_and(Known::is_new),
+                &mut self.report,
+            )
+            .map_err(state_failure)?;
         deriver.place(tx.as_mut(), &reading.moved.rows).map_err(state_failure)?;
         deriver.finish(tx.as_mut(), &mut self.report).map_err(state_failure)?;
         tx.commit().map_err(state_failure)?;
@@ -407,7 +414,14 @@ impl Run<'_> {
         // What was committed early and is retracted may have come again as another row since.
         deriver.remove(tx.as_mut(), &removed, &mut self.report).map_err(state_failure)?;
         deriver.remove(tx.as_mut(), gone, &mut self.report).map_err(state_failure)?;
-        deriver.put(tx.as_mut(), &reading.staged.rows, &mut self.report).map_err(state_failure)?;
+        deriver
+            .put(
+                tx.as_mut(),
+                &reading.staged.rows,
+                &|key| reading.known.get(&key).is_some_and(Known::is_new),
+                &mut self.report,
+            )
+            .map_err(state_failure)?;
         deriver.place(tx.as_mut(), &reading.moved.rows).map_err(state_failure)?;
         deriver.finish(tx.as_mut(), &mut self.report).map_err(state_failure)?;
         if reading.chunks > 0 || step.last {

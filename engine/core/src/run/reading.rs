@@ -1,9 +1,8 @@
 //! What a run holds between the source and the commit.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
 
-use crate::canonical::{CanonicalRow, RowKey};
+use crate::canonical::{CanonicalRow, KeyMap, KeySet, RowKey};
 use crate::cursor::{self, CursorValue};
 use crate::state::LedgerEntry;
 
@@ -32,18 +31,23 @@ impl Known {
             early: false,
         }
     }
+
+    /// Whether the ledger lacked the row when the run began, and lacks it still.
+    pub(super) fn is_new(&self) -> bool {
+        self.ledger.is_none() && !self.early
+    }
 }
 
 /// Rows on their way from the source to the commit.
 #[derive(Default)]
 pub(super) struct Reading {
-    pub(super) known: HashMap<RowKey, Known>,
+    pub(super) known: KeyMap<Known>,
     pub(super) staged: Staged,
     /// Rows that say what they said, under another value of the window column.
     pub(super) moved: Staged,
     /// Rows whose key the ledger was not yet asked for.
     pub(super) misses: Vec<(CanonicalRow, Option<Ordering>)>,
-    pub(super) cancelled: HashSet<RowKey>,
+    pub(super) cancelled: KeySet,
     /// Rows that were committed early and must not stay.
     pub(super) retracted: Vec<RowKey>,
     pub(super) rejected: u64,
@@ -55,7 +59,7 @@ pub(super) struct Reading {
     pub(super) chunks: u64,
     /// Mode `cursor`: the greatest values so far, and those of every row.
     pub(super) greatest: Option<Vec<CursorValue>>,
-    pub(super) cursors: HashMap<RowKey, Vec<CursorValue>>,
+    pub(super) cursors: KeyMap<Vec<CursorValue>>,
     pub(super) scratch: Vec<u8>,
 }
 
@@ -103,7 +107,7 @@ impl Reading {
 #[derive(Default)]
 pub(super) struct Staged {
     pub(super) rows: Vec<CanonicalRow>,
-    pub(super) places: HashMap<RowKey, usize>,
+    pub(super) places: KeyMap<usize>,
     pub(super) bytes: usize,
 }
 
