@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn every_run_has_its_part_of_the_memory() {
         let device = |limits: serde_json::Value| {
-            serde_json::from_value::<Device>(serde_json::json!({"version": 1, "limits": limits})).expect("a device config")
+            serde_json::from_value::<Device>(serde_json::json!({"version": 1, "limits": limits}))
+                .expect("a device config")
         };
         for (limits, expected) in [
             (serde_json::json!({}), STAGE_BYTES),

@@ -8,7 +8,7 @@ use crate::canonical::RowKey;
 use crate::plan::DELETES_FREE;
 use crate::ports::SourceIdentity;
 use crate::report::{Failure, FailureKind};
-use crate::state::{Brake, BrakeKind};
+use crate::state::{Brake, BrakeKind, PipelineState};
 
 impl Run<'_> {
     /// A repointed name or a restored database never turns into deletes.
@@ -49,6 +49,15 @@ impl Run<'_> {
             kind: FailureKind::Brake,
             message: format!("{message}; nothing was sent"),
             hint: Some(format!("if this is right, run `engine approve {}`", self.plan().id)),
+        }
+    }
+
+    /// Somebody approved the brake while this run was on its way to it: the next run may pass.
+    pub(super) fn keep_late_approval(&mut self, stored: &PipelineState) {
+        let kind = |state: &PipelineState| state.brake.as_ref().map(|brake| brake.kind);
+        let came_late = stored.approved.is_some() && stored.approved != self.approved_before;
+        if came_late && kind(stored).is_some() && kind(stored) == kind(&self.state) {
+            self.state.approved = stored.approved;
         }
     }
 
