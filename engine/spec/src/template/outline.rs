@@ -433,4 +433,26 @@ mod tests {
         check("SELECT x.*, y.a FROM (SELECT a FROM t) AS x JOIN y ON 1 = 1", 0);
         check("WITH x AS (SELECT a FROM t) SELECT * FROM x", 0);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words_are_read_and_places_lie_in_the_template(
+            words in proptest::collection::vec(proptest::sample::select(vec![
+                "SELECT", "*", ".", ",", "(", ")", "a", "\"ß\"", "AS", "FROM", "WHERE", "AND", "BETWEEN", "EXISTS", "<",
+                "=", ">", "1", "{{ window.start }}", "{{ window.end | date }}", "{% if params.a %}", "{% endif %}", "\n",
+            ]), 0..30),
+        ) {
+            let sql = words.join(" ");
+            if let (Some(template), _) = SqlTemplate::parse(&sql, Dialect::Postgres) {
+                let outline = Outline::of(&template);
+                let found = outline.comparisons().into_iter().flat_map(|found| {
+                    [Some(found.place), found.operator.map(|(_, at)| at), found.column.map(|(_, at)| at)]
+                });
+                for place in found.flatten().chain(outline.stars()) {
+                    proptest::prop_assert!(!sql[place].is_empty());
+                }
+                proptest::prop_assert!(outline.columns().names_of("a").is_none_or(|names| names.contains("a")));
+            }
+        }
+    }
 }
