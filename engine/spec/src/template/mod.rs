@@ -18,6 +18,7 @@ mod bounds;
 mod bounds_laws;
 mod check;
 mod codes;
+mod outline;
 mod place;
 mod render;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod values;
 pub use bounds::{local_end, local_start};
 pub use check::check_sql;
 pub use codes::{CODES, ExampleKind, FindingCode};
+pub(crate) use outline::{Bound, Columns, Comparison, Operator, Outline};
 pub use render::SqlTemplate;
 #[cfg(test)]
 pub(crate) use values::FILTERS;
@@ -45,6 +47,8 @@ pub const RENDER_FUEL: u64 = 1_000_000;
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// Worth knowing.
+    Note,
     /// Worth a look.
     Warning,
     /// Nothing is sent before it is put right.
