@@ -33,6 +33,7 @@ impl From<crate::template::Severity> for Severity {
         match severity {
             crate::template::Severity::Error => Self::Error,
             crate::template::Severity::Warning => Self::Warning,
+            crate::template::Severity::Note => Self::Note,
         }
     }
 }

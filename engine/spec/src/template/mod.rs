@@ -45,6 +45,8 @@ pub const RENDER_FUEL: u64 = 1_000_000;
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// Worth knowing.
+    Note,
     /// Worth a look.
     Warning,
     /// Nothing is sent before it is put right.
