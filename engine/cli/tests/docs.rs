@@ -88,7 +88,7 @@ const ORDERS: &[&str] = &[
     "id: example\n",
     "source: { type: sqlite, path: mes.db, timezone: Europe/Berlin }\n",
     "table: order\n",
-    "query: { sql: \"SELECT id, a, b, c, s, e FROM t WHERE s >= {{ window.start }} AND s < {{ window.end }}\" }\n",
+    "query: { sql: \"SELECT id, a, b, c, s, e FROM t WHERE s >= {{ window.start }} AND s < {{ window.end }} OR e IS NULL\" }\n",
     "key: [id]\n",
     "fields: { start: s, end: e, order_code: a, product_code: b, machine_code: c }\n",
 ];

@@ -4,6 +4,7 @@ mod destination;
 mod fields;
 mod lint;
 mod query;
+mod query_lint;
 mod references;
 mod schedule;
 mod set;

@@ -374,7 +374,8 @@ fn matches_name(denied: &str, name: &str) -> bool {
     denied.strip_suffix('*').map_or(denied == name, |start| name.starts_with(start))
 }
 
-fn unquoted(text: &str) -> &str {
+/// A name without its quotes.
+pub(crate) fn unquoted(text: &str) -> &str {
     let mut chars = text.chars();
     match (chars.next(), chars.next_back()) {
         (Some('"'), Some('"')) | (Some('`'), Some('`')) | (Some('['), Some(']')) => &text[1..text.len() - 1],

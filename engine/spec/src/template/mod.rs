@@ -18,6 +18,7 @@ mod bounds;
 mod bounds_laws;
 mod check;
 mod codes;
+mod outline;
 mod place;
 mod render;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod values;
 pub use bounds::{local_end, local_start};
 pub use check::check_sql;
 pub use codes::{CODES, ExampleKind, FindingCode};
+pub(crate) use outline::{Bound, Columns, Comparison, Operator, Outline};
 pub use render::SqlTemplate;
 #[cfg(test)]
 pub(crate) use values::FILTERS;
