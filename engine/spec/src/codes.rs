@@ -178,6 +178,15 @@ codes! {
     SELECT_STAR = "select_star", Warning, "The query reads all columns of a table.",
         "Columns come, go and change their order with updates of the source, and every one of them is read and compared. Queries that only rearrange a query inside, and `EXISTS (SELECT * …)`, are not meant.",
         "query:\n  sql: |\n    SELECT * FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
+    BAD_ALLOW = "bad_allow", Warning, "An `allow` comment without a code or a reason.",
+        "`# engine: allow(code): reason` silences a warning on its line, or on the next one where it stands alone; in SQL, `-- engine: allow(code): reason`. Whoever comes later must learn why.",
+        "description: example  # engine: allow(select_star)\n";
+    ALLOW_UNKNOWN_CODE = "allow_unknown_code", Warning, "An `allow` comment with a code that does not exist.",
+        "It silences nothing.",
+        "description: example  # engine: allow(selct_star): a view of ours\n";
+    ALLOW_UNUSED = "allow_unused", Warning, "An `allow` comment that silences nothing.",
+        "What it was for is gone, or on another line, or it is an error: errors cannot be allowed.",
+        "description: example  # engine: allow(select_star): a view of ours\n";
 }
 
 #[cfg(test)]

@@ -68,7 +68,9 @@ fn findings() -> String {
     let mut out = head(
         "Findings",
         "What `engine validate-spec` says of a spec. A code stays the same for ever; messages may change. Errors forbid \
-         a run. Warnings do not, unless `--strict` is given.\n\nThe examples are parts of a spec, a query template or \
+         a run. Warnings do not, unless `--strict` is given.\n\nA comment allows a warning or a note where it stands, and \
+         says why: `# engine: allow(code): reason` at the end of the line that the finding names, or on a line of its \
+         own above it; in SQL, `-- engine: allow(code): reason`. Errors cannot be allowed.\n\nThe examples are parts of a spec, a query template or \
          a row expression that has the finding.",
     );
     for info in codes::all() {

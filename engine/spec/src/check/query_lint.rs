@@ -71,11 +71,11 @@ impl Lint<'_, '_> {
                     format!("bounds are half-open: `{name} >= {{{{ window.start }}}}`"),
                 ),
                 (Bound::End, Operator::LessOrEqual) => (
-                    "`<=` reads the rows at `window.end` itself, which the window does not hold: they are never seen to go",
+                    "`<=` reads the rows at `window.end` itself, which lie outside: they are never seen to go",
                     format!("bounds are half-open: `{name} < {{{{ window.end }}}}`"),
                 ),
                 (Bound::End, Operator::Between) => (
-                    "`BETWEEN` reads the rows at `window.end` itself, which the window does not hold: they are never seen to go",
+                    "`BETWEEN` reads the rows at `window.end` itself, which lie outside: they are never seen to go",
                     format!(
                         "bounds are half-open: `{name} >= {{{{ window.start }}}} AND {name} < {{{{ window.end }}}}`"
                     ),
