@@ -115,6 +115,7 @@ pub struct RowBatch {
     slots: Vec<Slot>,
     text: String,
     bytes: Vec<u8>,
+    part: u32,
 }
 
 impl RowBatch {
@@ -131,11 +132,23 @@ impl RowBatch {
         self.slots.clear();
         self.text.clear();
         self.bytes.clear();
+        self.part = 0;
     }
 
     /// The columns of the rows.
     pub fn columns(&self) -> &Columns {
         &self.columns
+    }
+
+    /// Which part of the answer the rows belong to; 0 where it comes in one. Parts come newest first: a row whose key
+    /// an earlier part has is an older version of that row, and does not count.
+    pub fn part(&self) -> u32 {
+        self.part
+    }
+
+    /// Says which part of the answer the rows belong to.
+    pub fn set_part(&mut self, part: u32) {
+        self.part = part;
     }
 
     /// Number of whole rows.

@@ -76,6 +76,9 @@ impl Run<'_> {
                 return Err(cancelled());
             }
             let fetched = source.next(&mut batch).map_err(source_failure)?;
+            if fetched == Fetched::End && batch.columns().is_empty() {
+                break;
+            }
             let (mapper, cursor_places) = match &mut compiled {
                 Some(compiled) if compiled.0.fits(batch.columns()) => compiled,
                 slot => {
@@ -87,6 +90,7 @@ impl Run<'_> {
             if fetched == Fetched::End {
                 break;
             }
+            reading.part = batch.part();
             reading.rows += batch.len() as u64;
             self.report.rows += batch.len() as u64;
             for row in batch.rows() {
@@ -117,6 +121,9 @@ impl Run<'_> {
                 if let Some(healed) = self.rejected_before.remove(&key) {
                     self.healed.push(healed);
                 }
+                if reading.is_superseded(key) {
+                    continue;
+                }
                 let later = cursor.map(|cursor| reading.compare_cursor(key, cursor));
                 if outcome == Outcome::Cancelled {
                     self.report.cancelled += 1;
@@ -139,6 +146,10 @@ impl Run<'_> {
             if reading.staged.bytes + reading.moved.bytes > self.plan().stage_bytes_max {
                 self.commit_early(reading)?;
             }
+        }
+        if let Some(left) = source.left_for_later() {
+            self.report.notes.push(format!("{left}; what did not come back is not taken for gone"));
+            reading.left = Some(left);
         }
         Ok(())
     }
@@ -201,6 +212,7 @@ impl Run<'_> {
             }
         }
         known.seen = Some(hash);
+        known.part = reading.part;
         reading.known.insert(key, known);
         match known.ledger {
             Some(ledger) if ledger == hash => {
