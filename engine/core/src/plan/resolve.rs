@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use engine_spec::model::{
-    ApplicationIntent, Auth, CsvSource, Deletes, Destination, HeaderValue, Isolation, Method, OracleDriver, Period, Secret,
-    ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
+    ApplicationIntent, Auth, CsvSource, Deletes, Destination, HeaderValue, Isolation, Method, OracleDriver, Period,
+    Secret, ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
 };
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
@@ -16,8 +16,8 @@ use super::{
     REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, is_loopback, parse_start, source_type,
 };
 use crate::ports::{
-    AuthConfig, CsvConfig, DestinationConfig, HttpConfig, OracleOptions, References, ServerConfig, SourceConfig, SqlServerOptions,
-    SqliteConfig, TimeoutConfig, TlsConfig,
+    AuthConfig, CsvConfig, DestinationConfig, HttpConfig, OracleOptions, References, ServerConfig, SourceConfig,
+    SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
 };
 
 /// Resolves settings and collects what is wrong.
