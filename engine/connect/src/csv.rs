@@ -440,10 +440,7 @@ impl Answer<'_> {
     /// A row that says only where it stands, and why it is none.
     fn push_broken(&mut self, file: &File, line: u64, reason: &str) {
         let (_, batch) = self.feed.row();
-        let reason = at(file, line, reason);
-        for _ in &self.layout.names {
-            batch.push_bad(&reason);
-        }
+        batch.push_unreadable(self.layout.names.len(), &at(file, line, reason));
         push_place(&self.layout, batch, file, line);
     }
 }

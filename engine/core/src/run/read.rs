@@ -96,6 +96,10 @@ impl Run<'_> {
             for row in batch.rows() {
                 let outcome = mapper.map(row, now, &mut row_buffer);
                 observer.row(row, outcome, &row_buffer, mapper);
+                let own_key = mapper.has_key().then(|| RowKey::of(&row_buffer.key_text));
+                if own_key.is_some_and(|key| reading.is_superseded(key)) {
+                    continue;
+                }
                 if outcome == Outcome::Rejected {
                     refuse(&mut self.quarantine, &mut self.report, self.now, mapper, row, &row_buffer);
                     reading.rejected += 1;
@@ -115,13 +119,16 @@ impl Run<'_> {
                 }
                 if outcome == Outcome::Skipped {
                     self.report.skipped += 1;
+                    if let Some(key) = own_key.filter(|_| self.plan().reads_everything()) {
+                        reading.skipped.entry(key).or_insert(reading.part);
+                    }
                     continue;
                 }
                 let key = RowKey::of(&row_buffer.key_text);
                 if let Some(healed) = self.rejected_before.remove(&key) {
                     self.healed.push(healed);
                 }
-                if reading.is_superseded(key) {
+                if own_key.is_none() && reading.is_superseded(key) {
                     continue;
                 }
                 let later = cursor.map(|cursor| reading.compare_cursor(key, cursor));

@@ -56,6 +56,8 @@ pub(super) struct Reading {
     /// Rows of the window, slice or table itself; those of runs that are watched beyond it are not among them.
     pub(super) rows_of_step: u64,
     pub(super) chunks: u64,
+    /// Rows that are none because of `skip_when`, by the part that says so; kept where an answer has parts.
+    pub(super) skipped: HashMap<RowKey, u32>,
     /// The part of the answer that is being read.
     pub(super) part: u32,
     /// What of the answer was left for a later run.
@@ -95,7 +97,9 @@ impl Reading {
 
     /// Whether a newer part of the answer has said what the row of this key is.
     pub(super) fn is_superseded(&self, key: RowKey) -> bool {
-        self.known.get(&key).is_some_and(|known| known.seen.is_some() && known.part != self.part)
+        let is_newer = |part: u32| part != self.part;
+        self.known.get(&key).is_some_and(|known| known.seen.is_some() && is_newer(known.part))
+            || self.skipped.get(&key).is_some_and(|part| is_newer(*part))
     }
 
     /// Keeps how far was read.
