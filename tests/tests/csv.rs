@@ -133,6 +133,11 @@ fn the_newest_file_takes_a_rejection_and_a_row_back() {
     site.write("a-29.csv", file(&[order(1, 28, "1"), order(2, 28, "2").replace("A2", "storno")]));
     assert_eq!(site.well(), [1, 0, 1, 0]);
     assert_eq!(site.standing(), ["A1 1"]);
+    // What is refused stays as it was delivered, rather than what an older file says.
+    site.write("a-30.csv", file(&[order(1, 28, "1 or 2"), order(3, 28, "3")]));
+    site.write("a-28.csv", file(&[order(1, 28, "28"), order(3, 28, "28")]));
+    assert_eq!(site.well(), [1, 0, 0, 1]);
+    assert_eq!(site.standing(), ["A1 1", "A3 3"]);
 }
 
 #[test]

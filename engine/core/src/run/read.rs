@@ -100,6 +100,13 @@ impl Run<'_> {
                 if own_key.is_some_and(|key| reading.is_superseded(key)) {
                     continue;
                 }
+                if let Some(key) = own_key
+                    && matches!(outcome, Outcome::Rejected | Outcome::Skipped)
+                    && self.plan().reads_everything()
+                {
+                    // An older version of the row does not take its place.
+                    reading.without_row.entry(key).or_insert(reading.part);
+                }
                 if outcome == Outcome::Rejected {
                     refuse(&mut self.quarantine, &mut self.report, self.now, mapper, row, &row_buffer);
                     reading.rejected += 1;
@@ -119,9 +126,6 @@ impl Run<'_> {
                 }
                 if outcome == Outcome::Skipped {
                     self.report.skipped += 1;
-                    if let Some(key) = own_key.filter(|_| self.plan().reads_everything()) {
-                        reading.skipped.entry(key).or_insert(reading.part);
-                    }
                     continue;
                 }
                 let key = RowKey::of(&row_buffer.key_text);

@@ -56,8 +56,8 @@ pub(super) struct Reading {
     /// Rows of the window, slice or table itself; those of runs that are watched beyond it are not among them.
     pub(super) rows_of_step: u64,
     pub(super) chunks: u64,
-    /// Rows that are none because of `skip_when`, by the part that says so; kept where an answer has parts.
-    pub(super) skipped: HashMap<RowKey, u32>,
+    /// Rows that are skipped or refused, by the part that has them; kept where an answer has parts.
+    pub(super) without_row: HashMap<RowKey, u32>,
     /// The part of the answer that is being read.
     pub(super) part: u32,
     /// What of the answer was left for a later run.
@@ -99,7 +99,7 @@ impl Reading {
     pub(super) fn is_superseded(&self, key: RowKey) -> bool {
         let is_newer = |part: u32| part != self.part;
         self.known.get(&key).is_some_and(|known| known.seen.is_some() && is_newer(known.part))
-            || self.skipped.get(&key).is_some_and(|part| is_newer(*part))
+            || self.without_row.get(&key).is_some_and(|part| is_newer(*part))
     }
 
     /// Keeps how far was read.
