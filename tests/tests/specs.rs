@@ -259,6 +259,11 @@ fn the_csv_export_sends_its_orders_once_and_then_what_a_new_file_changes() {
         ]
     );
     assert!(said["csv-export-orders"].contains("1 rejected (1 line_unreadable)"), "{said:?}");
+    workspace
+        .engine(&["preview", "-o", "json", "specs/csv-export"])
+        .expect(0)
+        .says("Gehäuse groß")
+        .says("orders-2025-03-29.csv line 4: 10 fields where the header has 9");
     let (changes, said) = run_folder(&workspace, "specs/csv-export", &mut runs);
     assert_eq!(changes, [""; 0]);
     assert!(said["csv-export-orders"].contains("nothing changed"), "{said:?}");
