@@ -218,8 +218,10 @@ fn a_broken_line_is_rejected_under_its_file_and_line() {
 #[test]
 fn a_file_that_grows_is_read_when_it_has_stopped() {
     let site = Site::orders();
-    site.write("a-28.csv", file(&[order(1, 28, "1"), order(2, 28, "2")]));
-    assert_eq!(site.well(), [2, 0, 0, 0]);
+    site.write("a-28.csv", file(&[order(1, 28, "1"), order(2, 28, "2"), order(9, 28, "?")]));
+    assert_eq!(site.well(), [2, 0, 0, 1]);
+    let quarantined = || site.workspace.engine(&["status", "-o", "json"]).expect(0).json()[0]["quarantine"].clone();
+    assert_eq!(quarantined(), 1);
     // The export writes the file of the day anew, a piece at a time, and cuts numbers in two.
     let text = file(&[order(1, 28, "1"), order(3, 28, "1234")]);
     let path = site.workspace.path("in/a-28.csv");
@@ -230,9 +232,11 @@ fn a_file_that_grows_is_read_when_it_has_stopped() {
         let outcome = site.once().expect(0).says("may still grow and is left for the next run: a-28.csv");
         assert_eq!(outcome.events("run_finished")[0]["gone"], 0, "{outcome}");
         assert_eq!(site.standing(), ["A1 1", "A2 2"]);
+        assert_eq!(quarantined(), 1);
     }
     settle(&growing);
     assert_eq!(site.well(), [1, 0, 1, 0]);
+    assert_eq!(quarantined(), 0);
     assert_eq!(site.standing(), ["A1 1", "A3 1234"]);
 }
 

@@ -421,6 +421,8 @@ impl Run<'_> {
             tx.release().map_err(state_failure)?;
         }
         let keep_before = match (step.last, ranges.first()) {
+            // What was refused may be in what was not read.
+            _ if reading.left.is_some() => i64::MAX,
             // Whatever was refused was read again.
             (true, _) if plan.reads_everything() && plan.sync.mode != SyncMode::Cursor => i64::MIN,
             (true, Some(range)) => range.from,
