@@ -331,6 +331,30 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// Whatever stands in a file, reading comes to its end, goes forward line by line, and finds every line that
+        /// has no quote as it is.
+        #[test]
+        fn nothing_stops_the_reader(text in "[ab;\"\r\n]{0,60}") {
+            let mut records = Records::new(Slow(text.as_bytes()), Dialect { delimiter: b';', quote: b'"' });
+            let mut seen = std::collections::BTreeMap::new();
+            while let Some(found) = records.next().unwrap() {
+                let before = seen.last_key_value().map_or(0, |(line, _)| *line);
+                proptest::prop_assert!(found.line > before, "line {} after {before}", found.line);
+                let fields: Vec<String> =
+                    records.fields().map(|field| String::from_utf8_lossy(field).into_owned()).collect();
+                seen.insert(found.line, fields.join(";"));
+                if found.lines > 1 {
+                    records.give_back_lines();
+                }
+            }
+            for (number, line) in (1..).zip(text.split('\n')) {
+                let line = line.strip_suffix('\r').unwrap_or(line);
+                if !line.is_empty() && !line.contains('"') {
+                    proptest::prop_assert_eq!(seen.get(&number).map(String::as_str), Some(line), "line {}", number);
+                }
+            }
+        }
+
         /// What is written by the rules comes back, wherever the buffer ends.
         #[test]
         fn what_is_written_is_read(rows in proptest::collection::vec(
