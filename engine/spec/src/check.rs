@@ -42,7 +42,7 @@ pub(crate) fn check(file: &SpecFile, spec: &Spec, companions: &LoadedCompanions)
             checker.expression(pointer, condition);
         }
     }
-    sync::check(&mut checker, &spec.sync);
+    sync::check(&mut checker, &spec.sync, &spec.source);
     if let Some(destination) = &spec.destination {
         destination::check(&mut checker, destination);
     }

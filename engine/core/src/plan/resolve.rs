@@ -5,19 +5,19 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use engine_spec::model::{
-    ApplicationIntent, Auth, Deletes, Destination, HeaderValue, Isolation, Method, OracleDriver, Period, Secret,
-    ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
+    ApplicationIntent, Auth, CsvSource, Deletes, Destination, HeaderValue, Isolation, Method, OracleDriver, Period,
+    Secret, ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
 };
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     CONNECT_TIMEOUT, DELETE_LIMIT_PERCENT, ENLYZE_DELIVERY_PATH, LOOKBACK, OFFLINE, OVERLAP, PlanError, QUERY_TIMEOUT,
-    REQUEST_TIMEOUT, SLICE, SyncPlan, is_loopback, parse_start, source_type,
+    REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, is_loopback, parse_start, source_type,
 };
 use crate::ports::{
-    AuthConfig, DestinationConfig, HttpConfig, OracleOptions, References, ServerConfig, SourceConfig, SqlServerOptions,
-    SqliteConfig, TimeoutConfig, TlsConfig,
+    AuthConfig, CsvConfig, DestinationConfig, HttpConfig, OracleOptions, References, ServerConfig, SourceConfig,
+    SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
 };
 
 /// Resolves settings and collects what is wrong.
@@ -219,7 +219,8 @@ impl Resolver<'_> {
                 };
                 Some(SourceConfig::Oracle(config, OracleOptions { sid, tns, config_dir, driver }))
             }
-            Source::Http(_) | Source::Csv(_) => {
+            Source::Csv(folder) => self.csv(folder),
+            Source::Http(_) => {
                 let (name, _) = source_type(source);
                 if self.offline {
                     // Rows of a test are mapped whatever they would come from.
@@ -229,6 +230,32 @@ impl Resolver<'_> {
                 None
             }
         }
+    }
+
+    fn csv(&mut self, folder: &CsvSource) -> Option<SourceConfig> {
+        let path = self.path("source.path", &folder.path);
+        let mut ascii = |key: &str, character: char| {
+            u8::try_from(character).ok().filter(u8::is_ascii).or_else(|| {
+                self.wrong(&format!("source.{key}"), format!("`{character}` is not an ASCII character"));
+                None
+            })
+        };
+        let delimiter = ascii("delimiter", folder.delimiter.unwrap_or(','));
+        let quote = ascii("quote", folder.quote.unwrap_or('"'));
+        let decimal = match folder.decimal {
+            None | Some('.') => Some(None),
+            Some(character) => ascii("decimal", character).map(Some),
+        };
+        Some(SourceConfig::Csv(CsvConfig {
+            path: path?,
+            glob: folder.glob.clone().unwrap_or_else(|| "*.csv".to_owned()),
+            delimiter: delimiter?,
+            quote: quote?,
+            encoding: folder.encoding.clone().unwrap_or_else(|| "utf-8".to_owned()),
+            columns: folder.columns.clone(),
+            decimal: decimal?,
+            settle: folder.settle.map_or(SETTLE, |period| period.0),
+        }))
     }
 
     fn auth(&mut self, auth: &Auth) -> Option<AuthConfig> {

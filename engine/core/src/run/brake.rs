@@ -84,7 +84,7 @@ impl Run<'_> {
 
     /// What did not come back, unless a brake is pulled.
     pub(super) fn gone(&mut self, reading: &Reading, ranges: &[Range]) -> Result<Vec<RowKey>, Failure> {
-        if ranges.is_empty() || self.plan().sync.deletes == Deletes::Ignore {
+        if ranges.is_empty() || self.plan().sync.deletes == Deletes::Ignore || reading.left.is_some() {
             return Ok(Vec::new());
         }
         let lies_in = |range: &Range, known: &Known| known.ledger.is_some() && range.contains(known.at);

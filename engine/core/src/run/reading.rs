@@ -19,6 +19,8 @@ pub(super) struct Known {
     pub(super) conflict: bool,
     /// This run read it first, and committed it early.
     pub(super) early: bool,
+    /// The part of the answer that `seen` is of.
+    pub(super) part: u32,
 }
 
 impl Known {
@@ -29,6 +31,7 @@ impl Known {
             seen: None,
             conflict: false,
             early: false,
+            part: 0,
         }
     }
 
@@ -57,6 +60,12 @@ pub(super) struct Reading {
     /// Rows of the window, slice or table itself; those of runs that are watched beyond it are not among them.
     pub(super) rows_of_step: u64,
     pub(super) chunks: u64,
+    /// Rows that are skipped or refused, by the part that has them; kept where an answer has parts.
+    pub(super) without_row: HashMap<RowKey, u32>,
+    /// The part of the answer that is being read.
+    pub(super) part: u32,
+    /// What of the answer was left for a later run.
+    pub(super) left: Option<String>,
     /// Mode `cursor`: the greatest values so far, and those of every row.
     pub(super) greatest: Option<Vec<CursorValue>>,
     pub(super) cursors: KeyMap<Vec<CursorValue>>,
@@ -81,9 +90,20 @@ impl Reading {
 
     /// A row that is refused is not gone: what was delivered of it stays as it is.
     pub(super) fn keep_as_it_is(&mut self, row: &CanonicalRow) {
-        if let Some(known) = self.known.get_mut(&RowKey::of(&row.key_text)) {
-            known.seen = known.seen.or(known.ledger);
+        let part = self.part;
+        if let Some(known) = self.known.get_mut(&RowKey::of(&row.key_text))
+            && known.seen.is_none()
+        {
+            known.seen = known.ledger;
+            known.part = part;
         }
+    }
+
+    /// Whether a newer part of the answer has said what the row of this key is.
+    pub(super) fn is_superseded(&self, key: RowKey) -> bool {
+        let is_newer = |part: u32| part != self.part;
+        self.known.get(&key).is_some_and(|known| known.seen.is_some() && is_newer(known.part))
+            || self.without_row.get(&key).is_some_and(|part| is_newer(*part))
     }
 
     /// Keeps how far was read.
