@@ -61,7 +61,7 @@ pub(super) struct Reading {
     pub(super) rows_of_step: u64,
     pub(super) chunks: u64,
     /// Rows that are skipped or refused, by the part that has them; kept where an answer has parts.
-    pub(super) without_row: HashMap<RowKey, u32>,
+    pub(super) without_row: KeyMap<u32>,
     /// The part of the answer that is being read.
     pub(super) part: u32,
     /// What of the answer was left for a later run.
