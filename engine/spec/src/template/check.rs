@@ -47,11 +47,11 @@ pub fn check_request(
     cursor_columns: &BTreeSet<String>,
     zone: &TimeZone,
 ) -> Vec<RequestFinding> {
-    let (template, mut all) = RequestTemplate::parse(request);
+    let (template, mut all) = RequestTemplate::parse_readable(request);
     let Some(template) = template else { return all };
     let sample = Sample::of(&template.uses(), params, cursor_columns, zone);
     let scope = sample.scope(zone);
-    let mut has_error = false;
+    let mut has_error = all.iter().any(|found| found.finding.severity == Severity::Error);
     template.each(&mut |pointer, text| {
         let mut findings = Findings::default();
         unknown_names(&text.body, params, cursor_columns, &mut findings);

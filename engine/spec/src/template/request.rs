@@ -89,8 +89,16 @@ impl RequestTemplate {
     /// Reads the templates of a request. Secret headers are not among them. Findings are all there are; with an error
     /// among them there is no template.
     pub fn parse(request: &Request) -> (Option<Self>, Vec<RequestFinding>) {
+        let (template, findings) = Self::parse_readable(request);
+        let has_error = findings.iter().any(|found| found.finding.severity == Severity::Error);
+        (template.filter(|_| !has_error), findings)
+    }
+
+    /// [`Self::parse`], without the templates that cannot be read.
+    pub(super) fn parse_readable(request: &Request) -> (Option<Self>, Vec<RequestFinding>) {
         let mut findings = Vec::new();
         let path = read("/path".to_owned(), request.path.as_deref().unwrap_or_default(), &mut findings);
+        let path = path.or_else(|| TextTemplate::parse("").0);
         let query = request
             .query
             .iter()
@@ -106,9 +114,7 @@ impl RequestTemplate {
             .collect();
         let body = request.body.as_ref().and_then(|body| JsonTemplate::read("/body", body, &mut findings));
         let method = request.method.unwrap_or(Method::Get);
-        let template = path.map(|path| Self { method, path, query, headers, body });
-        let has_error = findings.iter().any(|found| found.finding.severity == Severity::Error);
-        (template.filter(|_| !has_error), findings)
+        (path.map(|path| Self { method, path, query, headers, body }), findings)
     }
 
     /// The names that the templates use.
