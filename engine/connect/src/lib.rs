@@ -4,6 +4,7 @@
 //! synchronous, and `pump` is the seam: a reader of its own fills batches, the run takes them.
 
 mod failure;
+mod http;
 mod mysql;
 mod postgres;
 mod pump;
@@ -14,3 +15,4 @@ mod slots;
 mod sqlite;
 mod sqlx_error;
 pub mod to;
+mod web;

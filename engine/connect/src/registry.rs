@@ -2,10 +2,11 @@
 
 use engine_core::ports::Connector;
 
-use crate::{mysql, postgres, sqlite};
+use crate::{http, mysql, postgres, sqlite};
 
-/// Every kind of source that speaks SQL, in the order in which documentation names them.
-pub static CONNECTORS: &[Connector] = &[postgres::CONNECTOR, mysql::MYSQL, mysql::MARIADB, sqlite::CONNECTOR];
+/// Every kind of source that can be connected to, in the order in which documentation names them.
+pub static CONNECTORS: &[Connector] =
+    &[postgres::CONNECTOR, mysql::MYSQL, mysql::MARIADB, sqlite::CONNECTOR, http::CONNECTOR];
 
 /// The connector of a `source.type`.
 pub fn find(name: &str) -> Option<&'static Connector> {

@@ -39,9 +39,9 @@ impl Driver for Fake {
         if *session { Err(Problem::new(SourceErrorKind::Network, "cut")) } else { Ok(()) }
     }
 
-    async fn read(&self, session: &mut IsCut, statement: &Statement, feed: &mut Feed<IsCut>) -> Result<(), Problem> {
+    async fn read(&self, session: &mut IsCut, ask: &Ask, feed: &mut Feed<IsCut>) -> Result<(), Problem> {
         feed.begin([Column { name: "n".to_owned(), kind: Kind::Int, source_type: "int".to_owned() }].into());
-        match statement.sql.as_str() {
+        match statement(ask)?.sql.as_str() {
             "one" => feed.row().1.push(Slot::Int(1)),
             "cut" => *session = true,
             "panic" => panic!("an assumption of the driver"),

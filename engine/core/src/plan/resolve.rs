@@ -18,8 +18,8 @@ use super::{
     REQUEST_TIMEOUT, SLICE, SyncPlan, is_loopback, parse_start, source_type,
 };
 use crate::ports::{
-    AuthConfig, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References, ServerConfig, SourceConfig, SqlServerOptions,
-    SqliteConfig, TimeoutConfig, TlsConfig,
+    AuthConfig, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References, ServerConfig, SourceConfig,
+    SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
 };
 
 /// Resolves settings and collects what is wrong.

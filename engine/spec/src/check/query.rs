@@ -27,8 +27,7 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
         return;
     };
     let Some(dialect) = dialect else {
-        checker.key(codes::KEY_NOT_HERE, "/query", "this source takes no SQL").help =
-            Some("remove `query`".to_owned());
+        checker.key(codes::KEY_NOT_HERE, "/query", "this source takes no SQL").help = Some("remove `query`".to_owned());
         return;
     };
     match (&query.sql, &query.file) {
@@ -78,8 +77,7 @@ fn request(checker: &mut Checker<'_>, spec: &Spec, api: &HttpSource, zone: Optio
         checker.push(finding);
     }
     let (Some(template), _) = RequestTemplate::parse(&api.request) else { return };
-    let place =
-        if checker.file.value.pointer("/source/request").is_some() { "/source/request" } else { "/source" };
+    let place = if checker.file.value.pointer("/source/request").is_some() { "/source/request" } else { "/source" };
     for (name, code) in unused(spec, &template.uses()) {
         let finding = checker.key(code, place, format!("the request does not use `{name}`"));
         finding.help = Some(match spec.sync.mode {

@@ -120,7 +120,8 @@ fn http(checker: &mut Checker<'_>, api: &HttpSource) {
         Some(Pagination::Page(pages)) => {
             checker.not_empty("/source/pagination/page/param", &pages.param);
             if pages.size.is_some() != pages.size_param.is_some() {
-                let (given, missing) = if pages.size.is_some() { ("size", "size_param") } else { ("size_param", "size") };
+                let (given, missing) =
+                    if pages.size.is_some() { ("size", "size_param") } else { ("size_param", "size") };
                 let message = format!("`{given}` needs `{missing}`");
                 checker.key(codes::MISSING_KEY, &format!("/source/pagination/page/{given}"), message);
             }

@@ -101,12 +101,7 @@ struct Sample {
 }
 
 impl Sample {
-    fn of(
-        uses: &Uses,
-        params: &BTreeMap<String, Param>,
-        cursor_columns: &BTreeSet<String>,
-        zone: &TimeZone,
-    ) -> Self {
+    fn of(uses: &Uses, params: &BTreeMap<String, Param>, cursor_columns: &BTreeSet<String>, zone: &TimeZone) -> Self {
         let mut params = params.clone();
         // A stand-in for what is missing lets the rest be checked as well.
         for name in &uses.params {

@@ -393,7 +393,6 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-
 #[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;
