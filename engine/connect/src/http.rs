@@ -16,7 +16,7 @@ use engine_core::ports::{
     Ask, Cancel, Connector, HttpSourceConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
 };
 use engine_spec::model::TlsMode;
-use engine_spec::template::{RenderedRequest, Scope, encoded};
+use engine_spec::template::{RenderedRequest, Scope};
 use reqwest::Url;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -169,22 +169,9 @@ fn unusable(error: OpenError) -> Problem {
     }
 }
 
-/// The address of a page: the base address, the path, the query of the request, and what the page adds to it.
+/// The address of a page: that of the request, and what the page adds to its query.
 fn address(base: &Url, request: &RenderedRequest, turn: &Turn) -> Result<Url, Problem> {
-    let mut text = base.as_str().split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_owned();
-    if !request.path.is_empty() && !request.path.starts_with(['/', '(']) {
-        text.push('/');
-    }
-    text.push_str(&request.path);
-    let mut pairs: Vec<String> = base.query().map(str::to_owned).into_iter().collect();
-    let is_replaced = |name: &str| turn.params.iter().any(|(param, _)| param == name);
-    let kept = request.query.iter().filter(|(name, _)| !is_replaced(name));
-    pairs.extend(kept.chain(&turn.params).map(|(name, value)| format!("{}={}", encoded(name), encoded(value))));
-    if !pairs.is_empty() {
-        text.push(if request.path.contains('?') { '&' } else { '?' });
-        text.push_str(&pairs.join("&"));
-    }
-    let url = Url::parse(&text)
+    let url = Url::parse(&request.address(base.as_str(), &turn.params))
         .map_err(|error| Problem::new(SourceErrorKind::Config, format!("the request has no address ({error})")))?;
     if url.origin() == base.origin() {
         Ok(url)

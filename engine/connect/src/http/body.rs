@@ -120,7 +120,3 @@ const QUOTE_BYTES_MAX: usize = 4 << 10;
 fn quote(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTE_BYTES_MAX)]).chars().take(QUOTE_CHARS_MAX).collect()
 }
-
-#[cfg(test)]
-#[path = "body_tests.rs"]
-mod tests;

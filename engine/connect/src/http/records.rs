@@ -207,7 +207,3 @@ fn push_number(batch: &mut RowBatch, column: &Column, digits: &str) {
         (None, Err(_)) => push_bad(batch, column, "a number that cannot be read"),
     }
 }
-
-#[cfg(test)]
-#[path = "records_tests.rs"]
-mod tests;

@@ -85,6 +85,18 @@ pub enum Method {
     Patch,
 }
 
+impl Method {
+    /// As it goes over the wire: `GET`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+        }
+    }
+}
+
 /// How an HTTP answer continues: exactly one of its keys.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

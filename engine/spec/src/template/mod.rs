@@ -31,7 +31,7 @@ pub use bounds::{local_end, local_start};
 pub use check::{check_request, check_sql};
 pub use codes::{CODES, ExampleKind, FindingCode};
 pub use render::SqlTemplate;
-pub use request::{RenderedRequest, RequestFinding, RequestTemplate, encoded};
+pub use request::{RenderedRequest, RequestFinding, RequestTemplate};
 #[cfg(test)]
 pub(crate) use values::FILTERS;
 

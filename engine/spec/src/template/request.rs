@@ -65,15 +65,38 @@ pub struct RenderedRequest {
 impl RenderedRequest {
     /// The query, encoded; empty where there are no parameters.
     pub fn query_string(&self) -> String {
-        let pair = |(name, value): &(String, String)| format!("{}={}", encoded(name), encoded(value));
-        self.query.iter().map(pair).collect::<Vec<_>>().join("&")
+        query_string(&self.query)
     }
+
+    /// The whole address: the base address, the path, and the query. Further parameters win over those of the
+    /// request that have their name.
+    pub fn address(&self, base: &str, further: &[(String, String)]) -> String {
+        let base = base.split('#').next().unwrap_or_default();
+        let (base, own) = base.split_once('?').unwrap_or((base, ""));
+        let mut address = base.trim_end_matches('/').to_owned();
+        if !self.path.is_empty() && !self.path.starts_with(['/', '(']) {
+            address.push('/');
+        }
+        address.push_str(&self.path);
+        let is_replaced = |name: &str| further.iter().any(|(other, _)| other == name);
+        let kept: Vec<(String, String)> =
+            self.query.iter().filter(|(name, _)| !is_replaced(name)).chain(further).cloned().collect();
+        for query in [own, &query_string(&kept)].into_iter().filter(|query| !query.is_empty()) {
+            address.push(if address.contains('?') { '&' } else { '?' });
+            address.push_str(query);
+        }
+        address
+    }
+}
+
+fn query_string(pairs: &[(String, String)]) -> String {
+    pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect::<Vec<_>>().join("&")
 }
 
 /// Text with everything percent-encoded that may mean something in an address.
 ///
 /// A space is `%20`, which every server reads, and `$` stays, as the names of OData's options are written.
-pub fn encoded(text: &str) -> String {
+fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'$') {
