@@ -1,6 +1,7 @@
 //! What the tests of the whole share: real servers, stand-ins for servers, the contracts they check, and the built
 //! programs with folders to run them in.
 
+pub mod api;
 pub mod binary;
 pub mod contract;
 pub mod plant;

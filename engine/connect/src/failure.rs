@@ -24,6 +24,11 @@ impl Target {
         }
     }
 
+    /// An HTTP API; `place` is host and port.
+    pub(crate) fn api(place: &str) -> Self {
+        Self { connecting: format!("preparing the API at {place}"), querying: format!("asking the API at {place}") }
+    }
+
     /// A file.
     pub(crate) fn file(product: &str, path: &std::path::Path) -> Self {
         let path = path.display();

@@ -5,6 +5,7 @@
 
 mod csv;
 mod failure;
+mod http;
 mod mysql;
 mod postgres;
 mod pump;
@@ -15,3 +16,4 @@ mod slots;
 mod sqlite;
 mod sqlx_error;
 pub mod to;
+mod web;

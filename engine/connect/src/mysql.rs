@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine_core::ports::{
-    Cancel, Connector, ServerConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
+    Ask, Cancel, Connector, ServerConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
 };
 use engine_spec::model::TlsMode;
-use engine_spec::template::{Bind, BindValue, Statement};
+use engine_spec::template::{Bind, BindValue};
 use futures_util::TryStreamExt;
 use secrecy::ExposeSecret;
 use sqlx::error::BoxDynError;
@@ -26,7 +26,7 @@ use sqlx::{Arguments as _, ConnectOptions, Connection, Either, Executor, Row, St
 
 use crate::failure::{Problem, Target};
 use crate::pump::Feed;
-use crate::remote::{Driver, Remote, SERVER_GRACE};
+use crate::remote::{self, Driver, Remote, SERVER_GRACE};
 use crate::sqlx_error::{self, fit_to_send};
 
 const PORT: u16 = 3306;
@@ -173,12 +173,8 @@ impl Driver for MySql {
         Ok(())
     }
 
-    async fn read(
-        &self,
-        session: &mut Session,
-        statement: &Statement,
-        feed: &mut Feed<Session>,
-    ) -> Result<(), Problem> {
+    async fn read(&self, session: &mut Session, ask: &Ask, feed: &mut Feed<Session>) -> Result<(), Problem> {
+        let statement = remote::statement(ask)?;
         let connection = &mut session.connection;
         let prepared = connection.prepare(fit_to_send(&*statement.sql)).await.map_err(explain)?;
         let wanted = match prepared.parameters() {

@@ -11,10 +11,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine_core::ports::{
-    Cancel, Connector, ServerConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
+    Ask, Cancel, Connector, ServerConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
 };
 use engine_spec::model::TlsMode;
-use engine_spec::template::Statement;
 use futures_util::TryStreamExt;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgErrorPosition, PgSslMode};
@@ -22,7 +21,7 @@ use sqlx::{ConnectOptions, Connection, Either, Executor, Row, Statement as _, ra
 
 use crate::failure::{Problem, Target, line_and_column};
 use crate::pump::Feed;
-use crate::remote::{Driver, Remote, SERVER_GRACE};
+use crate::remote::{self, Driver, Remote, SERVER_GRACE};
 use crate::sqlx_error::{self, fit_to_send};
 
 const PORT: u16 = 5432;
@@ -136,12 +135,8 @@ impl Driver for Postgres {
         Ok(())
     }
 
-    async fn read(
-        &self,
-        session: &mut Session,
-        statement: &Statement,
-        feed: &mut Feed<Session>,
-    ) -> Result<(), Problem> {
+    async fn read(&self, session: &mut Session, ask: &Ask, feed: &mut Feed<Session>) -> Result<(), Problem> {
+        let statement = remote::statement(ask)?;
         let explain = |error| explain(error, &statement.sql);
         let connection = &mut session.connection;
         let prepared = connection.prepare(fit_to_send(&*statement.sql)).await.map_err(explain)?;

@@ -36,11 +36,11 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// rested is still alive.
     fn begin(&self, session: &mut Self::Session) -> impl Future<Output = Result<(), Problem>> + Send;
 
-    /// Sends the statement and feeds its rows.
+    /// Asks, and feeds the rows of the answer.
     fn read(
         &self,
         session: &mut Self::Session,
-        statement: &Statement,
+        ask: &Ask,
         feed: &mut Feed<Self::Session>,
     ) -> impl Future<Output = Result<(), Problem>> + Send;
 
@@ -127,17 +127,13 @@ impl<D: Driver> Remote<D> {
 
 impl<D: Driver> Source for Remote<D> {
     fn ask(&mut self, ask: &Ask) -> Result<(), SourceError> {
-        let Some(statement) = ask.statement.clone() else {
-            let problem = Problem::new(SourceErrorKind::Config, "there is no statement to send");
-            return Err(self.target.querying(problem));
-        };
         let session = self.ready()?;
         let (stop, stopped) = oneshot::channel();
         let (feed, flow) = pump(move || {
             // A reader that has ended needs no telling.
             let _ = stop.send(());
         });
-        let reading = read(Arc::clone(&self.driver), session, statement, feed, stopped, self.timeouts.query);
+        let reading = read(Arc::clone(&self.driver), session, ask.clone(), feed, stopped, self.timeouts.query);
         runtime().map_err(|problem| self.target.querying(problem))?.spawn(reading);
         self.state = State::Reading(flow);
         Ok(())
@@ -177,13 +173,13 @@ impl<D: Driver> Drop for Remote<D> {
 async fn read<D: Driver>(
     driver: Arc<D>,
     mut session: D::Session,
-    statement: Statement,
+    ask: Ask,
     mut feed: Feed<D::Session>,
     mut stopped: oneshot::Receiver<()>,
     limit: Duration,
 ) {
     let outcome = {
-        let reading = timeout(limit, AssertUnwindSafe(driver.read(&mut session, &statement, &mut feed)).catch_unwind());
+        let reading = timeout(limit, AssertUnwindSafe(driver.read(&mut session, &ask, &mut feed)).catch_unwind());
         tokio::select! {
             biased;
             _ = &mut stopped => None,
@@ -218,6 +214,12 @@ async fn read<D: Driver>(
     };
     // A server that does not even say farewell is left alone: dropping the session closes its socket.
     let _ = timeout(FAREWELL_TIMEOUT, farewell).await;
+}
+
+/// The statement of a question to a database.
+pub(crate) fn statement(ask: &Ask) -> Result<&Statement, Problem> {
+    let missing = || Problem::new(SourceErrorKind::Config, "there is no statement to send");
+    ask.statement.as_ref().ok_or_else(missing)
 }
 
 fn runtime() -> Result<&'static tokio::runtime::Handle, Problem> {

@@ -39,9 +39,9 @@ impl Driver for Fake {
         if *session { Err(Problem::new(SourceErrorKind::Network, "cut")) } else { Ok(()) }
     }
 
-    async fn read(&self, session: &mut IsCut, statement: &Statement, feed: &mut Feed<IsCut>) -> Result<(), Problem> {
+    async fn read(&self, session: &mut IsCut, ask: &Ask, feed: &mut Feed<IsCut>) -> Result<(), Problem> {
         feed.begin([Column { name: "n".to_owned(), kind: Kind::Int, source_type: "int".to_owned() }].into());
-        match statement.sql.as_str() {
+        match statement(ask)?.sql.as_str() {
             "one" => feed.row().1.push(Slot::Int(1)),
             "cut" => *session = true,
             "panic" => panic!("an assumption of the driver"),
@@ -168,7 +168,8 @@ fn a_cancelled_query_is_killed() {
 fn asking_nothing_is_an_error() {
     let (mut source, _deeds) = opened(LIMITS, &Cancel::default());
     assert_eq!(source.next(&mut RowBatch::new()).unwrap_err().kind, SourceErrorKind::Config);
-    assert_eq!(source.ask(&Ask::default()).unwrap_err().kind, SourceErrorKind::Config);
+    source.ask(&Ask::default()).unwrap();
+    assert_eq!(source.next(&mut RowBatch::new()).unwrap_err().kind, SourceErrorKind::Config);
 }
 
 /// Opens every connector that crosses a network at a port that accepts and then says nothing.

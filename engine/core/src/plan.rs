@@ -276,7 +276,7 @@ impl Plan {
             Some(FutureCheck::Action(action)) => (action, FUTURE_TOLERANCE),
             Some(FutureCheck::Tolerance(tolerance)) => (Action::Reject, tolerance.0),
         };
-        Ok(Self {
+        let mut plan = Self {
             id: spec.id.to_string(),
             labels: spec.labels.clone(),
             table: spec.table,
@@ -314,7 +314,14 @@ impl Plan {
             batch_bytes: batch.max_bytes.map_or(BATCH_BYTES, |bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX)),
             stage_bytes_max: STAGE_BYTES,
             fingerprint: fingerprint(input, deliver),
-        })
+        };
+        let columns = plan.named_columns();
+        if let SourceConfig::Http(api) = &mut plan.source {
+            api.params.clone_from(&plan.params);
+            api.zone = plan.zone.clone();
+            api.columns = columns;
+        }
+        Ok(plan)
     }
 }
 

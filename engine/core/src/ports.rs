@@ -3,17 +3,18 @@
 //! Every port is synchronous. A run owns a thread, and the edges hide their runtime behind these calls; that is
 //! what lets a simulator stand in for all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use engine_spec::model::{ApplicationIntent, Compression, Isolation, Method, OracleDriver, TlsMode};
+use engine_spec::model::{ApplicationIntent, Compression, Isolation, Method, OracleDriver, Pagination, Param, TlsMode};
 use engine_spec::scalar::Reference;
-use engine_spec::template::{BindValue, Statement};
+use engine_spec::template::{BindValue, RequestTemplate, Statement};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use crate::value::RowBatch;
@@ -67,8 +68,8 @@ pub enum SourceConfig {
     Sqlite(SqliteConfig),
     /// A folder of CSV files.
     Csv(CsvConfig),
-    /// A kind that is not connected to: the plan was made offline.
-    Unavailable(&'static str),
+    /// An HTTP API.
+    Http(Box<HttpSourceConfig>),
 }
 
 /// A database server, all references resolved.
@@ -154,6 +155,35 @@ pub struct CsvConfig {
     pub decimal: Option<u8>,
     /// How long a file must have stayed as it is before it is read.
     pub settle: Duration,
+}
+
+/// An HTTP API, all references resolved.
+#[derive(Debug, Clone)]
+pub struct HttpSourceConfig {
+    /// Base address; the path of the request is appended.
+    pub url: String,
+    /// How to log in.
+    pub auth: Option<AuthConfig>,
+    /// What is asked.
+    pub request: RequestTemplate,
+    /// Headers that are secret, beside those of the request.
+    pub secret_headers: Vec<(String, SecretString)>,
+    /// Values of `params`.
+    pub params: BTreeMap<String, Param>,
+    /// Zone of naive date-times, in the request too.
+    pub zone: TimeZone,
+    /// JSONPath of the records; `None` for the items of a list.
+    pub records: Option<String>,
+    /// How an answer continues; `None` for one page.
+    pub pagination: Option<Pagination>,
+    /// Requests per second at most.
+    pub rate_limit: Option<f64>,
+    /// Columns that the spec names: they are there, null, even where no record has such a member.
+    pub columns: BTreeSet<String>,
+    /// Encryption.
+    pub tls: TlsConfig,
+    /// Waiting times; `query` bounds all pages of one question.
+    pub timeouts: TimeoutConfig,
 }
 
 /// Encryption of a connection; paths are absolute or relative to the working directory.

@@ -139,6 +139,9 @@ codes! {
     TIME_PATTERN = "time_pattern", Error, "A time format that cannot read what it must.",
         "A pattern must know its directives, say a whole date where a date is needed, and the hour of the day.",
         "fields: { timestamp: { column: ts, format: \"%H:%M\" }, order_code: a, product_code: b, machine_code: c, event: e }\n";
+    BAD_JSON_PATH = "bad_json_path", Error, "A JSONPath that cannot be read.",
+        "`records` and the paths of `pagination` are JSONPath as in RFC 9535: they begin with `$`, and a name with other signs than letters is written `['@odata.nextLink']`.",
+        "source: { type: http, url: \"https://mes.acme.example\", records: \"data[*]\", timezone: UTC }\nquery: { params: {} }\nsync: { mode: full }\n";
     SECRET_OVER_HTTP = "secret_over_http", Error, "A secret would be sent without encryption.",
         "Plain `http://` is allowed to loopback only wherever a login is sent.",
         "destination: { type: enlyze, url: \"http://app.enlyze.com\", token: { env: T } }\n";

@@ -53,7 +53,7 @@ pub struct Spec {
     pub source: Source,
     /// What one row of the result is.
     pub table: TableType,
-    /// The templated SQL. Required for database sources.
+    /// The templated SQL, required for database sources; the `params` of an HTTP source.
     #[serde(default, deserialize_with = "present")]
     pub query: Option<Query>,
     /// Columns that identify a source row for ever. Default: the canonical identity of the table type.

@@ -1,12 +1,13 @@
-//! `engine render`: the SQL that would be sent, and its typed parameters.
+//! `engine render`: the SQL or the request that would be sent, and its typed parameters.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use engine_core::plan::Plan;
+use engine_core::ports::{HttpSourceConfig, SourceConfig};
 use engine_spec::model::SyncMode;
-use engine_spec::template::{BindValue, Scope, Statement};
+use engine_spec::template::{BindValue, RenderedRequest, Scope, Statement};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::args::{Output, RenderArgs};
@@ -34,9 +35,8 @@ pub fn run(args: &RenderArgs, config: Option<&Path>) -> Result<(), CommandError>
     if project.broken { Err(CommandError::said(Kind::Usage)) } else { Ok(()) }
 }
 
-/// The statement that a run would send at an instant, of a pipeline that has read nothing yet.
+/// The statement, or the request, that a run would send at an instant, of a pipeline that has read nothing yet.
 pub fn statement(plan: &Plan, now: Timestamp) -> Result<Option<Statement>, CommandError> {
-    let Some(query) = &plan.query else { return Ok(None) };
     let sync = &plan.sync;
     let moved = |by: std::time::Duration, back: bool| {
         let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
@@ -49,9 +49,31 @@ pub fn statement(plan: &Plan, now: Timestamp) -> Result<Option<Statement>, Comma
         SyncMode::Window | SyncMode::Full => BTreeMap::new(),
     };
     let scope = Scope { params: &plan.params, window, cursor: &cursor, now, zone: &plan.zone };
-    let statement =
-        query.render(&scope).map_err(|error| CommandError::new(Kind::Usage, format!("{}: query: {error}", plan.id)))?;
-    Ok(Some(statement))
+    let rendered = match (&plan.source, &plan.query) {
+        (SourceConfig::Http(api), _) => {
+            let request = api.request.render(&scope);
+            request.map(|request| Statement { sql: as_text(api, &request), binds: request.binds })
+        }
+        (_, Some(query)) => query.render(&scope),
+        (_, None) => return Ok(None),
+    };
+    let part = if plan.query.is_some() { "query: " } else { "source." };
+    rendered.map(Some).map_err(|error| CommandError::new(Kind::Usage, format!("{}: {part}{error}", plan.id)))
+}
+
+/// The first request of an API as it goes over the wire, without its login and what the pages add.
+fn as_text(api: &HttpSourceConfig, request: &RenderedRequest) -> String {
+    let mut out = format!("{} {}\n", request.method.name(), request.address(&api.url, &[]));
+    for (name, value) in &request.headers {
+        let _ = writeln!(out, "{name}: {value}");
+    }
+    for (name, _) in &api.secret_headers {
+        let _ = writeln!(out, "{name}: ***");
+    }
+    if let Some(body) = &request.body {
+        let _ = writeln!(out, "\n{body}");
+    }
+    out
 }
 
 fn text(plan: &Plan, statement: &Statement) -> String {
@@ -76,7 +98,8 @@ fn as_json(plan: &Plan, statement: &Statement) -> serde_json::Value {
             serde_json::json!({"origin": bind.origin, "type": kind, "value": bind_json(&bind.value)})
         })
         .collect();
-    serde_json::json!({"pipeline": plan.id, "source": plan.source_type, "sql": statement.sql, "params": params})
+    let text = if plan.query.is_some() { "sql" } else { "request" };
+    serde_json::json!({"pipeline": plan.id, "source": plan.source_type, text: statement.sql, "params": params})
 }
 
 /// The type and the text of a bound value.

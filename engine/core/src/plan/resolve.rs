@@ -1,23 +1,25 @@
 //! Settings as written to settings as used: references resolved, paths joined, defaults applied.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use engine_spec::model::{
-    ApplicationIntent, Auth, CsvSource, Deletes, Destination, HeaderValue, Isolation, Method, OracleDriver, Period,
-    Secret, ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
+    ApplicationIntent, Auth, CsvSource, Deletes, Destination, HeaderValue, HttpSource, Isolation, Method, OracleDriver,
+    Period, Secret, ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
 };
+use engine_spec::template::RequestTemplate;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     CONNECT_TIMEOUT, DELETE_LIMIT_PERCENT, ENLYZE_DELIVERY_PATH, LOOKBACK, OFFLINE, OVERLAP, PlanError, QUERY_TIMEOUT,
-    REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, is_loopback, parse_start, source_type,
+    REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, is_loopback, parse_start,
 };
 use crate::ports::{
-    AuthConfig, CsvConfig, DestinationConfig, HttpConfig, OracleOptions, References, ServerConfig, SourceConfig,
-    SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
+    AuthConfig, CsvConfig, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References, ServerConfig,
+    SourceConfig, SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
 };
 
 /// Resolves settings and collects what is wrong.
@@ -220,15 +222,7 @@ impl Resolver<'_> {
                 Some(SourceConfig::Oracle(config, OracleOptions { sid, tns, config_dir, driver }))
             }
             Source::Csv(folder) => self.csv(folder),
-            Source::Http(_) => {
-                let (name, _) = source_type(source);
-                if self.offline {
-                    // Rows of a test are mapped whatever they would come from.
-                    return Some(SourceConfig::Unavailable(name));
-                }
-                self.wrong("source.type", format!("this version of engine cannot read from `{name}` yet"));
-                None
-            }
+            Source::Http(api) => self.http(api).map(|api| SourceConfig::Http(Box::new(api))),
         }
     }
 
@@ -258,8 +252,63 @@ impl Resolver<'_> {
         }))
     }
 
-    fn auth(&mut self, auth: &Auth) -> Option<AuthConfig> {
-        let at = "destination.auth";
+    /// An API; what the spec says elsewhere is added by the plan.
+    fn http(&mut self, api: &HttpSource) -> Option<HttpSourceConfig> {
+        let at = "source";
+        let url = self.text("source.url", &api.url);
+        let auth = api.auth.as_ref().map(|auth| self.auth(at, auth));
+        let (_, secret_headers) = self.headers("source.request.headers", &api.request.headers);
+        let (request, findings) = RequestTemplate::parse(&api.request);
+        if request.is_none() {
+            let message = findings.first().map_or("is no template", |found| found.finding.message.as_str());
+            self.wrong("source.request", message);
+        }
+        // Nothing of an API needs to be trusted blindly: loopback or not, a certificate that is shown is checked.
+        let tls = self.tls(at, api.tls.as_ref(), "");
+        let timeouts = self.timeouts(at, &api.timeouts, QUERY_TIMEOUT);
+        let auth = match auth {
+            Some(None) => return None,
+            Some(auth) => auth,
+            None => None,
+        };
+        Some(HttpSourceConfig {
+            url: url?,
+            auth,
+            request: request?,
+            secret_headers,
+            params: BTreeMap::new(),
+            zone: TimeZone::UTC,
+            records: api.records.clone(),
+            pagination: api.pagination.clone(),
+            rate_limit: api.rate_limit,
+            columns: BTreeSet::new(),
+            tls,
+            timeouts,
+        })
+    }
+
+    /// Headers in the clear, and headers that are secret.
+    fn headers(
+        &mut self,
+        at: &str,
+        headers: &BTreeMap<String, HeaderValue>,
+    ) -> (Vec<(String, String)>, Vec<(String, SecretString)>) {
+        let (mut clear, mut secret) = (Vec::new(), Vec::new());
+        for (name, value) in headers {
+            match value {
+                HeaderValue::Text(text) => clear.push((name.clone(), text.clone())),
+                HeaderValue::Secret(reference) => {
+                    if let Some(value) = self.secret(&format!("{at}.{name}"), reference) {
+                        secret.push((name.clone(), value));
+                    }
+                }
+            }
+        }
+        (clear, secret)
+    }
+
+    fn auth(&mut self, at: &str, auth: &Auth) -> Option<AuthConfig> {
+        let at = format!("{at}.auth");
         match auth {
             Auth::Bearer(secret) => self.secret(&format!("{at}.bearer"), secret).map(AuthConfig::Bearer),
             Auth::Basic(basic) => {
@@ -324,19 +373,8 @@ impl Resolver<'_> {
             }
             Destination::Http(to) => {
                 let url = self.text("destination.url", &to.url);
-                let auth = to.auth.as_ref().map(|auth| self.auth(auth));
-                let mut headers = Vec::new();
-                let mut secret_headers = Vec::new();
-                for (name, value) in &to.headers {
-                    match value {
-                        HeaderValue::Text(text) => headers.push((name.clone(), text.clone())),
-                        HeaderValue::Secret(secret) => {
-                            if let Some(value) = self.secret(&format!("{at}.headers.{name}"), secret) {
-                                secret_headers.push((name.clone(), value));
-                            }
-                        }
-                    }
-                }
+                let auth = to.auth.as_ref().map(|auth| self.auth(at, auth));
+                let (headers, secret_headers) = self.headers("destination.headers", &to.headers);
                 let tls = self.tls(at, to.tls.as_ref(), "");
                 let timeouts = self.timeouts(at, &to.timeouts, REQUEST_TIMEOUT);
                 let auth = match auth {

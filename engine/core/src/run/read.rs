@@ -25,6 +25,11 @@ impl Run<'_> {
     pub(super) fn first_cursor(&mut self, source: &mut dyn Source) -> Result<BTreeMap<String, BindValue>, Failure> {
         let names = self.plan().sync.cursor.clone();
         let every = |value: &BindValue| names.iter().map(|name| (name.clone(), value.clone())).collect();
+        if let (None, Some(start)) = (&self.plan().query, self.plan().sync.start) {
+            // An API is asked from there on; without a start, what waits for a cursor is left out of the request.
+            let first = CursorValue::Instant(start).to_bind(&self.plan().zone);
+            return Ok(names.into_iter().take(1).map(|name| (name, first.clone())).collect());
+        }
         if self.render(None, &BTreeMap::new()).is_ok() {
             return Ok(BTreeMap::new());
         }

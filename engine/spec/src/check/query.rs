@@ -1,4 +1,4 @@
-//! `query`: where SQL belongs, and the checks of the template.
+//! `query` and `source.request`: where SQL belongs, and the checks of the templates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -9,12 +9,16 @@ use super::{Checker, query_lint};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::load::LoadedCompanions;
-use crate::model::{Setting, Source, Spec, SyncMode};
+use crate::model::{HttpSource, Setting, Source, Spec, SyncMode};
 use crate::sql::Dialect;
-use crate::template::{self, SqlTemplate, check_sql};
+use crate::template::{self, RequestFinding, RequestTemplate, SqlTemplate, check_request, check_sql};
 
 pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedCompanions) {
     let (dialect, zone) = dialect(&spec.source);
+    if let Source::Http(api) = &spec.source {
+        request(checker, spec, api, zone);
+        return;
+    }
     let Some(query) = &spec.query else {
         if dialect.is_some() {
             checker.key(codes::MISSING_KEY, "/source", "a database source needs `query`").help =
@@ -23,8 +27,7 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
         return;
     };
     let Some(dialect) = dialect else {
-        checker.key(codes::KEY_NOT_HERE, "/query", "this source takes no SQL").help =
-            Some("remove `query`; an HTTP source has `request`".to_owned());
+        checker.key(codes::KEY_NOT_HERE, "/query", "this source takes no SQL").help = Some("remove `query`".to_owned());
         return;
     };
     match (&query.sql, &query.file) {
@@ -53,8 +56,43 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
     }
 }
 
+/// An HTTP source has no SQL: `query` holds the parameters of its request, and nothing else.
+fn request(checker: &mut Checker<'_>, spec: &Spec, api: &HttpSource, zone: Option<&str>) {
+    for key in ["sql", "file"] {
+        let pointer = format!("/query/{key}");
+        if checker.file.value.pointer(&pointer).is_some() {
+            checker.key(codes::KEY_NOT_HERE, &pointer, "an HTTP source takes no SQL").help =
+                Some("what is asked stands in `source.request`; `query` holds its `params` only".to_owned());
+        }
+    }
+    let zone = zone.and_then(super::zone).unwrap_or(TimeZone::UTC);
+    let cursor: BTreeSet<String> = spec.sync.cursor.iter().cloned().collect();
+    let no_params = BTreeMap::new();
+    let params = spec.query.as_ref().map_or(&no_params, |query| &query.params);
+    for RequestFinding { pointer, finding: found } in check_request(&api.request, params, &cursor, &zone) {
+        let pointer = format!("/source/request{pointer}");
+        let span = checker.file.span_in_scalar(&pointer, &found.range);
+        let mut finding = Diagnostic::new(found.code, span, found.message).at(&pointer);
+        finding.severity = found.severity.into();
+        finding.help = found.help;
+        checker.push(finding);
+    }
+    let (Some(template), _) = RequestTemplate::parse(&api.request) else { return };
+    let place = if checker.file.value.pointer("/source/request").is_some() { "/source/request" } else { "/source" };
+    for (name, code) in unused(spec, &template.uses()) {
+        let finding = checker.key(code, place, format!("the request does not use `{name}`"));
+        finding.help = Some(match spec.sync.mode {
+            SyncMode::Window => {
+                "ask for the window: `query: { from: \"{{ window.start | instant }}\", to: \"{{ window.end | instant }}\" }`, or set `sync: { mode: full }`"
+                    .to_owned()
+            }
+            SyncMode::Cursor | SyncMode::Full => format!("ask for what lies after `{{{{ {name} }}}}`"),
+        });
+    }
+}
+
 /// A mode that does not use its bounds would read everything, or the same rows, again and again.
-fn bounds(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedCompanions, uses: &template::Uses) {
+fn unused(spec: &Spec, uses: &template::Uses) -> BTreeMap<String, &'static str> {
     let mut missing: BTreeMap<String, &'static str> = BTreeMap::new();
     match spec.sync.mode {
         SyncMode::Window => {
@@ -73,7 +111,11 @@ fn bounds(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedCompanions,
         }
         SyncMode::Full => {}
     }
-    for (name, code) in missing {
+    missing
+}
+
+fn bounds(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedCompanions, uses: &template::Uses) {
+    for (name, code) in unused(spec, uses) {
         let message = format!("the query does not use `{name}`");
         let mut finding = in_sql(checker, companions, code, &(0..0), message);
         finding.span = if companions.sql_file.is_some() { finding.span } else { checker.file.key_span("/query/sql") };

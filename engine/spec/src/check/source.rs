@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use encoding_rs::Encoding;
+use serde_json_path::JsonPath;
 
 use super::Checker;
 use crate::codes;
-use crate::diagnostic::child;
-use crate::model::{Auth, CsvSource, HeaderValue, HttpSource, OracleSource, Setting, Source, Timeouts, Tls};
+use crate::diagnostic::{Diagnostic, child};
+use crate::model::{
+    Auth, CsvSource, HeaderValue, HttpSource, OracleSource, Pagination, Setting, Source, Timeouts, Tls,
+};
 
 pub(super) fn check(checker: &mut Checker<'_>, source: &Source) {
     let (zone, shared_tls, shared_timeouts) = match source {
@@ -106,6 +109,48 @@ fn http(checker: &mut Checker<'_>, api: &HttpSource) {
     }
     if api.rate_limit.is_some_and(|limit| limit <= 0.0) {
         checker.value(codes::OUT_OF_RANGE, "/source/rate_limit", "`rate_limit` must be more than 0");
+    }
+    if let Some(records) = &api.records {
+        json_path(checker, "/source/records", records);
+    }
+    match &api.pagination {
+        Some(Pagination::Cursor(pages)) => {
+            json_path(checker, "/source/pagination/cursor/path", &pages.path);
+            checker.not_empty("/source/pagination/cursor/param", &pages.param);
+        }
+        Some(Pagination::Page(pages)) => {
+            checker.not_empty("/source/pagination/page/param", &pages.param);
+            if pages.size.is_some() != pages.size_param.is_some() {
+                let (given, missing) =
+                    if pages.size.is_some() { ("size", "size_param") } else { ("size_param", "size") };
+                let message = format!("`{given}` needs `{missing}`");
+                checker.key(codes::MISSING_KEY, &format!("/source/pagination/page/{given}"), message);
+            }
+        }
+        Some(Pagination::Offset(pages)) => {
+            checker.not_empty("/source/pagination/offset/param", &pages.param);
+            if pages.limit == 0 {
+                let message = "`limit` must be more than 0";
+                checker.value(codes::OUT_OF_RANGE, "/source/pagination/offset/limit", message);
+            }
+        }
+        Some(Pagination::Link(pages)) => {
+            if let Some(path) = &pages.path {
+                json_path(checker, "/source/pagination/link/path", path);
+            }
+        }
+        None => {}
+    }
+}
+
+/// A JSONPath that can be read.
+fn json_path(checker: &mut Checker<'_>, pointer: &str, path: &str) {
+    if let Err(error) = JsonPath::parse(path) {
+        let at = error.position().min(path.len());
+        let span = checker.file.span_in_scalar(pointer, &(at..path.len()));
+        let message = format!("`{path}` is no JSONPath: {}", error.message());
+        checker.push(Diagnostic::new(codes::BAD_JSON_PATH, span, message).at(pointer)).help =
+            Some("for example `$.data[*]`, `$.orders[*].bookings[*]` or `$['@odata.nextLink']`".to_owned());
     }
 }
 

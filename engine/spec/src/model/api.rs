@@ -21,7 +21,8 @@ pub struct HttpSource {
     /// What is asked.
     #[serde(default)]
     pub request: Request,
-    /// Where the records are in the answer, as a JSONPath (RFC 9535). Default `$[*]`.
+    /// Where the records are in the answer, as a JSONPath (RFC 9535). Default `$[*]`. A member of a record is a column;
+    /// a nested one is `a.b`, and one of the object around the record `^.a`, one more `^` for each level.
     #[schemars(example = &"$.data[*]")]
     #[serde(default, deserialize_with = "present")]
     pub records: Option<String>,
@@ -52,11 +53,11 @@ pub struct Request {
     #[schemars(example = &"GET")]
     #[serde(default, deserialize_with = "present")]
     pub method: Option<Method>,
-    /// Path below the base address.
+    /// Path below the base address. A value stays within its segment.
     #[schemars(example = &"/bookings")]
     #[serde(default, deserialize_with = "present")]
     pub path: Option<String>,
-    /// Query parameters.
+    /// Query parameters. One that is a list is repeated; one that is `{{ cursor.x }}` is left out before the first run.
     #[schemars(example = serde_json::json!({"from": "{{ window.start | instant }}"}))]
     #[serde(default)]
     pub query: BTreeMap<String, String>,
@@ -64,7 +65,7 @@ pub struct Request {
     #[schemars(example = serde_json::json!({"Accept": "application/json"}))]
     #[serde(default)]
     pub headers: BTreeMap<String, HeaderValue>,
-    /// JSON body; its texts are templates.
+    /// JSON body; its texts are templates. A text that is one `{{ … }}` becomes a value of its type.
     #[schemars(example = serde_json::json!({"from": "{{ window.start | instant }}"}))]
     #[serde(default, deserialize_with = "present")]
     pub body: Option<serde_json::Value>,
@@ -82,6 +83,18 @@ pub enum Method {
     Put,
     /// PATCH
     Patch,
+}
+
+impl Method {
+    /// As it goes over the wire: `GET`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+        }
+    }
 }
 
 /// How an HTTP answer continues: exactly one of its keys.
@@ -114,7 +127,7 @@ pub struct CursorPages {
     pub param: String,
 }
 
-/// Numbered pages; an empty page ends the reading.
+/// Numbered pages; an empty page ends the reading. A list that shifts meanwhile can lose rows: prefer the others.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NumberedPages {
@@ -135,7 +148,8 @@ pub struct NumberedPages {
     pub size: Option<u64>,
 }
 
-/// Offset and limit; an answer shorter than the limit ends the reading.
+/// Offset and limit; an answer without anything new ends the reading. Pages overlap by one record, so that a list that
+/// shifts meanwhile is noticed.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OffsetPages {
@@ -151,7 +165,7 @@ pub struct OffsetPages {
     pub limit: u64,
 }
 
-/// The answer links to the next page.
+/// The answer links to the next page, on the same host.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkPages {

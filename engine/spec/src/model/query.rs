@@ -1,4 +1,4 @@
-//! The templated SQL and its values.
+//! The templated SQL, and the values of templates.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use serde::Deserialize;
 use super::Scalar;
 use crate::decode::present;
 
-/// The templated SQL: `sql`, or `file`.
+/// The templated SQL: `sql`, or `file`. For an HTTP source, the `params` of its request and nothing else.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Query {
-    /// Values that the template can use as `params.*`.
+    /// Values that the templates can use as `params.*`.
     #[schemars(example = serde_json::json!({"plant": "1000"}))]
     #[serde(default)]
     pub params: BTreeMap<String, Param>,

@@ -44,7 +44,7 @@ fn no_form_shows_a_secret() {
 
 #[test]
 fn a_secret_is_struck_out_wherever_it_was_written() {
-    let base = "version: 1\nid: a\ntable: order\nkey: [id]\nfields: { order_code: a, product_code: b, machine_code: c, start: d, end: e }\n";
+    let base = "version: 1\nid: a\ntable: order\nsync: { mode: full }\nkey: [id]\nfields: { order_code: a, product_code: b, machine_code: c, start: d, end: e }\n";
     for (secret, code) in [
         ("source: { type: http, url: \"https://u:hunter2@h\", timezone: UTC }", codes::LITERAL_SECRET),
         (

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use minijinja::machinery::ast::{Expr, Stmt};
 
+use super::render::Medium;
 use super::values::{FILTERS, TESTS};
 use crate::jinja::{Findings, check_names, children, range_of, span_range, suggest};
 
@@ -32,8 +33,8 @@ pub(super) struct Analysis {
 }
 
 /// Reads a syntax tree.
-pub(super) fn analyse(root: &Stmt<'_>, findings: &mut Findings) -> Analysis {
-    let mut walk = Walk { found: Analysis::default(), findings };
+pub(super) fn analyse(root: &Stmt<'_>, medium: Medium, findings: &mut Findings) -> Analysis {
+    let mut walk = Walk { found: Analysis::default(), medium, findings };
     walk.collect_locals(root);
     walk.statement(root, false);
     walk.found
@@ -41,6 +42,7 @@ pub(super) fn analyse(root: &Stmt<'_>, findings: &mut Findings) -> Analysis {
 
 struct Walk<'f> {
     found: Analysis,
+    medium: Medium,
     findings: &'f mut Findings,
 }
 
@@ -134,6 +136,9 @@ impl Walk<'_> {
 
     /// Refuses text that was meant for the statement but would be bound as a value.
     fn emitted(&mut self, expr: &Expr<'_>) {
+        if self.medium == Medium::Text {
+            return;
+        }
         match expr {
             Expr::Const(value) if value.value.as_str().is_some() => {
                 let help = "write it outside of the braces; choose between texts with `{% if … %}`".to_owned();

@@ -1,4 +1,5 @@
-//! Templated SQL to bound SQL: every value of a template reaches the statement as a bound parameter.
+//! Templated SQL to bound SQL: every value of a template reaches the statement as a bound parameter. And templated
+//! requests, [`RequestTemplate`], in which every value is encoded for the place where it stands.
 //!
 //! [`SqlTemplate::parse`] checks a template without rendering it, [`SqlTemplate::render`] renders it, and
 //! [`check_sql`] does both with a sample window and checks that the result only reads.
@@ -21,15 +22,18 @@ mod codes;
 mod outline;
 mod place;
 mod render;
+mod request;
 #[cfg(test)]
 mod tests;
+mod text;
 mod values;
 
 pub use bounds::{local_end, local_start};
-pub use check::check_sql;
+pub use check::{check_request, check_sql};
 pub use codes::{CODES, ExampleKind, FindingCode};
 pub(crate) use outline::{Bound, Columns, Comparison, Operator, Outline};
 pub use render::SqlTemplate;
+pub use request::{RenderedRequest, RequestFinding, RequestTemplate};
 #[cfg(test)]
 pub(crate) use values::FILTERS;
 

@@ -92,7 +92,8 @@ impl Outline {
         let (text, places) = strip_places(&template.marked());
         let tokens = lex(&text, template.dialect()).into_iter().filter(Token::is_code).collect();
         let bound_in = |emit: &Range<usize>| {
-            let inside = template.names.iter().filter(|(_, range)| emit.start <= range.start && range.end <= emit.end);
+            let inside =
+                template.body.names.iter().filter(|(_, range)| emit.start <= range.start && range.end <= emit.end);
             let mut bounds = inside.filter_map(|(name, _)| match name {
                 Name::WindowStart => Some(Bound::Start),
                 Name::WindowEnd => Some(Bound::End),

@@ -197,7 +197,7 @@ impl Writer<'_> {
     }
 
     fn list(&mut self, values: &[BindValue], range: &Range<usize>, parentheses: bool) {
-        let origin = self.template.text[range.clone()].to_owned();
+        let origin = self.template.body.text[range.clone()].to_owned();
         if parentheses {
             self.sql.push('(');
         }
@@ -216,7 +216,7 @@ impl Writer<'_> {
     fn finish(mut self) -> Result<Placed, Vec<TemplateFinding>> {
         if self.binds.len() > BINDS_MAX {
             let message = format!("the statement binds {} values; the limit is {BINDS_MAX}", self.binds.len());
-            self.findings.error("template_too_many_values", 0..self.template.text.len(), message, None);
+            self.findings.error("template_too_many_values", 0..self.template.body.text.len(), message, None);
         }
         if self.findings.has_error() {
             return Err(self.findings.sorted());

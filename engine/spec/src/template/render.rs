@@ -19,11 +19,27 @@ pub(super) const PLACE_START: char = '\u{FDD2}';
 /// The name under which a template is compiled; only its own messages show it.
 const TEMPLATE_NAME: &str = "query";
 
+/// What a template is written into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// A statement: values are bound.
+    Sql(Dialect),
+    /// A part of a request: values are encoded.
+    Text,
+}
+
 /// A query template that has passed the checks which need no values.
 #[derive(Debug, Clone)]
 pub struct SqlTemplate {
+    pub(super) body: Body,
+    dialect: Dialect,
+}
+
+/// A template of any medium that has passed the checks which need no values.
+#[derive(Debug, Clone)]
+pub(super) struct Body {
     pub(super) text: String,
-    pub(super) dialect: Dialect,
+    medium: Medium,
     /// Every name that is used, and where.
     pub(super) names: Vec<(Name, Range<usize>)>,
     /// The conditions of every chain of branches.
@@ -32,13 +48,97 @@ pub struct SqlTemplate {
     emits: Vec<Range<usize>>,
     /// Where each piece of plain text begins.
     texts: Vec<usize>,
+    /// Whether there are statements, `{% … %}`.
+    has_blocks: bool,
 }
+
+/// What a rendering says: its text with marks, and the number of the `{{ … }}` and the value behind every mark.
+pub(super) type Marked = (String, Vec<(usize, Slot)>);
 
 impl SqlTemplate {
     /// Reads a template. Findings are all there are; with an error among them there is no template.
     ///
     /// Whether a parameter or cursor column exists is not known here: see [`super::check_sql`].
     pub fn parse(text: &str, dialect: Dialect) -> (Option<Self>, Vec<TemplateFinding>) {
+        let (body, found) = Body::parse(text, Medium::Sql(dialect));
+        let mut findings = Findings(found);
+        let Some(body) = body else { return (None, findings.0) };
+        let template = Self { body, dialect };
+        if !template.body.has_blocks {
+            findings.0.extend(template.misplaced());
+        }
+        if findings.has_error() { (None, findings.sorted()) } else { (Some(template), findings.sorted()) }
+    }
+
+    /// The names that the template uses in any of its branches.
+    pub fn uses(&self) -> Uses {
+        self.body.uses()
+    }
+
+    /// The dialect that it is rendered for.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Renders the template: its text as it stands, with a placeholder for every value.
+    pub fn render(&self, scope: &Scope<'_>) -> Result<Statement, TemplateError> {
+        self.render_placed(scope, &[]).map(|placed| placed.statement).map_err(first)
+    }
+
+    /// Renders with some conditions replaced; an error comes with at least one finding.
+    pub(super) fn render_placed(
+        &self,
+        scope: &Scope<'_>,
+        forced: &[(Range<usize>, bool)],
+    ) -> Result<Placed, Vec<TemplateFinding>> {
+        let (output, slots) = self.body.render_marked(scope, forced).map_err(|finding| vec![finding])?;
+        place(&output, &slots, self)
+    }
+
+    /// The expression of a `{{ … }}`, by its number.
+    pub(super) fn emit_range(&self, number: usize) -> Range<usize> {
+        self.body.emit_range(number)
+    }
+
+    /// Placeholders inside quotes or comments, for a template without branches: its text is there without values.
+    fn misplaced(&self) -> Vec<TemplateFinding> {
+        // What they become does not matter where they must not stand.
+        let slots: Vec<(usize, Slot)> =
+            (0..self.body.emits.len()).map(|number| (number, Slot::Name("x".to_owned()))).collect();
+        place(&self.marked(), &slots, self).err().unwrap_or_default()
+    }
+
+    /// The text of all branches, one after the other, with marks for its places and for every `{{ … }}`.
+    pub(super) fn marked(&self) -> String {
+        let mut text = String::new();
+        let mut slots = 0;
+        for (token, _) in tokenize(&self.body.text, false, syntax()).map_while(Result::ok) {
+            match token {
+                Token::TemplateData(data) => {
+                    mark(&mut text, PLACE_START, offset_in(&self.body.text, data));
+                    text.push_str(data);
+                }
+                Token::VariableStart => {
+                    mark(&mut text, SLOT_START, slots);
+                    slots += 1;
+                }
+                // Without it, the end of one branch and the start of the next could be one word.
+                Token::BlockEnd => text.push(' '),
+                _ => {}
+            }
+        }
+        text
+    }
+
+    /// The numbers and places of every `{{ … }}`.
+    pub(super) fn emit_ranges(&self) -> &[Range<usize>] {
+        &self.body.emits
+    }
+}
+
+impl Body {
+    /// Reads a template. Findings are all there are; with an error among them there is no template.
+    pub(super) fn parse(text: &str, medium: Medium) -> (Option<Self>, Vec<TemplateFinding>) {
         let mut findings = Findings::default();
         if text.len() > TEMPLATE_BYTES_MAX {
             let message = format!("the template has {} bytes; the limit is {TEMPLATE_BYTES_MAX}", text.len());
@@ -64,18 +164,14 @@ impl SqlTemplate {
                 return (None, findings.0);
             }
         };
-        let Analysis { uses, branches, .. } = analyse(&root, &mut findings);
-        let pieces = Pieces::of(text);
-        let template =
-            Self { text: text.to_owned(), dialect, names: uses, branches, emits: pieces.emits, texts: pieces.texts };
-        if !pieces.has_blocks {
-            findings.0.extend(template.misplaced());
-        }
+        let Analysis { uses, branches, .. } = analyse(&root, medium, &mut findings);
+        let Pieces { emits, texts, has_blocks } = Pieces::of(text);
+        let template = Self { text: text.to_owned(), medium, names: uses, branches, emits, texts, has_blocks };
         if findings.has_error() { (None, findings.sorted()) } else { (Some(template), findings.sorted()) }
     }
 
     /// The names that the template uses in any of its branches.
-    pub fn uses(&self) -> Uses {
+    pub(super) fn uses(&self) -> Uses {
         let mut uses = Uses::default();
         for (name, _) in &self.names {
             match name {
@@ -89,33 +185,23 @@ impl SqlTemplate {
         uses
     }
 
-    /// The dialect that it is rendered for.
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
+    /// Whether the template is one `{{ … }}` and nothing else.
+    pub(super) fn is_lone(&self) -> bool {
+        self.emits.len() == 1 && self.texts.is_empty() && !self.has_blocks
     }
 
-    /// Renders the template: its text as it stands, with a placeholder for every value.
-    pub fn render(&self, scope: &Scope<'_>) -> Result<Statement, TemplateError> {
-        self.render_placed(scope, &[]).map(|placed| placed.statement).map_err(|mut findings| {
-            let first = findings.swap_remove(0);
-            let message = first.help.map_or(first.message.clone(), |help| format!("{}; {help}", first.message));
-            TemplateError { code: first.code, message, range: first.range }
-        })
-    }
-
-    /// Renders with some conditions replaced; an error comes with at least one finding.
-    pub(super) fn render_placed(
+    /// Renders, with some conditions replaced, to text with a mark for every value and for every piece of text.
+    pub(super) fn render_marked(
         &self,
         scope: &Scope<'_>,
         forced: &[(Range<usize>, bool)],
-    ) -> Result<Placed, Vec<TemplateFinding>> {
+    ) -> Result<Marked, TemplateFinding> {
         let program = Program::write(self, forced);
-        let (output, slots) = self.run(&program, scope).map_err(|error| vec![self.render_finding(&program, &error)])?;
-        place(&output, &slots, self)
+        self.run(&program, scope).map_err(|error| self.render_finding(&program, &error))
     }
 
-    fn run(&self, program: &Program, scope: &Scope<'_>) -> Result<(String, Vec<(usize, Slot)>), Error> {
-        let mut env = environment(self.dialect);
+    fn run(&self, program: &Program, scope: &Scope<'_>) -> Result<Marked, Error> {
+        let mut env = environment(self.medium);
         env.set_formatter(emit);
         let template = env.template_from_named_str(TEMPLATE_NAME, &program.text)?;
         let mut bytes = Limited(Vec::new());
@@ -157,41 +243,13 @@ impl SqlTemplate {
     pub(super) fn emit_range(&self, number: usize) -> Range<usize> {
         self.emits[number].clone()
     }
+}
 
-    /// Placeholders inside quotes or comments, for a template without branches: its text is there without values.
-    fn misplaced(&self) -> Vec<TemplateFinding> {
-        // What they become does not matter where they must not stand.
-        let slots: Vec<(usize, Slot)> =
-            (0..self.emits.len()).map(|number| (number, Slot::Name("x".to_owned()))).collect();
-        place(&self.marked(), &slots, self).err().unwrap_or_default()
-    }
-
-    /// The text of all branches, one after the other, with marks for its places and for every `{{ … }}`.
-    pub(super) fn marked(&self) -> String {
-        let mut text = String::new();
-        let mut slots = 0;
-        for (token, _) in tokenize(&self.text, false, syntax()).map_while(Result::ok) {
-            match token {
-                Token::TemplateData(data) => {
-                    mark(&mut text, PLACE_START, offset_in(&self.text, data));
-                    text.push_str(data);
-                }
-                Token::VariableStart => {
-                    mark(&mut text, SLOT_START, slots);
-                    slots += 1;
-                }
-                // Without it, the end of one branch and the start of the next could be one word.
-                Token::BlockEnd => text.push(' '),
-                _ => {}
-            }
-        }
-        text
-    }
-
-    /// The numbers and places of every `{{ … }}`.
-    pub(super) fn emit_ranges(&self) -> &[Range<usize>] {
-        &self.emits
-    }
+/// The first of some findings, as an error.
+pub(super) fn first(mut findings: Vec<TemplateFinding>) -> TemplateError {
+    let first = findings.swap_remove(0);
+    let message = first.help.map_or(first.message.clone(), |help| format!("{}; {help}", first.message));
+    TemplateError { code: first.code, message, range: first.range }
 }
 
 /// The bound values of a rendering: the number of the `{{ … }}` and what it became.
@@ -298,7 +356,7 @@ struct Program {
 }
 
 impl Program {
-    fn write(template: &SqlTemplate, forced: &[(Range<usize>, bool)]) -> Self {
+    fn write(template: &Body, forced: &[(Range<usize>, bool)]) -> Self {
         let mut edits: Vec<(Range<usize>, String)> = vec![];
         for (number, emit) in template.emits.iter().enumerate() {
             edits.push((emit.start..emit.start, "(".to_owned()));

@@ -11,10 +11,10 @@ use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, filters, tests};
 
 use super::bounds::{self, Role, local_end, local_start};
+use super::render::Medium;
 use super::{BindValue, LIST_VALUES_MAX, RENDER_FUEL, Scope};
 use crate::model::Param;
 use crate::scalar::Scalar;
-use crate::sql::Dialect;
 
 /// Filters of templates.
 pub(crate) const FILTERS: &[&str] = &[
@@ -27,8 +27,8 @@ pub(super) const TESTS: &[&str] =
 /// The filter that every `{{ … }}` is sent through; its name cannot be written in a template.
 pub(super) const BIND_FILTER: &str = "__bind";
 
-/// An environment for templates of a dialect, without any template.
-pub(super) fn environment(dialect: Dialect) -> Environment<'static> {
+/// An environment for templates, without any template.
+pub(super) fn environment(medium: Medium) -> Environment<'static> {
     let mut env = Environment::empty();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_syntax(crate::jinja::syntax());
@@ -50,7 +50,7 @@ pub(super) fn environment(dialect: Dialect) -> Environment<'static> {
     env.add_filter("date", |value: &Value| moment("date", value)?.date());
     env.add_filter("epoch", |value: &Value| Ok::<_, Error>(moment("epoch", value)?.epoch()));
     env.add_filter("format", |value: &Value, pattern: &str| moment("format", value)?.format(pattern));
-    env.add_filter("ident", move |value: &Value| ident(dialect, value));
+    env.add_filter("ident", move |value: &Value| ident(medium, value));
     env.add_filter(BIND_FILTER, |value: Value, slot: usize| Value::from_object(Emitted { slot, value }));
     env.add_test("boolean", tests::is_boolean);
     env.add_test("defined", tests::is_defined);
@@ -192,7 +192,10 @@ fn moment<'a>(filter: &str, value: &'a Value) -> Result<&'a Moment, Error> {
     })
 }
 
-fn ident(dialect: Dialect, value: &Value) -> Result<Value, Error> {
+fn ident(medium: Medium, value: &Value) -> Result<Value, Error> {
+    let Medium::Sql(dialect) = medium else {
+        return Err(refused("`| ident` quotes a name of SQL, and this is none"));
+    };
     let name = value.as_str().ok_or_else(|| refused(format!("`| ident` takes a text, not {}", kind(value))))?;
     dialect.quote_name(name).map(|quoted| Value::from_object(Name(quoted))).map_err(refused)
 }

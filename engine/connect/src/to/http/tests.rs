@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use engine_core::ports::{ParcelRecord, TimeoutConfig};
+use engine_core::ports::{AuthConfig, ParcelRecord, TimeoutConfig, TlsConfig};
+use engine_spec::model::{Method, TlsMode};
 
 use super::*;
 
@@ -120,5 +121,5 @@ fn compression_is_undone_to_the_same_bytes() {
 #[test]
 fn a_place_shows_no_path_and_no_query() {
     let destination = HttpDestination::new(&config("http://127.0.0.1:8080/x?key=1", None)).unwrap();
-    assert_eq!((destination.place(), destination.peer.as_str()), ("http://127.0.0.1:8080", "127.0.0.1:8080"));
+    assert_eq!((destination.place(), destination.peer.place.as_str()), ("http://127.0.0.1:8080", "127.0.0.1:8080"));
 }

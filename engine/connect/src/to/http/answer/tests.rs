@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use engine_core::ports::ParcelRecord;
-use reqwest::header::HeaderValue;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue};
+use secrecy::SecretString;
 
 use super::*;
+use crate::web::QUOTE_CHARS_MAX;
 
 fn parcel(ids: &[&str]) -> Parcel {
     let record =

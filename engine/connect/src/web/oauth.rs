@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use engine_core::ports::Answer;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::answer::{Redactor, Reply, ReplyBody, chain};
-use super::{basic_login, host_and_port};
+use super::{Redactor, Reply, ReplyBody, basic_login, chain, host_and_port};
 
+/// Bytes of an answer with a token; a longer one has none.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// How long before its end a token is replaced; half its life, if that is shorter.
 const REFRESH_BEFORE_END: Duration = Duration::from_secs(60);
 
 /// Where tokens come from, and the one at hand.
-pub(super) struct TokenSource {
+pub(crate) struct TokenSource {
     url: Url,
     place: String,
     client_id: String,
@@ -40,8 +40,22 @@ enum ClientLogin {
     Body,
 }
 
-/// Why there is no token, as the answer to the parcel that needed it.
-type NoToken = Answer;
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoToken {
+    /// Not now: the server is away or busy.
+    Later {
+        /// What was tried and what came back.
+        message: String,
+        /// How long it asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The login does not hold.
+    Refused {
+        /// What was tried and what came back.
+        message: String,
+    },
+}
 
 impl TokenSource {
     pub fn new(
@@ -85,9 +99,9 @@ impl TokenSource {
         }
         if let ReplyBody::Cut(reason) = &reply.body {
             let message = format!("asking {} for a token: the answer broke off: {reason}", self.place);
-            return Err(Answer::Later { message, retry_after: None });
+            return Err(NoToken::Later { message, retry_after: None });
         }
-        let token = Token::read(reply.bytes()).map_err(|what| Answer::Refused {
+        let token = Token::read(reply.bytes()).map_err(|what| NoToken::Refused {
             message: format!(
                 "asking {} for a token: answered {}, but {what}; check auth.oauth2.token_url",
                 self.place, reply.status
@@ -115,20 +129,20 @@ impl TokenSource {
         }
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form_encoded(&form));
         // Asking for a token changes nothing: whatever goes wrong, it can be asked for again.
-        let response = request.send().await.map_err(|error| Answer::Later {
+        let response = request.send().await.map_err(|error| NoToken::Later {
             message: format!("asking {} for a token: {}", self.place, chain(error)),
             retry_after: None,
         })?;
-        Ok(Reply::read(response).await)
+        Ok(Reply::read(response, ANSWER_BYTES_MAX).await)
     }
 
     fn refusal(&self, reply: &Reply) -> NoToken {
         let words = format!("asking {} for a token: {}", self.place, reply.in_words(&self.redact));
         if reply.status.is_server_error() || matches!(reply.status.as_u16(), 408 | 425 | 429) {
-            Answer::Later { message: words, retry_after: reply.retry_after() }
+            NoToken::Later { message: words, retry_after: reply.retry_after() }
         } else {
             let hint = "; check auth.oauth2: token_url, client_id, client_secret and scope";
-            Answer::Refused { message: format!("{words}{hint}") }
+            NoToken::Refused { message: format!("{words}{hint}") }
         }
     }
 }

@@ -1,0 +1,181 @@
+//! `type: http`: an API that answers with JSON.
+//!
+//! A question is as many requests as it has pages; each page is read whole, within a limit, and its records go through
+//! the pump before the next is asked for. An API knows no transaction: where the list moves while it is read, the run
+//! fails rather than take for deleted what slipped past.
+
+mod body;
+mod exchange;
+mod json;
+mod paging;
+mod records;
+
+use std::collections::BTreeMap;
+
+use engine_core::ports::{
+    Ask, Cancel, Connector, HttpSourceConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
+};
+use engine_spec::model::TlsMode;
+use engine_spec::template::{RenderedRequest, Scope};
+use reqwest::Url;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use self::exchange::{Page, Question, Session};
+use self::json::Node;
+use self::paging::{PageFacts, Pager, Turn};
+use self::records::{RecordPath, columns};
+use crate::failure::{Problem, Target};
+use crate::pump::Feed;
+use crate::remote::{Driver, Remote};
+use crate::to::OpenError;
+use crate::web::{Peer, PeerSettings, host_and_port};
+
+/// The connector.
+pub(crate) const CONNECTOR: Connector = Connector { name: "http", open };
+
+fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
+    let SourceConfig::Http(config) = config else { return Err(Target::mismatch("http")) };
+    let place = Url::parse(&config.url).map_or_else(|_| "an unknown host".to_owned(), |url| host_and_port(&url));
+    let target = Target::api(&place);
+    let timeouts = config.timeouts;
+    Ok(Box::new(Remote::open(Api { config: config.as_ref().clone() }, target, timeouts, cancel)?))
+}
+
+struct Api {
+    config: HttpSourceConfig,
+}
+
+impl Driver for Api {
+    type Session = Session;
+
+    /// Checks the settings and reads the certificates. Nothing is sent: an API has no session of its own.
+    async fn connect(&self) -> Result<(Session, SourceIdentity), Problem> {
+        let config = &self.config;
+        let peer = Peer::open(&PeerSettings {
+            role: "source",
+            url: &config.url,
+            headers: &[],
+            secret_headers: &config.secret_headers,
+            auth: config.auth.as_ref(),
+            tls: &config.tls,
+            timeouts: config.timeouts,
+        })
+        .map_err(unusable)?;
+        let address = format!("{}{}", peer.url.origin().ascii_serialization(), peer.url.path().trim_end_matches('/'));
+        let encryption = match (peer.url.scheme(), config.tls.mode) {
+            ("https", TlsMode::Prefer | TlsMode::Require) => "TLS, without a look at the certificate",
+            ("https", _) => "TLS",
+            _ => "none",
+        };
+        let identity = SourceIdentity {
+            version: "HTTP API".to_owned(),
+            facts: BTreeMap::from([("address".to_owned(), address)]),
+            encryption: encryption.to_owned(),
+        };
+        let pace = config.rate_limit.map(|limit| std::time::Duration::from_secs_f64(1.0 / limit));
+        Ok((Session { peer, pace, next_at: Instant::now() }, identity))
+    }
+
+    async fn begin(&self, _: &mut Session) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    async fn read(&self, session: &mut Session, ask: &Ask, feed: &mut Feed<Session>) -> Result<(), Problem> {
+        let config = &self.config;
+        let request = self.request(ask)?;
+        let question = Question::new(&request, config.timeouts.query)?;
+        let path = RecordPath::new(config.records.as_deref())?;
+        let mut pager = Pager::new(config.pagination.as_ref())?;
+        let mut turn = Some(pager.first());
+        let mut has_begun = false;
+        while let Some(this) = turn {
+            let url = match this.url {
+                Some(url) => url,
+                None => address(&session.peer.url, &request, &this)?,
+            };
+            let page = session.page(&question, url).await?;
+            let document = tokio::task::block_in_place(|| Document::read(&page))?;
+            let root = Node::parse(&document.text).map_err(|why| not_json(&page, &why))?;
+            let found = path.find(&document.value, &root)?;
+            let known = pager.known(&found.items)?;
+            let fresh = || found.records.iter().filter(|record| record.item >= known);
+            if !has_begun && fresh().next().is_some() {
+                feed.begin(columns(&found.records, &config.columns));
+                has_begun = true;
+            }
+            for record in fresh() {
+                if feed.is_full() {
+                    feed.hand_over().await.map_err(|_| Problem::cancelled())?;
+                }
+                let (columns, batch) = feed.row();
+                record.push(columns, batch);
+            }
+            let facts =
+                PageFacts { url: &page.url, headers: &page.headers, value: &document.value, items: &found.items };
+            turn = pager.next(&facts)?;
+        }
+        if !has_begun {
+            feed.begin(columns(&[], &config.columns));
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, _: &mut Session) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    async fn close(&self, _: Session) {}
+
+    async fn kill(&self, _: Session) {}
+}
+
+impl Api {
+    fn request(&self, ask: &Ask) -> Result<RenderedRequest, Problem> {
+        let config = &self.config;
+        let scope =
+            Scope { params: &config.params, window: ask.window, cursor: &ask.cursor, now: ask.now, zone: &config.zone };
+        config.request.render(&scope).map_err(|error| {
+            Problem::new(SourceErrorKind::Config, format!("source.{error}")).hint("`engine render` shows the request.")
+        })
+    }
+}
+
+/// A page read twice: as other programs read it, for paths and conditions, and by its own text.
+struct Document {
+    text: String,
+    value: Value,
+}
+
+impl Document {
+    fn read(page: &Page) -> Result<Self, Problem> {
+        // No content is no records.
+        let text = page.text.clone().unwrap_or_else(|| "null".to_owned());
+        let value = serde_json::from_str(&text).map_err(|error| not_json(page, &error.to_string()))?;
+        Ok(Self { text, value })
+    }
+}
+
+fn not_json(page: &Page, why: &str) -> Problem {
+    let message = format!("the answer to {} is no whole JSON: {why}", page.url.path());
+    Problem::new(SourceErrorKind::Data, message).hint("It broke off, or the API has an error. The next run asks again.")
+}
+
+fn unusable(error: OpenError) -> Problem {
+    let problem = Problem::new(SourceErrorKind::Config, format!("{}: {}", error.tried, error.message));
+    match error.hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+/// The address of a page: that of the request, and what the page adds to its query.
+fn address(base: &Url, request: &RenderedRequest, turn: &Turn) -> Result<Url, Problem> {
+    let url = Url::parse(&request.address(base.as_str(), &turn.params))
+        .map_err(|error| Problem::new(SourceErrorKind::Config, format!("the request has no address ({error})")))?;
+    if url.origin() == base.origin() {
+        Ok(url)
+    } else {
+        Err(Problem::new(SourceErrorKind::Config, "`request.path` leads to another host than `source.url`"))
+    }
+}

@@ -1,0 +1,441 @@
+//! An HTTP API as a source: through the connector, and through the built program.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use engine_connect::registry;
+use engine_core::mapping::row_json;
+use engine_core::plan::{Plan, PlanInput};
+use engine_core::ports::{Ask, Cancel, Fetched, References, SourceError, SourceErrorKind};
+use engine_core::value::RowBatch;
+use engine_spec::scalar::Reference;
+use engine_spec::{NoCompanions, load};
+use engine_tests::api::{Api, Asked, Pages, Told, page_of};
+use engine_tests::binary::Workspace;
+use engine_tests::plant::{self, NOW, Plant};
+use engine_tests::platform::Platform;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+/// What stands behind every reference.
+const CANARY: &str = "hunter2-canary";
+
+struct Canary;
+
+impl References for Canary {
+    fn resolve(&self, _: &Reference) -> Result<SecretString, String> {
+        Ok(SecretString::from(CANARY))
+    }
+}
+
+/// The columns and the rows that a source gives, a row as JSON.
+type Rows = (Vec<String>, Vec<Value>);
+
+/// Reads a source of the API; `source` is the rest of its settings.
+fn read(api: &Api, source: &Value) -> Result<Rows, SourceError> {
+    read_from(&api.url(), source)
+}
+
+fn read_from(url: &str, source: &Value) -> Result<Rows, SourceError> {
+    let mut whole = json!({ "type": "http", "url": url, "timezone": "UTC", "records": "$.data[*]" });
+    whole.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
+    let spec = json!({
+        "version": 1, "id": "api", "source": whole, "table": "order", "key": ["id"], "sync": { "mode": "full" },
+        "fields": { "order_code": "order", "product_code": "^.product", "machine_code": "machine.code",
+                    "start": "from", "end": "to" },
+        "destination": { "type": "stdout" },
+    });
+    let loaded = load("api.yaml", spec.to_string().as_bytes(), &NoCompanions);
+    assert!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
+    let input = PlanInput {
+        spec: loaded.spec.as_ref().unwrap(),
+        value: &loaded.file.value,
+        sql: None,
+        machines: None,
+        folder: std::path::Path::new("."),
+        default_destination: None,
+        offline: false,
+    };
+    let plan = Plan::new(&input, &Canary).unwrap();
+    let mut source = (registry::find("http").unwrap().open)(&plan.source, &Cancel::default())?;
+    source.ask(&Ask { now: NOW.parse().unwrap(), ..Ask::default() })?;
+    let (mut batch, mut rows) = (RowBatch::new(), Vec::new());
+    while source.next(&mut batch)? == Fetched::Rows {
+        rows.extend(batch.rows().map(|row| serde_json::from_str(&row_json(row)).unwrap()));
+    }
+    Ok((batch.columns().iter().map(|column| column.name.clone()).collect(), rows))
+}
+
+#[track_caller]
+fn refused(outcome: Result<Rows, SourceError>, kind: SourceErrorKind, words: &[&str]) {
+    let error = outcome.expect_err("the source refuses");
+    let said = format!("{error} {}", error.hint.clone().unwrap_or_default());
+    assert_eq!(error.kind, kind, "{said}");
+    for word in words.iter().chain(&["127.0.0.1:"]) {
+        assert!(said.contains(word), "`{word}` is not in: {said}");
+    }
+    assert!(!said.contains(CANARY), "{said}");
+}
+
+fn list(count: usize) -> Vec<Value> {
+    (0..count).map(|id| json!({ "id": id, "order": format!("A{id}") })).collect()
+}
+
+fn ids(rows: &Rows) -> Vec<u64> {
+    rows.1.iter().map(|row| row["id"].as_u64().unwrap()).collect()
+}
+
+fn settings(pages: Pages) -> Value {
+    let pagination = match pages {
+        Pages::Cursor => json!({ "cursor": { "path": "$.next", "param": "cursor" } }),
+        Pages::Page => json!({ "page": { "param": "page" } }),
+        Pages::Offset => json!({ "offset": { "param": "offset", "limit_param": "limit", "limit": 3 } }),
+        Pages::Header => json!({ "link": {} }),
+        Pages::OData => json!({ "link": { "path": "$['@odata.nextLink']" } }),
+    };
+    json!({ "pagination": pagination })
+}
+
+#[test]
+fn every_kind_of_pages_gives_every_record_once() {
+    for pages in [Pages::Cursor, Pages::Page, Pages::Offset, Pages::Header, Pages::OData] {
+        for count in [0, 1, 2, 3, 4, 7, 9] {
+            let api = Api::start(move |asked, _| page_of(asked, &list(count), pages, 3));
+            let rows = read(&api, &settings(pages)).unwrap_or_else(|error| panic!("{pages:?} {count}: {error}"));
+            assert_eq!(ids(&rows), (0..count as u64).collect::<Vec<_>>(), "{pages:?} {count}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_gives_fewer_than_asked_loses_nothing() {
+    let api = Api::start(|asked, _| page_of(asked, &list(8), Pages::Offset, 2));
+    assert_eq!(ids(&read(&api, &settings(Pages::Offset)).unwrap()), (0..8).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_list_that_shifts_while_it_is_read_loses_nothing_in_silence() {
+    // A record is put in before what was read: every place moves up by one.
+    let api = Api::start(|asked, number| {
+        let mut all = list(8);
+        if number > 0 {
+            all.insert(0, json!({ "id": 99, "order": "new" }));
+        }
+        page_of(asked, &all, Pages::Offset, 3)
+    });
+    assert_eq!(ids(&read(&api, &settings(Pages::Offset)).unwrap()), (0..8).collect::<Vec<_>>());
+    // One that was read goes: the next page begins one too far.
+    let api = Api::start(|asked, number| {
+        let all = list(8);
+        page_of(asked, if number > 0 { &all[1..] } else { &all }, Pages::Offset, 3)
+    });
+    let outcome = read(&api, &settings(Pages::Offset));
+    refused(outcome, SourceErrorKind::Data, &["the list changed while it was read", "next run"]);
+}
+
+#[test]
+fn pages_that_go_in_circles_end() {
+    for pages in [Pages::Cursor, Pages::Page, Pages::Offset] {
+        // The server does not know the parameter.
+        let api = Api::start(move |asked, _| {
+            let asked = Asked { query: Default::default(), ..asked.clone() };
+            page_of(&asked, &list(9), pages, 3)
+        });
+        refused(read(&api, &settings(pages)), SourceErrorKind::Data, &["go in circles", "pagination"]);
+        assert!(api.asked().len() <= 3, "{pages:?}");
+    }
+    let same = |_: &Asked, _: usize| Told::json(&json!({ "data": [], "next": "7" }));
+    assert_eq!(read(&Api::start(same), &settings(Pages::Cursor)).unwrap().1, [json!(null); 0]);
+}
+
+#[test]
+fn a_busy_server_is_asked_again_when_it_says() {
+    let api = Api::start(|asked, number| match number {
+        0 => Told::status(429).with("Retry-After", "1"),
+        2 => Told::status(503),
+        _ => page_of(asked, &list(5), Pages::Cursor, 3),
+    });
+    let before = std::time::Instant::now();
+    assert_eq!(ids(&read(&api, &settings(Pages::Cursor)).unwrap()), [0, 1, 2, 3, 4]);
+    assert!(before.elapsed() >= std::time::Duration::from_secs(1), "Retry-After is obeyed");
+    let api = Api::start(|_, _| Told::status(429).with("Retry-After", "3600"));
+    let outcome = read(&api, &json!({ "timeouts": { "query": "5s" } }));
+    refused(outcome, SourceErrorKind::Timeout, &["429", "asks to wait 1h", "rate_limit"]);
+}
+
+#[test]
+fn requests_keep_the_rate_limit() {
+    let api = Api::start(|asked, _| page_of(asked, &list(3), Pages::Cursor, 1));
+    let mut source = settings(Pages::Cursor);
+    source["rate_limit"] = json!(10);
+    let before = std::time::Instant::now();
+    assert_eq!(read(&api, &source).unwrap().1.len(), 3);
+    assert!(before.elapsed() >= std::time::Duration::from_millis(200));
+}
+
+#[test]
+fn a_token_that_expires_half_way_is_replaced_once() {
+    let issued = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&issued);
+    let api = Api::start(move |asked, number| {
+        if asked.path == "/token" {
+            let token = count.fetch_add(1, Ordering::SeqCst);
+            return Told::json(&json!({ "access_token": format!("token-{token}"), "expires_in": 3600 }));
+        }
+        let valid = if number < 3 { "Bearer token-0" } else { "Bearer token-1" };
+        if asked.headers.get("authorization").map(String::as_str) != Some(valid) {
+            return Told::status(401);
+        }
+        page_of(asked, &list(9), Pages::Cursor, 3)
+    });
+    let auth = |api: &Api| {
+        json!({ "oauth2": { "token_url": format!("{}/token", api.url()), "client_id": "engine",
+                            "client_secret": { "env": "SECRET" } } })
+    };
+    let mut source = settings(Pages::Cursor);
+    source["auth"] = auth(&api);
+    assert_eq!(read(&api, &source).unwrap().1.len(), 9);
+    assert_eq!(issued.load(Ordering::SeqCst), 2);
+    let api = Api::start(|asked, _| match asked.path.as_str() {
+        "/token" => Told::json(&json!({ "access_token": CANARY })),
+        _ => Told::status(401).body(format!("no {CANARY}")),
+    });
+    source["auth"] = auth(&api);
+    refused(read(&api, &source), SourceErrorKind::Auth, &["401", "source.auth"]);
+}
+
+#[test]
+fn every_login_is_sent_and_never_shown() {
+    let secret = json!({ "env": "SECRET" });
+    for (auth, header) in [
+        (json!({ "bearer": secret }), "authorization"),
+        (json!({ "header": { "name": "X-Key", "value": secret } }), "x-key"),
+        (json!({ "basic": { "username": "u", "password": secret } }), "authorization"),
+    ] {
+        // A careless server echoes what it was sent.
+        let api = Api::start(move |asked, _| Told::status(403).body(format!("{:?}", asked.headers.get(header))));
+        refused(read(&api, &json!({ "auth": auth })), SourceErrorKind::Permission, &["403", "Some("]);
+        assert!(api.asked()[0].headers.contains_key(header));
+    }
+}
+
+#[test]
+fn a_body_that_breaks_off_is_asked_for_again_and_then_given_up() {
+    let api = Api::start(|asked, number| {
+        let told = page_of(asked, &list(5), Pages::Cursor, 3);
+        if number == 1 { told.cut() } else { told }
+    });
+    assert_eq!(ids(&read(&api, &settings(Pages::Cursor)).unwrap()), [0, 1, 2, 3, 4]);
+    let api = Api::start(|asked, _| page_of(asked, &list(5), Pages::Cursor, 3).cut());
+    refused(read(&api, &settings(Pages::Cursor)), SourceErrorKind::Network, &["broke off"]);
+    let api = Api::start(|_, _| Told::json(&Value::Null).body("{\"data\": [{\"id\": 1}"));
+    refused(read(&api, &json!({})), SourceErrorKind::Data, &["no whole JSON"]);
+}
+
+#[test]
+fn an_answer_of_another_kind_is_named() {
+    let told = |kind: &str, body: &str| {
+        let told = Told::json(&Value::Null).with("Content-Type", kind).body(body);
+        Api::start(move |_, _| told.clone())
+    };
+    for (kind, body, said) in [
+        ("text/html; charset=utf-8", "<html><title>Sign in</title>", "web page with the title \"Sign in\""),
+        ("application/json", "<html>", "no whole JSON"),
+        ("text/plain", "<!doctype html>", "web page"),
+        ("text/csv", "id;order", "CSV"),
+        ("image/png", "PNG", "image/png, not JSON"),
+        (
+            "application/json",
+            "{\"error\": \"no licence\"}",
+            "has no `$.data`; it is an object with the members `error`",
+        ),
+        ("application/json", "{\"data\": [1]}", "leads to a number"),
+    ] {
+        refused(read(&told(kind, body), &json!({})), SourceErrorKind::Data, &[said]);
+    }
+    let lines = told("application/x-ndjson", "{\"id\": 1}\n\n{\"id\": 2}\r\n");
+    assert_eq!(ids(&read(&lines, &json!({ "records": "$[*]" })).unwrap()), [1, 2]);
+}
+
+#[test]
+fn compressed_answers_are_read_within_a_limit() {
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+    let plain = json!({ "data": list(3) }).to_string();
+    for (encoding, body) in [("gzip", gzip(plain.as_bytes())), ("zstd", zstd::encode_all(plain.as_bytes(), 3).unwrap())]
+    {
+        let told = Told::json(&Value::Null).with("Content-Encoding", encoding).body(body.clone());
+        let api = Api::start(move |_, _| told.clone());
+        assert_eq!(ids(&read(&api, &json!({})).unwrap()), [0, 1, 2], "{encoding}");
+        let told = Told::json(&Value::Null).with("Content-Encoding", encoding).body(&body[..body.len() / 2]);
+        refused(read(&Api::start(move |_, _| told.clone()), &json!({})), SourceErrorKind::Data, &["decompressed"]);
+    }
+    let bomb = gzip(&vec![b' '; 33 << 20]);
+    let told = Told::json(&Value::Null).with("Content-Encoding", "gzip").body(bomb);
+    refused(read(&Api::start(move |_, _| told.clone()), &json!({})), SourceErrorKind::Data, &["longer than 32 MiB"]);
+}
+
+#[test]
+fn a_login_never_reaches_another_host() {
+    let other = Arc::new(Api::start(|_, _| Told::json(&json!({ "data": [] }))));
+    let elsewhere = other.url();
+    let link = elsewhere.clone();
+    let api = Api::start(move |_, _| Told::json(&json!({ "data": [{ "id": 1 }], "@odata.nextLink": link })));
+    let mut source = settings(Pages::OData);
+    source["auth"] = json!({ "bearer": { "env": "TOKEN" } });
+    refused(read(&api, &source), SourceErrorKind::Data, &["the next page is on http://127.0.0.1:", "another host"]);
+    let api = Api::start(move |_, _| Told::status(302).with("Location", &elsewhere));
+    refused(read(&api, &source), SourceErrorKind::Config, &["redirect to http://127.0.0.1:", "source.url"]);
+    assert_eq!(other.asked().len(), 0);
+    // On the same host a redirect is followed.
+    let api = Api::start(|asked, _| match asked.path.as_str() {
+        "/v2" => page_of(asked, &list(2), Pages::OData, 3),
+        _ => Told::status(307).with("Location", "/v2"),
+    });
+    assert_eq!(ids(&read(&api, &source).unwrap()), [0, 1]);
+}
+
+#[test]
+fn records_become_rows_with_the_objects_around_them() {
+    let body = r#"{"plant": "1000", "orders": [
+        {"product": "P1", "bookings": [{"id": 1, "machine": {"code": "M1"}, "qty": 12345678901234567890.10}]},
+        {"product": "P2", "bookings": []},
+        {"product": "P3", "bookings": [{"id": 2, "to": null, "tags": [1, 2], "qty": 1e3},
+                                       {"id": 3, "late": true, "machine": {"code": "ü"}}]}]}"#;
+    let api = Api::start(move |_, _| Told::json(&Value::Null).body(body));
+    let (columns, rows) = read(&api, &json!({ "records": "$.orders[*].bookings[*]" })).unwrap();
+    let expected = ["id", "machine.code", "qty", "to", "tags", "late", "^.product", "from", "order"];
+    assert_eq!(columns, expected);
+    let cells = |row: &Value| -> Vec<String> { expected.iter().map(|name| row[name].to_string()).collect() };
+    // A number that no floating-point number can be keeps its digits.
+    assert!(
+        cells(&rows[0])[2].contains("12345678901234567890.1") || rows[0]["qty"] == json!("12345678901234567890.10")
+    );
+    assert_eq!(rows[0]["^.product"], "P1");
+    assert_eq!(
+        (&rows[1]["^.product"], &rows[1]["machine.code"], &rows[1]["to"]),
+        (&json!("P3"), &json!(null), &json!(null))
+    );
+    assert_eq!((&rows[2]["machine.code"], &rows[2]["late"]), (&json!("ü"), &json!(true)));
+    // Without records there are still the columns that the spec names.
+    let api = Api::start(|_, _| Told::json(&json!({ "data": [] })));
+    let (columns, rows) = read(&api, &json!({})).unwrap();
+    assert_eq!(columns, ["^.product", "from", "id", "machine.code", "order", "to"]);
+    assert!(rows.is_empty());
+}
+
+// --------------------------------------------------------------------------------------- the program
+
+const BOOKINGS: [(i64, &str, &str, &str, &str); 6] = [
+    (1, "4711", "M1", "A", "2025-03-30 01:30:00"),
+    (2, "4711", "M1", "E", "2025-03-30 03:15:00"),
+    (3, "4712", "M1", "A", "2025-03-30 03:30:00"),
+    (4, "4713", "M2", "A", "2025-03-29 22:00:00"),
+    (5, "4713", "M2", "E", "2025-03-30 06:00:00"),
+    (6, "4712", "M1", "E", "2025-03-30 09:00:00"),
+];
+
+/// A spec that folds the same bookings as [`plant::bookings`], of an API.
+fn bookings_of(url: &str, destination: &Value) -> Value {
+    let mut spec = plant::bookings("acme", destination);
+    spec["source"] = json!({
+        "type": "http", "url": url, "timezone": "Europe/Berlin", "records": "$.data[*]",
+        "request": { "path": "/plants/{{ params.plant }}/bookings",
+                     "query": { "from": "{{ window.start }}", "to": "{{ window.end }}" } },
+        "pagination": { "cursor": { "path": "$.next", "param": "cursor" } },
+    });
+    spec["query"] = json!({ "params": { "plant": "Aachen/1" } });
+    spec
+}
+
+fn records() -> Vec<Value> {
+    let record = |(id, order, machine, kind, at): &(i64, &str, &str, &str, &str)| json!({ "id": id, "anr": order, "artnr": "25-1002", "mnr": machine, "kenn": kind, "zeit": at });
+    BOOKINGS.iter().map(record).collect()
+}
+
+#[test]
+fn the_same_bookings_of_a_database_and_of_an_api_are_the_same_runs() {
+    let deliver = |spec: &dyn Fn(&Workspace, &Value) -> Value| {
+        let workspace = Workspace::new();
+        let spec = spec(&workspace, &plant::to_file("runs.ndjson"));
+        workspace.spec("acme.yaml", &spec);
+        workspace.engine(&["run", "--once", "--now", NOW, "acme.yaml"]).expect(0);
+        workspace.read("runs.ndjson")
+    };
+    let database = deliver(&|workspace, destination| {
+        let plant = Plant::new(&workspace.path("mes.db"));
+        for (id, order, machine, kind, at) in BOOKINGS {
+            plant.execute(&format!(
+                "INSERT INTO buchung VALUES ({id}, '{order}', '25-1002', '{machine}', '{kind}', '{at}')"
+            ));
+        }
+        plant::bookings("acme", destination)
+    });
+    let api = Api::start(|asked, _| page_of(asked, &records(), Pages::Cursor, 4));
+    let url = api.url();
+    let of_api = deliver(&|_, destination| bookings_of(&url, destination));
+    assert_eq!(of_api, database);
+    assert_eq!(of_api.lines().count(), 3);
+    let asked = api.asked();
+    assert_eq!(asked[0].path, "/plants/Aachen%2F1/bookings");
+    // The same bounds as those of a query.
+    assert_eq!(
+        [&asked[0].query["from"], &asked[0].query["to"], &asked[1].query["cursor"]],
+        ["2025-03-16T13:00:00", "2025-03-30T14:00:00", "4"]
+    );
+}
+
+#[test]
+fn an_api_that_fails_half_way_delivers_nothing_wrong_and_the_next_run_completes() {
+    let mood = Arc::new(AtomicUsize::new(0));
+    let now = Arc::clone(&mood);
+    let api = Api::start(move |asked, _| {
+        let told = page_of(asked, &records(), Pages::Cursor, 4);
+        let is_second = asked.query.contains_key("cursor");
+        match now.load(Ordering::SeqCst) {
+            1 if is_second => told.cut(),
+            2 if is_second => Told::status(500),
+            3 if is_second => told.with("Content-Type", "text/html").body("<html>"),
+            _ => told,
+        }
+    });
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    workspace.spec("acme.yaml", &bookings_of(&api.url(), &plant::to_url(&platform.url())));
+    let run = || workspace.engine(&["run", "--once", "--now", NOW, "acme.yaml"]);
+    for (broken, code) in [(1, 3), (2, 3), (3, 1)] {
+        mood.store(broken, Ordering::SeqCst);
+        run().expect(code).says("/plants/Aachen%2F1/bookings");
+        assert_eq!(platform.state().len(), 0, "{broken}");
+    }
+    mood.store(0, Ordering::SeqCst);
+    run().expect(0);
+    let whole = platform.state();
+    assert_eq!(whole.len(), 3);
+    // What was delivered is not taken for deleted either.
+    for (broken, code) in [(1, 3), (3, 1)] {
+        mood.store(broken, Ordering::SeqCst);
+        run().expect(code);
+        assert_eq!(platform.state(), whole, "{broken}");
+    }
+    platform.assert_contract();
+}
+
+#[test]
+fn render_shows_the_request() {
+    let workspace = Workspace::new();
+    let mut spec = bookings_of("https://mes.acme.example/api", &plant::to_file("runs.ndjson"));
+    spec["source"]["request"]["headers"] = json!({ "X-Key": { "env": "KEY" }, "X-Site": "aachen" });
+    workspace.spec("acme.yaml", &spec);
+    workspace
+        .engine(&["render", "--now", NOW, "acme.yaml"])
+        .expect(0)
+        .says("GET https://mes.acme.example/api/plants/Aachen%2F1/bookings?from=2025-03-16T13%3A00%3A00&to=2025-03-30T14%3A00%3A00\n")
+        .says("X-Site: aachen")
+        .says("-- 2: 2025-03-16T13:00:00 (local date-time, window.start)");
+}
