@@ -10,7 +10,7 @@ use engine_connect::registry;
 use engine_core::mapping::row_json;
 use engine_core::plan::{Plan, PlanInput};
 use engine_core::ports::{Ask, Cancel, Fetched, References, SourceError, SourceErrorKind};
-use engine_core::value::RowBatch;
+use engine_core::value::{BATCH_ROWS_MAX, RowBatch};
 use engine_spec::scalar::Reference;
 use engine_spec::{NoCompanions, load};
 use engine_tests::api::{Api, Asked, Pages, Told, page_of};
@@ -112,6 +112,13 @@ fn every_kind_of_pages_gives_every_record_once() {
 }
 
 #[test]
+fn a_page_may_hold_more_than_a_batch() {
+    let count = 2 * BATCH_ROWS_MAX + 1;
+    let api = Api::start(move |asked, _| page_of(asked, &list(2 * count), Pages::Cursor, count));
+    assert_eq!(ids(&read(&api, &settings(Pages::Cursor)).unwrap()), (0..2 * count as u64).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_server_that_gives_fewer_than_asked_loses_nothing() {
     let api = Api::start(|asked, _| page_of(asked, &list(8), Pages::Offset, 2));
     assert_eq!(ids(&read(&api, &settings(Pages::Offset)).unwrap()), (0..8).collect::<Vec<_>>());
@@ -165,6 +172,8 @@ fn a_busy_server_is_asked_again_when_it_says() {
     let api = Api::start(|_, _| Told::status(429).with("Retry-After", "3600"));
     let outcome = read(&api, &json!({ "timeouts": { "query": "5s" } }));
     refused(outcome, SourceErrorKind::Timeout, &["429", "asks to wait 1h", "rate_limit"]);
+    let api = Api::start(|_, _| Told::status(503).with("Retry-After", &u64::MAX.to_string()));
+    refused(read(&api, &json!({})), SourceErrorKind::Timeout, &["503", "longer than what is left of 5m"]);
 }
 
 #[test]
@@ -522,6 +531,28 @@ fn an_api_that_fails_half_way_delivers_nothing_wrong_and_the_next_run_completes(
         assert_eq!(platform.state(), whole, "{broken}");
     }
     platform.assert_contract();
+}
+
+#[test]
+fn a_cursor_goes_on_where_the_last_run_ended() {
+    let api = Api::start(|asked, _| {
+        let since = asked.query.get("since").cloned().unwrap_or_default();
+        let is_new = |record: &&Value| record["zeit"].as_str().is_some_and(|at| at > since.as_str());
+        Told::json(&json!({ "data": records().iter().filter(is_new).collect::<Vec<_>>() }))
+    });
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    let mut spec = bookings_of(&api.url(), &plant::to_url(&platform.url()));
+    spec["source"]["request"]["query"] = json!({ "since": "{{ cursor.zeit }}" });
+    spec["source"].as_object_mut().unwrap().remove("pagination");
+    spec["sync"] = json!({ "mode": "cursor", "cursor": ["zeit"] });
+    workspace.spec("acme.yaml", &spec);
+    for _ in 0..2 {
+        workspace.engine(&["run", "--once", "--now", NOW, "acme.yaml"]).expect(0);
+        assert_eq!(platform.state().len(), 3);
+    }
+    let asked: Vec<_> = api.asked().iter().map(|asked| asked.query.get("since").cloned()).collect();
+    // The first run asks for all, the second for what lies after the cursor, and ten minutes of overlap.
+    assert_eq!(asked, [None, Some("2025-03-30 08:50:00".to_owned())]);
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Pager {
                 SourceErrorKind::Data,
                 "the list changed while it was read: the last record of one page is not on the next, so records may be missing",
             )
-            .hint("The next run reads again. If it happens often, have the API sort by a key that only grows, or use `pagination: { cursor: … }` or `{ link: … }`.")
+            .hint("The next run reads again. If it happens often, have the API sort by a key that only grows, leave out members that differ in every answer, or use `pagination: { cursor: … }` or `{ link: … }`.")
         })?;
         Ok(place + 1)
     }
