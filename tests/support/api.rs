@@ -233,7 +233,7 @@ pub fn page_of(asked: &Asked, list: &[Value], pages: Pages, size: usize) -> Told
     match pages {
         Pages::Cursor => answer["next"] = if more { json!(end.to_string()) } else { Value::Null },
         Pages::Header if more => {
-            link = Some(format!("<?at=0>; rel=first, <?at={end}>; rel=\"last next\"; title=\"a, b\""))
+            link = Some(format!("<?at=0>; rel=first, <?at={end}>; rel=\"last next\"; title=\"a, b\""));
         }
         Pages::OData if more => answer["@odata.nextLink"] = json!(format!("?at={end}")),
         _ => {}

@@ -10,11 +10,11 @@ use engine_connect::registry;
 use engine_core::mapping::row_json;
 use engine_core::plan::{Plan, PlanInput};
 use engine_core::ports::{Ask, Cancel, Fetched, References, SourceError, SourceErrorKind};
-use engine_core::value::RowBatch;
+use engine_core::value::{BATCH_ROWS_MAX, RowBatch};
 use engine_spec::scalar::Reference;
 use engine_spec::{NoCompanions, load};
 use engine_tests::api::{Api, Asked, Pages, Told, page_of};
-use engine_tests::binary::Workspace;
+use engine_tests::binary::{Workspace, root};
 use engine_tests::plant::{self, NOW, Plant};
 use engine_tests::platform::Platform;
 use secrecy::SecretString;
@@ -31,8 +31,8 @@ impl References for Canary {
     }
 }
 
-/// The columns and the rows that a source gives, a row as JSON.
-type Rows = (Vec<String>, Vec<Value>);
+/// The columns and the rows that a source gives, a row as JSON, and the text of all of them.
+type Rows = (Vec<String>, Vec<Value>, String);
 
 /// Reads a source of the API; `source` is the rest of its settings.
 fn read(api: &Api, source: &Value) -> Result<Rows, SourceError> {
@@ -64,9 +64,10 @@ fn read_from(url: &str, source: &Value) -> Result<Rows, SourceError> {
     source.ask(&Ask { now: NOW.parse().unwrap(), ..Ask::default() })?;
     let (mut batch, mut rows) = (RowBatch::new(), Vec::new());
     while source.next(&mut batch)? == Fetched::Rows {
-        rows.extend(batch.rows().map(|row| serde_json::from_str(&row_json(row)).unwrap()));
+        rows.extend(batch.rows().map(row_json));
     }
-    Ok((batch.columns().iter().map(|column| column.name.clone()).collect(), rows))
+    let values = rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
+    Ok((batch.columns().iter().map(|column| column.name.clone()).collect(), values, rows.join("\n")))
 }
 
 #[track_caller]
@@ -108,6 +109,13 @@ fn every_kind_of_pages_gives_every_record_once() {
             assert_eq!(ids(&rows), (0..count as u64).collect::<Vec<_>>(), "{pages:?} {count}");
         }
     }
+}
+
+#[test]
+fn a_page_may_hold_more_than_a_batch() {
+    let count = 2 * BATCH_ROWS_MAX + 1;
+    let api = Api::start(move |asked, _| page_of(asked, &list(2 * count), Pages::Cursor, count));
+    assert_eq!(ids(&read(&api, &settings(Pages::Cursor)).unwrap()), (0..2 * count as u64).collect::<Vec<_>>());
 }
 
 #[test]
@@ -164,6 +172,8 @@ fn a_busy_server_is_asked_again_when_it_says() {
     let api = Api::start(|_, _| Told::status(429).with("Retry-After", "3600"));
     let outcome = read(&api, &json!({ "timeouts": { "query": "5s" } }));
     refused(outcome, SourceErrorKind::Timeout, &["429", "asks to wait 1h", "rate_limit"]);
+    let api = Api::start(|_, _| Told::status(503).with("Retry-After", &u64::MAX.to_string()));
+    refused(read(&api, &json!({})), SourceErrorKind::Timeout, &["503", "longer than what is left of 5m"]);
 }
 
 #[test]
@@ -309,14 +319,11 @@ fn records_become_rows_with_the_objects_around_them() {
         {"product": "P3", "bookings": [{"id": 2, "to": null, "tags": [1, 2], "qty": 1e3},
                                        {"id": 3, "late": true, "machine": {"code": "ü"}}]}]}"#;
     let api = Api::start(move |_, _| Told::json(&Value::Null).body(body));
-    let (columns, rows) = read(&api, &json!({ "records": "$.orders[*].bookings[*]" })).unwrap();
+    let (columns, rows, text) = read(&api, &json!({ "records": "$.orders[*].bookings[*]" })).unwrap();
     let expected = ["id", "machine.code", "qty", "to", "tags", "late", "^.product", "from", "order"];
     assert_eq!(columns, expected);
-    let cells = |row: &Value| -> Vec<String> { expected.iter().map(|name| row[name].to_string()).collect() };
     // A number that no floating-point number can be keeps its digits.
-    assert!(
-        cells(&rows[0])[2].contains("12345678901234567890.1") || rows[0]["qty"] == json!("12345678901234567890.10")
-    );
+    assert!(text.contains(r#""qty":12345678901234567890.1,"#) && text.contains(r#""qty":1000,"#), "{text}");
     assert_eq!(rows[0]["^.product"], "P1");
     assert_eq!(
         (&rows[1]["^.product"], &rows[1]["machine.code"], &rows[1]["to"]),
@@ -325,9 +332,109 @@ fn records_become_rows_with_the_objects_around_them() {
     assert_eq!((&rows[2]["machine.code"], &rows[2]["late"]), (&json!("ü"), &json!(true)));
     // Without records there are still the columns that the spec names.
     let api = Api::start(|_, _| Told::json(&json!({ "data": [] })));
-    let (columns, rows) = read(&api, &json!({})).unwrap();
+    let (columns, rows, _) = read(&api, &json!({})).unwrap();
     assert_eq!(columns, ["^.product", "from", "id", "machine.code", "order", "to"]);
     assert!(rows.is_empty());
+}
+
+// ------------------------------------------------------------------------------------- worked specs
+
+/// A run of a folder of `specs/` against an API, and the runs at the platform: order, machine, start and end.
+fn run_worked(folder: &str, variables: &[(&str, &str)], now: &str) -> Vec<String> {
+    let (mut workspace, platform) = (Workspace::new(), Platform::start());
+    for entry in std::fs::read_dir(root().join("specs").join(folder)).unwrap().flatten() {
+        workspace
+            .write(&format!("specs/{}", entry.file_name().to_string_lossy()), std::fs::read(entry.path()).unwrap());
+    }
+    workspace.env("ENLYZE_URL", platform.url().trim_end_matches("/deliveries")).env("ENLYZE_TOKEN", "token-canary");
+    for (name, value) in variables {
+        workspace.env(name, value);
+    }
+    workspace.engine(&["run", "--once", "specs", "--now", now]).expect(0);
+    platform.assert_contract();
+    let text = |record: &Value, name: &str| record[name].as_str().unwrap_or_default().to_owned();
+    let words = |record: &Value| {
+        let place = format!("{} on {}", text(record, "production_order"), text(record, "machine_code"));
+        format!("{place} {}..{} {}", text(record, "start"), text(record, "end"), record["quantity_yield"])
+    };
+    let mut runs: Vec<String> = platform.state().values().map(words).collect();
+    runs.sort();
+    runs
+}
+
+#[test]
+fn the_worked_mes_is_read_with_its_orders_around_the_bookings() {
+    let api = Api::start(|asked, _| {
+        assert_eq!(asked.path, "/plants/1000/orders");
+        assert_eq!(asked.headers["x-api-key"], CANARY);
+        assert_eq!(asked.query["from"], "2025-03-17T12:00:00Z");
+        let order = |no: &str, bookings: Value| json!({ "order_no": no, "product": { "code": "25-1002", "name": "Gehäuse" }, "bookings": bookings });
+        let booking = |id: i64, kind: &str, at: &str| json!({ "id": id, "terminal": { "machine": "M1" }, "kind": kind, "at": at, "good": id });
+        Told::json(&match asked.query.get("cursor").map(String::as_str) {
+            None => json!({
+                "orders": [
+                    order("4711", json!([booking(1, "begin", "2025-03-31T06:00:00+02:00")])),
+                    order("4710", json!([])),
+                ],
+                "paging": { "next": "b2Zmc2V0PTI=" },
+            }),
+            Some("b2Zmc2V0PTI=") => json!({
+                "orders": [order("4711", json!([booking(2, "finish", "2025-03-31T09:30:00+02:00")]))],
+                "paging": { "next": null },
+            }),
+            other => panic!("cursor {other:?}"),
+        })
+    });
+    let variables = [("MES_API_URL", api.url()), ("MES_API_KEY", CANARY.to_owned())];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let runs = run_worked("mes-api", &variables, "2025-03-31T12:00:00Z");
+    assert_eq!(runs, ["4711 on M1 2025-03-31T04:00:00Z..2025-03-31T07:30:00Z 3"]);
+}
+
+#[test]
+fn the_worked_business_central_is_read_over_odata() {
+    let api = Api::start(|asked, _| {
+        if asked.path == "/token" {
+            assert!(asked.body.contains("scope=https%3A%2F%2Fapi.businesscentral.dynamics.com%2F.default"));
+            return Told::json(&json!({ "access_token": "token-bc", "expires_in": 3599 }));
+        }
+        assert_eq!(asked.headers["authorization"], "Bearer token-bc");
+        assert_eq!(asked.headers["prefer"], "odata.maxpagesize=1000");
+        assert_eq!(asked.path, "/ODataV4/Company('CRONUS%20DE')/CapacityLedgerEntries");
+        let entry = |no: i64, date: &str, from: &str, to: &str| {
+            json!({
+                "Entry_No": no, "Posting_Date": date, "Type": "Machine Center", "No": "CNC-1", "Order_No": "101005",
+                "Item_No": "1000", "Starting_Time": from, "Ending_Time": to, "Output_Quantity": 12.5, "Scrap_Quantity": 0,
+            })
+        };
+        if asked.query.contains_key("$skiptoken") {
+            return Told::json(&json!({ "value": [entry(3, "2025-03-31", "06:00:00", "08:00:00")] }));
+        }
+        assert_eq!(
+            asked.query["$filter"],
+            "Order_Type eq 'Production' and Posting_Date ge 2025-03-01 and Posting_Date lt 2025-04-01"
+        );
+        let next = format!("http://{}{}?$skiptoken=2", asked.headers["host"], asked.path);
+        Told::json(&json!({
+            "@odata.context": "x", "@odata.nextLink": next,
+            "value": [entry(1, "2025-03-29", "22:00:00", "06:00:00"), entry(2, "2025-03-30", "00:00:00", "00:00:00")],
+        }))
+    });
+    let variables = [
+        ("BC_URL", format!("{}/ODataV4", api.url())),
+        ("BC_TOKEN_URL", format!("{}/token", api.url())),
+        ("BC_CLIENT_ID", "engine".to_owned()),
+        ("BC_CLIENT_SECRET", CANARY.to_owned()),
+    ];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(
+        run_worked("business-central", &variables, "2025-03-31T12:00:00Z"),
+        [
+            "101005 on CNC-1 2025-03-29T21:00:00Z..2025-03-30T04:00:00Z 12.5",
+            "101005 on CNC-1 2025-03-31T04:00:00Z..2025-03-31T06:00:00Z 12.5",
+        ]
+    );
+    assert_eq!(api.asked().len(), 3);
 }
 
 // --------------------------------------------------------------------------------------- the program
@@ -424,6 +531,28 @@ fn an_api_that_fails_half_way_delivers_nothing_wrong_and_the_next_run_completes(
         assert_eq!(platform.state(), whole, "{broken}");
     }
     platform.assert_contract();
+}
+
+#[test]
+fn a_cursor_goes_on_where_the_last_run_ended() {
+    let api = Api::start(|asked, _| {
+        let since = asked.query.get("since").cloned().unwrap_or_default();
+        let is_new = |record: &&Value| record["zeit"].as_str().is_some_and(|at| at > since.as_str());
+        Told::json(&json!({ "data": records().iter().filter(is_new).collect::<Vec<_>>() }))
+    });
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    let mut spec = bookings_of(&api.url(), &plant::to_url(&platform.url()));
+    spec["source"]["request"]["query"] = json!({ "since": "{{ cursor.zeit }}" });
+    spec["source"].as_object_mut().unwrap().remove("pagination");
+    spec["sync"] = json!({ "mode": "cursor", "cursor": ["zeit"] });
+    workspace.spec("acme.yaml", &spec);
+    for _ in 0..2 {
+        workspace.engine(&["run", "--once", "--now", NOW, "acme.yaml"]).expect(0);
+        assert_eq!(platform.state().len(), 3);
+    }
+    let asked: Vec<_> = api.asked().iter().map(|asked| asked.query.get("since").cloned()).collect();
+    // The first run asks for all, the second for what lies after the cursor, and ten minutes of overlap.
+    assert_eq!(asked, [None, Some("2025-03-30 08:50:00".to_owned())]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod paging;
 mod records;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use engine_core::ports::{
     Ask, Cancel, Connector, HttpSourceConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
@@ -30,6 +31,9 @@ use crate::pump::Feed;
 use crate::remote::{Driver, Remote};
 use crate::to::OpenError;
 use crate::web::{Peer, PeerSettings, host_and_port};
+
+/// The longest pause between two requests that `rate_limit` can ask for.
+const PACE_MAX: Duration = Duration::from_secs(3600);
 
 /// The connector.
 pub(crate) const CONNECTOR: Connector = Connector { name: "http", open };
@@ -73,7 +77,9 @@ impl Driver for Api {
             facts: BTreeMap::from([("address".to_owned(), address)]),
             encryption: encryption.to_owned(),
         };
-        let pace = config.rate_limit.map(|limit| std::time::Duration::from_secs_f64(1.0 / limit));
+        let pace = config
+            .rate_limit
+            .map(|limit| Duration::try_from_secs_f64(1.0 / limit).map_or(PACE_MAX, |pace| pace.min(PACE_MAX)));
         Ok((Session { peer, pace, next_at: Instant::now() }, identity))
     }
 

@@ -173,7 +173,7 @@ async fn pause(
             RETRY_PAUSE * 2_u32.pow(*tries - 1)
         }
     };
-    if Instant::now() + wait >= question.deadline {
+    if wait >= question.deadline.saturating_duration_since(Instant::now()) {
         let message = format!(
             "{}; it asks to wait {}, which is longer than what is left of {}",
             problem.message,

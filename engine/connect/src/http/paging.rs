@@ -117,7 +117,7 @@ impl Pager {
                 SourceErrorKind::Data,
                 "the list changed while it was read: the last record of one page is not on the next, so records may be missing",
             )
-            .hint("The next run reads again. If it happens often, have the API sort by a key that only grows, or use `pagination: { cursor: … }` or `{ link: … }`.")
+            .hint("The next run reads again. If it happens often, have the API sort by a key that only grows, leave out members that differ in every answer, or use `pagination: { cursor: … }` or `{ link: … }`.")
         })?;
         Ok(place + 1)
     }
@@ -128,12 +128,17 @@ impl Pager {
         if matches!(self.kind, Kind::One) {
             return Ok(None);
         }
-        let fresh = page.items.len() - self.known(page.items)?.min(page.items.len());
+        let known = self.known(page.items)?;
+        let bytes: Vec<u8> = page.items.iter().flat_map(|item| item.to_le_bytes()).collect();
+        let is_repeated = !page.items.is_empty() && !self.seen_pages.insert(xxh3_64(&bytes));
         let mark = match &self.kind {
             Kind::Cursor { path, .. } => text_at(path, page.value)?,
             Kind::Link { path: Some(path) } => text_at(path, page.value)?,
             Kind::Link { path: None } => next_link(page.headers),
-            Kind::Page { .. } | Kind::Offset(_) => (fresh > 0).then(|| self.pages.to_string()),
+            // A page that came before holds nothing new, and is not the end either.
+            Kind::Page { .. } | Kind::Offset(_) => {
+                (is_repeated || page.items.len() > known).then(|| self.pages.to_string())
+            }
             Kind::One => None,
         };
         let Some(mark) = mark else { return Ok(None) };
@@ -142,15 +147,13 @@ impl Pager {
             // Some servers give the last cursor back as long as there is nothing behind it.
             return Ok(None);
         }
-        let bytes: Vec<u8> = page.items.iter().flat_map(|item| item.to_le_bytes()).collect();
-        let is_repeated = !page.items.is_empty() && !self.seen_pages.insert(xxh3_64(&bytes));
         if !is_new || is_repeated {
-            let what = if is_new { "holds the same records as an earlier one" } else { "points to one already read" };
-            return Err(Problem::new(
-                SourceErrorKind::Data,
-                format!("the pages go in circles: page {} {what}", self.pages),
-            )
-            .hint("Check `pagination`: a server that does not know a parameter answers with the first page again."));
+            let what =
+                if is_repeated { "holds the same records as an earlier one" } else { "points to one already read" };
+            let message = format!("the pages go in circles: page {} {what}", self.pages);
+            return Err(Problem::new(SourceErrorKind::Data, message).hint(
+                "Check `pagination`: a server that does not know a parameter answers with the first page again.",
+            ));
         }
         if self.pages >= PAGES_MAX {
             return Err(Problem::new(SourceErrorKind::Data, format!("the answer has more than {PAGES_MAX} pages"))

@@ -22,6 +22,9 @@ use crate::ports::{
     SourceConfig, SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
 };
 
+/// Names and values of headers.
+type Headers<T> = Vec<(String, T)>;
+
 /// Resolves settings and collects what is wrong.
 pub(super) struct Resolver<'a> {
     pub(super) references: &'a dyn References,
@@ -292,7 +295,7 @@ impl Resolver<'_> {
         &mut self,
         at: &str,
         headers: &BTreeMap<String, HeaderValue>,
-    ) -> (Vec<(String, String)>, Vec<(String, SecretString)>) {
+    ) -> (Headers<String>, Headers<SecretString>) {
         let (mut clear, mut secret) = (Vec::new(), Vec::new());
         for (name, value) in headers {
             match value {

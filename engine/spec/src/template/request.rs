@@ -120,18 +120,18 @@ impl RequestTemplate {
     /// [`Self::parse`], without the templates that cannot be read.
     pub(super) fn parse_readable(request: &Request) -> (Option<Self>, Vec<RequestFinding>) {
         let mut findings = Vec::new();
-        let path = read("/path".to_owned(), request.path.as_deref().unwrap_or_default(), &mut findings);
+        let path = read("/path", request.path.as_deref().unwrap_or_default(), &mut findings);
         let path = path.or_else(|| TextTemplate::parse("").0);
         let query = request
             .query
             .iter()
-            .filter_map(|(name, text)| Some((name.clone(), read(child("/query", name), text, &mut findings)?)))
+            .filter_map(|(name, text)| Some((name.clone(), read(&child("/query", name), text, &mut findings)?)))
             .collect();
         let headers = request
             .headers
             .iter()
             .filter_map(|(name, value)| match value {
-                HeaderValue::Text(text) => Some((name.clone(), read(child("/headers", name), text, &mut findings)?)),
+                HeaderValue::Text(text) => Some((name.clone(), read(&child("/headers", name), text, &mut findings)?)),
                 HeaderValue::Secret(_) => None,
             })
             .collect();
@@ -211,9 +211,9 @@ fn at(pointer: &str, finding: TemplateFinding) -> RequestFinding {
     RequestFinding { pointer: pointer.to_owned(), finding }
 }
 
-fn read(pointer: String, text: &str, findings: &mut Vec<RequestFinding>) -> Option<TextTemplate> {
+fn read(pointer: &str, text: &str, findings: &mut Vec<RequestFinding>) -> Option<TextTemplate> {
     let (template, found) = TextTemplate::parse(text);
-    findings.extend(found.into_iter().map(|finding| RequestFinding { pointer: pointer.clone(), finding }));
+    findings.extend(found.into_iter().map(|finding| at(pointer, finding)));
     template
 }
 
@@ -309,7 +309,7 @@ fn write_header(parts: &[Part]) -> Result<String, String> {
 impl JsonTemplate {
     fn read(pointer: &str, value: &Value, findings: &mut Vec<RequestFinding>) -> Option<Self> {
         Some(match value {
-            Value::String(text) => Self::Text(read(pointer.to_owned(), text, findings)?),
+            Value::String(text) => Self::Text(read(pointer, text, findings)?),
             Value::Array(items) => {
                 let items = items.iter().enumerate();
                 let read = items.filter_map(|(index, item)| Self::read(&format!("{pointer}/{index}"), item, findings));
