@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use engine_tests::binary::{Workspace, root};
 use engine_tests::platform::Platform;
@@ -36,11 +37,27 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
 /// A workspace with a copy of one folder of specs.
 fn copy_of(name: &str) -> Workspace {
     let workspace = Workspace::new();
-    for entry in std::fs::read_dir(specs().join(name)).expect("the folder is readable").flatten() {
-        let content = std::fs::read(entry.path()).expect("the file is readable");
-        workspace.write(&format!("specs/{name}/{}", entry.file_name().to_string_lossy()), content);
-    }
+    copy(&workspace, name);
     workspace
+}
+
+fn copy(workspace: &Workspace, name: &str) {
+    for entry in std::fs::read_dir(specs().join(name)).expect("the folder is readable").flatten() {
+        let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            copy(workspace, &name);
+            continue;
+        }
+        let path =
+            workspace.write(&format!("specs/{name}"), std::fs::read(entry.path()).expect("the file is readable"));
+        settle(&path);
+    }
+}
+
+/// As if the file had been written an hour ago: a source reads files that have stopped growing.
+fn settle(path: &Path) {
+    let file = std::fs::File::options().append(true).open(path).expect("the file is there");
+    file.set_modified(SystemTime::now() - Duration::from_secs(3_600)).expect("the file is ours");
 }
 
 /// The runs that stand at a destination, as it sees them: by id, in words.
@@ -149,7 +166,12 @@ fn the_demo_database_is_what_its_sql_makes() {
 
 /// One run of the demo: what it sent, and what it said of itself.
 fn run_demo(workspace: &Workspace, runs: &mut Runs) -> (Vec<String>, BTreeMap<String, String>) {
-    let outcome = workspace.engine(&["run", "--once", "specs/demo"]).expect(0);
+    run_folder(workspace, "specs/demo", runs)
+}
+
+/// One run of a folder of specs that deliver to standard output.
+fn run_folder(workspace: &Workspace, folder: &str, runs: &mut Runs) -> (Vec<String>, BTreeMap<String, String>) {
+    let outcome = workspace.engine(&["run", "--once", folder]).expect(0);
     let records: Vec<Value> =
         outcome.stdout.lines().map(|line| serde_json::from_str(line).expect("a line is a record")).collect();
     let changes = runs.apply(records.iter().map(|record| (record["pipeline"].as_str().unwrap_or_default(), record)));
@@ -217,6 +239,49 @@ fn a_machine_that_is_added_to_the_map_heals_its_rows() {
     let (changes, said) = run_demo(&workspace, &mut runs);
     assert_eq!(changes, ["+ demo-orders FA-2025-0315 on P7 2025-04-01T04:00:00Z..2025-04-01T08:00:00Z 900"]);
     assert!(!said["demo-orders"].contains("rejected"), "{said:?}");
+}
+
+// ---------------------------------------------------------------------------------------- csv export
+
+#[test]
+fn the_csv_export_sends_its_orders_once_and_then_what_a_new_file_changes() {
+    let workspace = copy_of("csv-export");
+    let mut runs = Runs::default();
+    let (changes, said) = run_folder(&workspace, "specs/csv-export", &mut runs);
+    assert_eq!(
+        changes,
+        [
+            "+ csv-export-orders FA-1001 on P1 2025-03-28T05:00:00Z..2025-03-28T12:40:00Z 412.5",
+            "+ csv-export-orders FA-1002 on P2 2025-03-28T05:15:00Z..2025-03-28T10:30:00Z 1250",
+            "+ csv-export-orders FA-1003 on P1 2025-03-28T13:00:00Z..2025-03-28T20:50:00Z 388.25",
+            "+ csv-export-orders FA-1004 on P3 2025-03-29T05:00:00Z..2025-03-29T11:00:00Z 90",
+            "+ csv-export-orders FA-1006 on P2 2025-03-29T21:00:00Z..",
+        ]
+    );
+    assert!(said["csv-export-orders"].contains("1 rejected (1 line_unreadable)"), "{said:?}");
+    workspace
+        .engine(&["preview", "-o", "json", "specs/csv-export"])
+        .expect(0)
+        .says("Gehäuse groß")
+        .says("orders-2025-03-29.csv line 4: 10 fields where the header has 9");
+    let (changes, said) = run_folder(&workspace, "specs/csv-export", &mut runs);
+    assert_eq!(changes, [""; 0]);
+    assert!(said["csv-export-orders"].contains("nothing changed"), "{said:?}");
+
+    let header = "Auftrag;Artikel;Bezeichnung;Maschine;Start;Ende;Gutmenge;Ausschuss;Einheit\r\n";
+    let lines = "FA-1005;K-340;\"B\u{fc}gel; verzinkt\";P3;29.03.2025 12:30;29.03.2025 18:00;75;2;Stk\r\n\
+                 FA-1006;K-210;;P2;29.03.2025 22:00;30.03.2025 05:15;640,5;4;Stk\r\n";
+    // The characters of windows-1252 that stand at the same place in Unicode.
+    let bytes: Vec<u8> = format!("{header}{lines}").chars().map(|char| char as u8).collect();
+    settle(&workspace.write("specs/csv-export/export/orders-2025-03-30.csv", bytes));
+    let (changes, _) = run_folder(&workspace, "specs/csv-export", &mut runs);
+    assert_eq!(
+        changes,
+        [
+            "+ csv-export-orders FA-1005 on P3 2025-03-29T11:30:00Z..2025-03-29T17:00:00Z 75",
+            "~ csv-export-orders FA-1006 on P2 2025-03-29T21:00:00Z..2025-03-30T03:15:00Z 640.5",
+        ]
+    );
 }
 
 // -------------------------------------------------------------------------------------- worked specs

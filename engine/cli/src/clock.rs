@@ -9,13 +9,23 @@ use jiff::{SignedDuration, Timestamp};
 /// How often a sleeper looks whether it was asked to stop.
 const CANCEL_POLL: Duration = Duration::from_millis(20);
 
+/// The instant at which a run begins, in whole microseconds: no source keeps a finer one, and a bound that shows
+/// nanoseconds is one that the server rounds.
+pub fn now() -> Timestamp {
+    in_microseconds(Timestamp::now())
+}
+
+fn in_microseconds(instant: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(instant.as_microsecond()).unwrap_or(instant)
+}
+
 /// The clock of the machine.
 #[derive(Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        now()
     }
 
     fn sleep(&self, duration: Duration, cancel: &Cancel) {
@@ -61,5 +71,21 @@ pub fn clock(now: Option<Timestamp>) -> Box<dyn Clock> {
     match now {
         Some(now) => Box::new(FrozenClock::at(now)),
         None => Box::new(SystemClock),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_has_whole_microseconds() {
+        let check = |instant: &str, expected: &str| {
+            let instant: Timestamp = instant.parse().expect("an instant");
+            assert_eq!(in_microseconds(instant).to_string(), expected);
+        };
+        check("2025-03-30T12:00:00.123456789Z", "2025-03-30T12:00:00.123456Z");
+        check("2025-03-30T12:00:00Z", "2025-03-30T12:00:00Z");
+        assert_eq!(SystemClock.now().subsec_nanosecond() % 1_000, 0);
     }
 }

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use engine_core::plan::{Plan, PlanInput};
+use engine_core::plan::{Plan, PlanInput, STAGE_BYTES};
 use engine_spec::check::check_set;
 use engine_spec::device::Device;
 use engine_spec::load::{Loaded, is_device_config, load, load_device};
 use engine_spec::model::Destination;
 use engine_spec::render::{self, FileFindings};
 
+use crate::commands::run::concurrency;
 use crate::exit::{CommandError, Kind};
 use crate::references::ProcessReferences;
 use crate::validate::{Beside, paths, read_limited};
@@ -86,8 +87,20 @@ impl Project {
 
     /// The plan of one spec.
     pub fn plan(&self, spec: &FoundSpec, offline: bool) -> Result<Plan, CommandError> {
-        plan(spec, self.device.destination.as_ref(), offline)
+        let mut plan = plan(spec, self.device.destination.as_ref(), offline)?;
+        plan.stage_bytes_max = stage_bytes_max(&self.device);
+        Ok(plan)
     }
+}
+
+/// Bytes of changed rows that one run keeps in memory: its part of `limits.memory`. Rows take about as much again while
+/// they are derived, and so do batches, parcels and the pages of the state store.
+fn stage_bytes_max(device: &Device) -> usize {
+    const PARTS: u64 = 4;
+    const STAGE_BYTES_MIN: u64 = 256 << 10;
+    let Some(memory) = device.limits.memory else { return STAGE_BYTES };
+    let part = memory.0 / PARTS / concurrency(device) as u64;
+    usize::try_from(part.max(STAGE_BYTES_MIN)).unwrap_or(usize::MAX).min(STAGE_BYTES)
 }
 
 /// The plan of one spec.
@@ -164,4 +177,25 @@ fn tell(files: impl IntoIterator<Item = FileFindings>) {
     let text = render::text::render(&files, crate::show::colour_stderr());
     // Whoever closed stderr does not want to know.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_has_its_part_of_the_memory() {
+        let device = |limits: serde_json::Value| {
+            serde_json::from_value::<Device>(serde_json::json!({"version": 1, "limits": limits}))
+                .expect("a device config")
+        };
+        for (limits, expected) in [
+            (serde_json::json!({}), STAGE_BYTES),
+            (serde_json::json!({"memory": "48MiB", "concurrency": 4}), 3 << 20),
+            (serde_json::json!({"memory": "1GiB"}), STAGE_BYTES),
+            (serde_json::json!({"memory": "1MiB"}), 256 << 10),
+        ] {
+            assert_eq!(stage_bytes_max(&device(limits.clone())), expected, "{limits}");
+        }
+    }
 }

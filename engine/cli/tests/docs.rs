@@ -88,7 +88,7 @@ const ORDERS: &[&str] = &[
     "id: example\n",
     "source: { type: sqlite, path: mes.db, timezone: Europe/Berlin }\n",
     "table: order\n",
-    "query: { sql: \"SELECT id, a, b, c, s, e FROM t WHERE s >= {{ window.start }} AND s < {{ window.end }}\" }\n",
+    "query: { sql: \"SELECT id, a, b, c, s, e FROM t WHERE s >= {{ window.start }} AND s < {{ window.end }} OR e IS NULL\" }\n",
     "key: [id]\n",
     "fields: { start: s, end: e, order_code: a, product_code: b, machine_code: c }\n",
 ];
@@ -96,11 +96,15 @@ const ORDERS: &[&str] = &[
 /// A spec with the top-level keys of a fragment instead of its own.
 fn with(base: &[&str], fragment: &str) -> String {
     let top = |line: &str| Some(line.split_once(':')?.0.to_owned());
-    let given: BTreeSet<String> = fragment
+    let mut given: BTreeSet<String> = fragment
         .lines()
         .filter(|line| line.starts_with(|char: char| char.is_ascii_lowercase()))
         .filter_map(top)
         .collect();
+    if ["type: csv", "type: http"].iter().any(|kind| fragment.lines().any(|line| line == format!("  {kind}"))) {
+        // These take no SQL.
+        given.insert("query".to_owned());
+    }
     let kept: String = base.iter().filter(|line| top(line).is_some_and(|key| !given.contains(&key))).copied().collect();
     kept + fragment
 }

@@ -38,6 +38,15 @@ impl Target {
         }
     }
 
+    /// A folder of files.
+    pub(crate) fn folder(product: &str, path: &std::path::Path) -> Self {
+        let path = path.display();
+        Self {
+            connecting: format!("opening {product} folder {path}"),
+            querying: format!("reading {product} folder {path}"),
+        }
+    }
+
     /// A connector was handed the settings of another kind of source.
     pub(crate) fn mismatch(product: &str) -> SourceError {
         let problem = Problem::new(SourceErrorKind::Config, "the settings are those of another kind of source");

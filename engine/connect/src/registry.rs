@@ -2,11 +2,11 @@
 
 use engine_core::ports::Connector;
 
-use crate::{http, mysql, postgres, sqlite};
+use crate::{csv, http, mysql, postgres, sqlite};
 
 /// Every kind of source that can be connected to, in the order in which documentation names them.
 pub static CONNECTORS: &[Connector] =
-    &[postgres::CONNECTOR, mysql::MYSQL, mysql::MARIADB, sqlite::CONNECTOR, http::CONNECTOR];
+    &[postgres::CONNECTOR, mysql::MYSQL, mysql::MARIADB, sqlite::CONNECTOR, http::CONNECTOR, csv::CONNECTOR];
 
 /// The connector of a `source.type`.
 pub fn find(name: &str) -> Option<&'static Connector> {

@@ -1,6 +1,8 @@
 //! Canonical rows: what a source row says in the platform's words, and the identity and hash that the ledger keeps.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -30,6 +32,31 @@ impl RowKey {
     /// From the state store's bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
+    }
+}
+
+/// A map by row key. The key is a hash already: nothing is hashed again.
+pub type KeyMap<V> = HashMap<RowKey, V, BuildHasherDefault<KeyHasher>>;
+/// A set of row keys.
+pub type KeySet = HashSet<RowKey, BuildHasherDefault<KeyHasher>>;
+
+/// Takes a part of a row key as its hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for (place, byte) in bytes.iter().take(8).enumerate() {
+            self.0 ^= u64::from(*byte) << (8 * place);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

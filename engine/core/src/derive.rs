@@ -3,12 +3,12 @@
 //! A lane is a machine. Everything happens inside the run's transaction, so the ledger of rows, the ledger of records
 //! and the outbox never disagree.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use engine_spec::model::{Action, TableType};
 use jiff::Timestamp;
 
-use crate::canonical::{CanonicalRow, RowKey, record_id};
+use crate::canonical::{CanonicalRow, KeyMap, KeySet, RowKey, record_id};
 use crate::merge::merge;
 use crate::pairing::{Before, Booking, Interval, Refusal, fold};
 use crate::plan::Plan;
@@ -30,6 +30,10 @@ pub struct Deriver<'a> {
     /// Records that their lane lost. Deleted at the end, unless another lane took them over: a corrected machine
     /// moves a run.
     lost: Vec<LedgerRecord>,
+    /// Rows that the ledger did not have before this transaction, and so no records that they open.
+    fresh: KeySet,
+    /// Key text and window value of the rows that may open a run of the lane at hand.
+    openers: KeyMap<(String, i64)>,
     hash_scratch: Vec<u8>,
 }
 
@@ -43,6 +47,8 @@ impl<'a> Deriver<'a> {
             rules_changed: false,
             dirty: BTreeMap::new(),
             lost: Vec::new(),
+            fresh: KeySet::default(),
+            openers: KeyMap::default(),
             hash_scratch: Vec::new(),
         }
     }
@@ -53,19 +59,24 @@ impl<'a> Deriver<'a> {
         self
     }
 
-    /// Takes in rows that are new or say something else.
+    /// Takes in rows that are new or say something else. `is_new` tells the rows that the ledger lacks.
     pub fn put(
         &mut self,
         tx: &mut dyn StateTransaction,
         rows: &[CanonicalRow],
+        is_new: &dyn Fn(RowKey) -> bool,
         report: &mut RunReport,
     ) -> Result<(), StateError> {
         for row in rows {
             let key = RowKey::of(&row.key_text);
+            // Under other rules, or in another form, records may be there that the ledger of rows knows nothing of.
+            let fresh = !self.rules_changed && is_new(key);
             let hash = row.content_hash(&mut self.hash_scratch);
             if self.plan.is_folded() {
                 let start = row.start.micros();
-                if let Some(old) = tx.row(key)? {
+                if fresh {
+                    self.fresh.insert(key);
+                } else if let Some(old) = tx.row(key)? {
                     self.touch(&old.lane, old.start);
                 }
                 self.touch(&row.details.machine_code, start);
@@ -96,7 +107,7 @@ impl<'a> Deriver<'a> {
                     end: self.end_of(row),
                     body: None,
                 })?;
-                tx.enqueue(&OutboxEntry { id, body, held: self.held })?;
+                tx.enqueue(&OutboxEntry { id, body, held: self.held, fresh })?;
                 report.upserts += 1;
             }
         }
@@ -182,6 +193,7 @@ impl<'a> Deriver<'a> {
         report: &mut RunReport,
     ) -> Result<(), StateError> {
         let mut refused: Vec<QuarantineEntry> = Vec::new();
+        self.openers.clear();
         let from = self.fold_from(tx, lane, from)?;
         let parts = if self.plan.is_paired() {
             self.pair(tx, lane, from, &mut refused, report)?
@@ -236,17 +248,17 @@ impl<'a> Deriver<'a> {
             if record.start < from
                 && let Some(row) = tx.row(record.key)?
             {
-                let row = stored(&row.body, row.at)?;
-                open.push(Interval { end: None, ..as_interval(record.key, &row) });
+                let canonical = stored(&row.body, row.at)?;
+                open.push(Interval { end: None, ..as_interval(record.key, &canonical) });
+                self.openers.insert(record.key, (canonical.key_text, row.at));
             }
         }
         let rows = tx.lane_rows(lane, from)?;
-        let mut key_texts: HashMap<RowKey, String> = HashMap::with_capacity(rows.len());
         let mut bookings = Vec::with_capacity(rows.len());
         for row in rows {
             let canonical = stored(&row.body, row.at)?;
             if let Some(event) = canonical.event {
-                key_texts.insert(row.key, canonical.key_text);
+                self.openers.insert(row.key, (canonical.key_text, row.at));
                 bookings.push(Booking {
                     key: row.key,
                     at: canonical.start,
@@ -265,7 +277,7 @@ impl<'a> Deriver<'a> {
             let booking = &bookings[*place];
             report.reject(refusal.code());
             let row = CanonicalRow {
-                key_text: key_texts.remove(&booking.key).unwrap_or_default(),
+                key_text: self.openers.get(&booking.key).map(|(text, _)| text.clone()).unwrap_or_default(),
                 details: booking.details.clone(),
                 start: booking.at,
                 event: Some(booking.event),
@@ -277,11 +289,18 @@ impl<'a> Deriver<'a> {
     }
 
     /// Rows of an order table that are folded.
-    fn order_rows(&self, tx: &mut dyn StateTransaction, lane: &str, from: i64) -> Result<Vec<Interval>, StateError> {
+    fn order_rows(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        lane: &str,
+        from: i64,
+    ) -> Result<Vec<Interval>, StateError> {
         let rows = tx.lane_rows(lane, from)?;
         let mut intervals = Vec::with_capacity(rows.len());
         for row in rows {
-            intervals.push(as_interval(row.key, &stored(&row.body, row.at)?));
+            let canonical = stored(&row.body, row.at)?;
+            intervals.push(as_interval(row.key, &canonical));
+            self.openers.insert(row.key, (canonical.key_text, row.at));
         }
         intervals.sort_by(Interval::order);
         Ok(intervals)
@@ -295,7 +314,7 @@ impl<'a> Deriver<'a> {
         from: i64,
         runs: &[Interval],
     ) -> Result<(), StateError> {
-        let keep: HashSet<RowKey> = runs.iter().map(|run| run.key).collect();
+        let keep: KeySet = runs.iter().map(|run| run.key).collect();
         for old in tx.lane_records(lane, true, from)? {
             if !keep.contains(&old.key) {
                 tx.delete_record(old.key, true)?;
@@ -375,8 +394,8 @@ impl<'a> Deriver<'a> {
         runs: &[Interval],
         report: &mut RunReport,
     ) -> Result<(), StateError> {
-        let keep: HashSet<RowKey> = runs.iter().map(|run| run.key).collect();
-        let mut known: HashMap<RowKey, LedgerRecord> = HashMap::with_capacity(old.len());
+        let keep: KeySet = runs.iter().map(|run| run.key).collect();
+        let mut known: KeyMap<LedgerRecord> = KeyMap::default();
         for record in old {
             if keep.contains(&record.key) {
                 known.insert(record.key, record);
@@ -386,10 +405,12 @@ impl<'a> Deriver<'a> {
             // A record without both was written before rows were folded: nothing here can say that it is gone.
         }
         for run in runs {
+            let fresh = self.fresh.contains(&run.key);
             let record = self.ledger_record(tx, lane, run, false)?;
             let before = match known.remove(&run.key) {
                 Some(before) => Some(before),
                 // A run that began on another machine.
+                None if fresh => None,
                 None => tx.record(run.key, false)?,
             };
             if before.as_ref() == Some(&record) {
@@ -399,7 +420,7 @@ impl<'a> Deriver<'a> {
             if before.is_none_or(|before| before.hash != record.hash) {
                 let mut body = String::with_capacity(256);
                 write_run(&mut body, record.id, run);
-                tx.enqueue(&OutboxEntry { id: record.id, body, held: self.held })?;
+                tx.enqueue(&OutboxEntry { id: record.id, body, held: self.held, fresh })?;
                 report.upserts += 1;
             }
         }
@@ -415,7 +436,7 @@ impl<'a> Deriver<'a> {
         tx.delete_record(record.key, false)?;
         let mut body = String::with_capacity(80);
         write_delete(&mut body, record.id, self.plan.deliver == engine_spec::model::Deliver::Rows);
-        tx.enqueue(&OutboxEntry { id: record.id, body, held: self.held })?;
+        tx.enqueue(&OutboxEntry { id: record.id, body, held: self.held, fresh: false })?;
         report.deletes += 1;
         Ok(())
     }
@@ -427,14 +448,7 @@ impl<'a> Deriver<'a> {
         run: &Interval,
         part: bool,
     ) -> Result<LedgerRecord, StateError> {
-        let Some(opener) = tx.row(run.key)? else {
-            return Err(StateError {
-                tried: format!("folding the rows of machine {lane}"),
-                message: "the row that opens a run is not in the ledger".to_owned(),
-                hint: Some("check the state with `engine status`; the state store may be damaged".to_owned()),
-            });
-        };
-        let CanonicalRow { key_text, .. } = stored(&opener.body, opener.at)?;
+        let (key_text, at) = self.opener(tx, lane, run.key)?;
         let row = CanonicalRow {
             key_text,
             details: run.details.clone(),
@@ -449,12 +463,27 @@ impl<'a> Deriver<'a> {
             part,
             id: record_id(&self.plan.id, &row.key_text),
             hash: row.content_hash(&mut self.hash_scratch),
-            at: opener.at,
+            at,
             lane: lane.to_owned(),
             start: run.start.micros(),
             end: reach(run.start, run.end),
             body: Some(row.to_stored()),
         })
+    }
+
+    /// Key text and window value of the row that opens a run.
+    fn opener(&self, tx: &mut dyn StateTransaction, lane: &str, key: RowKey) -> Result<(String, i64), StateError> {
+        if let Some(opener) = self.openers.get(&key) {
+            return Ok(opener.clone());
+        }
+        let Some(row) = tx.row(key)? else {
+            return Err(StateError {
+                tried: format!("folding the rows of machine {lane}"),
+                message: "the row that opens a run is not in the ledger".to_owned(),
+                hint: Some("check the state with `engine status`; the state store may be damaged".to_owned()),
+            });
+        };
+        Ok((stored(&row.body, row.at)?.key_text, row.at))
     }
 
     fn refused_run(&self, lane: &str, run: &Interval, code: &str, rule: &str, reason: &str) -> QuarantineEntry {

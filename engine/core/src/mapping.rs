@@ -188,6 +188,12 @@ impl Mapper {
         self.window_micros = None;
         self.has_key = false;
         out.key_text.clear();
+        if let Some(reason) = row.unreadable() {
+            // Every field would say the same.
+            let rule = "source".to_owned();
+            self.rejections.push(Rejection { code: "line_unreadable", reason: reason.to_owned(), rule });
+            return Outcome::Rejected;
+        }
         self.read_key(row, out);
         match self.condition(row, |mapper| mapper.skip_when.as_ref()) {
             Ok(true) => return Outcome::Skipped,

@@ -1,10 +1,11 @@
 //! A state store in memory: for `test` and `preview`, which run what a run runs and keep nothing, and for simulations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::canonical::RowKey;
 use crate::state::{
@@ -29,6 +30,8 @@ pub struct MemoryPipeline {
     pub quarantine: Vec<(QuarantineEntry, Option<Timestamp>)>,
     leased: bool,
     last_seq: i64,
+    /// Place in the outbox, by the id of the record.
+    waiting: HashMap<Uuid, i64>,
 }
 
 /// A state store in memory. Nothing survives it.
@@ -234,6 +237,7 @@ impl StateStore for MemoryStore {
                 let Ok(id) = entry.key.parse() else { continue };
                 known.last_seq += 1;
                 let record = OutboxRecord { seq: known.last_seq, id, body: entry.row };
+                known.waiting.insert(id, known.last_seq);
                 known.outbox.insert(known.last_seq, (record, false));
                 requeued += 1;
             }
@@ -310,11 +314,17 @@ impl StateTransaction for MemoryTransaction<'_> {
     }
 
     fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError> {
-        self.work.outbox.retain(|_, (record, _)| record.id != entry.id);
+        // One record at most waits for an id. What is delivered leaves its place in the index behind.
+        if let Some(seq) = self.work.waiting.remove(&entry.id)
+            && self.work.outbox.get(&seq).is_some_and(|(record, _)| record.id == entry.id)
+        {
+            self.work.outbox.remove(&seq);
+        }
         let id = entry.id.to_string();
         self.work.quarantine.retain(|(known, _)| known.stage != Stage::Delivery || known.key != id);
         self.work.last_seq += 1;
         let record = OutboxRecord { seq: self.work.last_seq, id: entry.id, body: entry.body.clone() };
+        self.work.waiting.insert(entry.id, record.seq);
         self.work.outbox.insert(record.seq, (record, entry.held));
         Ok(())
     }

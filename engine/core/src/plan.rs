@@ -48,6 +48,8 @@ pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(300);
 pub const BATCH_RECORDS: usize = 500;
 /// `batch.max_bytes` where it is left out.
 pub const BATCH_BYTES: usize = 1 << 20;
+/// `source.settle` of a CSV folder, where it is left out.
+pub const SETTLE: Duration = Duration::from_secs(10);
 /// Bytes of changed rows that wait in memory; beyond that they are committed early, and their records held back.
 pub const STAGE_BYTES: usize = 8 << 20;
 /// Path of the delivery endpoint below the address of the platform.
@@ -116,6 +118,12 @@ impl Plan {
     pub fn is_folded(&self) -> bool {
         self.deliver == Deliver::Runs
             && (self.table == TableType::Booking || self.merge_gap.is_some() || self.checks.overlap == Action::Reject)
+    }
+
+    /// Whether the source gives everything that it has, whatever the window: then the window says only where a missing
+    /// row is gone.
+    pub fn reads_everything(&self) -> bool {
+        matches!(self.source, SourceConfig::Csv(_))
     }
 
     /// The columns that the spec names, those of its expressions included.

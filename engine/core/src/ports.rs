@@ -66,10 +66,10 @@ pub enum SourceConfig {
     Oracle(ServerConfig, OracleOptions),
     /// A SQLite file.
     Sqlite(SqliteConfig),
+    /// A folder of CSV files.
+    Csv(CsvConfig),
     /// An HTTP API.
     Http(Box<HttpSourceConfig>),
-    /// A kind that is not connected to: the plan was made offline.
-    Unavailable(&'static str),
 }
 
 /// A database server, all references resolved.
@@ -134,6 +134,27 @@ pub struct SqliteConfig {
     pub path: PathBuf,
     /// Waiting times; `connect` bounds the wait for a lock.
     pub timeouts: TimeoutConfig,
+}
+
+/// A folder of CSV files, defaults applied.
+#[derive(Debug, Clone)]
+pub struct CsvConfig {
+    /// The folder, absolute or relative to the working directory.
+    pub path: PathBuf,
+    /// Which files of the folder, by name; `*` and `?` stand for any characters and any one.
+    pub glob: String,
+    /// Separates the fields of a line; ASCII.
+    pub delimiter: u8,
+    /// Encloses a field that holds delimiters, quotes or line breaks; ASCII.
+    pub quote: u8,
+    /// Label of the encoding, as the WHATWG encoding standard knows it.
+    pub encoding: String,
+    /// Names of the columns; none where the first line of every file has them.
+    pub columns: Vec<String>,
+    /// What stands for the decimal point, where it is not the point; ASCII.
+    pub decimal: Option<u8>,
+    /// How long a file must have stayed as it is before it is read.
+    pub settle: Duration,
 }
 
 /// An HTTP API, all references resolved.
@@ -205,7 +226,8 @@ pub struct Ask {
 pub enum Fetched {
     /// The batch holds rows, and there may be more.
     Rows,
-    /// The batch is empty, and the result is at its end. Its columns are set all the same.
+    /// The batch is empty, and the result is at its end. Its columns are set all the same, but for a source that
+    /// learns them from its data and found none.
     End,
 }
 
@@ -217,6 +239,11 @@ pub trait Source: Send {
     fn next(&mut self, batch: &mut RowBatch) -> Result<Fetched, SourceError>;
     /// What the server says of itself.
     fn identity(&self) -> &SourceIdentity;
+    /// What of the answer was left for a later run, for people: `2 files still grow`. Where something was, a row that
+    /// did not come back is not gone.
+    fn left_for_later(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a server says of itself: kept, and compared on every run, so that a repointed name is noticed.

@@ -19,7 +19,10 @@ use crate::mapping::{Mapper, Outcome};
 use crate::plan::Plan;
 use crate::ports::{Ask, Cancel, Clock, Source, SourceError};
 use crate::report::{Failure, FailureKind, RunReport};
-use crate::state::{Ledger, LedgerEntry, PipelineState, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage, StateStore};
+use crate::state::{
+    Ledger, LedgerEntry, PipelineState, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage, StateError, StateStore,
+    StateTransaction,
+};
 use crate::value::Row;
 
 mod brake;
@@ -81,6 +84,7 @@ impl Runner<'_> {
             rejected_before: HashMap::new(),
             healed: Vec::new(),
             change: Change::None,
+            approved_before: None,
         };
         let outcome = run.execute(observer);
         run.finish(outcome)
@@ -128,6 +132,8 @@ struct Run<'a> {
     rejected_before: HashMap<RowKey, String>,
     healed: Vec<String>,
     change: Change,
+    /// The approval that this run found.
+    approved_before: Option<Timestamp>,
 }
 
 /// What of the spec changed since the last run that went well.
@@ -167,8 +173,11 @@ impl Run<'_> {
 
     /// Keeps why a run failed, and what it refused, without anything of its data.
     fn remember_failure(&mut self) {
-        let id = &self.plan().id;
-        let kept = self.runner.store.begin(id).and_then(|mut tx| {
+        let id = self.plan().id.clone();
+        if let Ok(stored) = self.runner.store.load(&id) {
+            self.keep_late_approval(&stored);
+        }
+        let kept = self.runner.store.begin(&id).and_then(|mut tx| {
             tx.put_state(&self.state)?;
             if !self.quarantine.is_empty() {
                 tx.replace_row_quarantine(i64::MAX, &self.quarantine)?;
@@ -184,6 +193,7 @@ impl Run<'_> {
         let store = self.runner.store;
         let id = self.plan().id.clone();
         self.state = store.load(&id).map_err(state_failure)?;
+        self.approved_before = self.state.approved;
         self.state.next_run = self.runner.next_run;
         let waiting = store.counts(&id).map_err(state_failure)?;
         if waiting.outbox_bytes >= self.runner.outbox_bytes_max {
@@ -259,6 +269,11 @@ impl Run<'_> {
                 let mut steps = Vec::new();
                 if let Some(first) = sync.start {
                     start = start.max(first).min(end);
+                }
+                if self.plan().reads_everything() {
+                    // Slices would read the same again and again.
+                    let unread = self.state.filled_until.or(sync.start).map_or(start, |from| from.min(start));
+                    start = sync.start.map_or(unread, |first| unread.max(first).min(end));
                 }
                 // The first fill, or what a pause longer than the window left unread.
                 if let Some(mut from) = self.state.filled_until.or(sync.start) {
@@ -342,8 +357,10 @@ impl Run<'_> {
             for window in self.watched(&reading, ranges[0])? {
                 let range = Range::of(window);
                 self.expect(&mut reading, range)?;
-                self.ask(source, Some(window), &BTreeMap::new())?;
-                self.read(source, &mut reading, observer)?;
+                if !self.plan().reads_everything() {
+                    self.ask(source, Some(window), &BTreeMap::new())?;
+                    self.read(source, &mut reading, observer)?;
+                }
                 ranges.push(range);
             }
         }
@@ -375,10 +392,7 @@ impl Run<'_> {
     fn commit_early(&mut self, reading: &mut Reading) -> Result<(), Failure> {
         let plan = self.runner.plan;
         let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
-        let mut deriver = Deriver::new(plan, self.now, true).with_changed_rules(self.change != Change::None);
-        deriver.put(tx.as_mut(), &reading.staged.rows, &mut self.report).map_err(state_failure)?;
-        deriver.place(tx.as_mut(), &reading.moved.rows).map_err(state_failure)?;
-        deriver.finish(tx.as_mut(), &mut self.report).map_err(state_failure)?;
+        self.derive(tx.as_mut(), reading, &[], true).map_err(state_failure)?;
         tx.commit().map_err(state_failure)?;
         for key in reading.staged.places.keys() {
             if let Some(known) = reading.known.get_mut(key) {
@@ -392,6 +406,23 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Takes rows out and in, and folds again what that touches.
+    fn derive(
+        &mut self,
+        tx: &mut dyn StateTransaction,
+        reading: &Reading,
+        removed: &[RowKey],
+        held: bool,
+    ) -> Result<(), StateError> {
+        let is_new = |key| reading.known.get(&key).is_some_and(Known::is_new);
+        let plan = self.runner.plan;
+        let mut deriver = Deriver::new(plan, self.now, held).with_changed_rules(self.change != Change::None);
+        deriver.remove(tx, removed, &mut self.report)?;
+        deriver.put(tx, &reading.staged.rows, &is_new, &mut self.report)?;
+        deriver.place(tx, &reading.moved.rows)?;
+        deriver.finish(tx, &mut self.report)
+    }
+
     fn commit(&mut self, step: &Step, mut reading: Reading, gone: &[RowKey], ranges: &[Range]) -> Result<(), Failure> {
         let plan = self.runner.plan;
         if let Some(greatest) = reading.greatest.take() {
@@ -400,20 +431,20 @@ impl Run<'_> {
         if step.filled_until.is_some() {
             self.state.filled_until = step.filled_until;
         }
-        let mut removed: Vec<RowKey> = reading.cancelled.into_iter().chain(reading.retracted).collect();
-        removed.sort_unstable();
-        let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
-        let mut deriver = Deriver::new(plan, self.now, false).with_changed_rules(self.change != Change::None);
         // What was committed early and is retracted may have come again as another row since.
-        deriver.remove(tx.as_mut(), &removed, &mut self.report).map_err(state_failure)?;
-        deriver.remove(tx.as_mut(), gone, &mut self.report).map_err(state_failure)?;
-        deriver.put(tx.as_mut(), &reading.staged.rows, &mut self.report).map_err(state_failure)?;
-        deriver.place(tx.as_mut(), &reading.moved.rows).map_err(state_failure)?;
-        deriver.finish(tx.as_mut(), &mut self.report).map_err(state_failure)?;
+        let mut removed: Vec<RowKey> = reading.cancelled.iter().copied().chain(reading.retracted.clone()).collect();
+        removed.sort_unstable();
+        removed.extend(gone);
+        let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
+        self.derive(tx.as_mut(), &reading, &removed, false).map_err(state_failure)?;
         if reading.chunks > 0 || step.last {
             tx.release().map_err(state_failure)?;
         }
         let keep_before = match (step.last, ranges.first()) {
+            // What was refused may be in what was not read.
+            _ if reading.left.is_some() => i64::MAX,
+            // Whatever was refused was read again.
+            (true, _) if plan.reads_everything() && plan.sync.mode != SyncMode::Cursor => i64::MIN,
             (true, Some(range)) => range.from,
             // A slice of the first fill is not read again: what it refused stays. So it is with a cursor.
             _ => i64::MAX,

@@ -164,6 +164,8 @@ pub struct OutboxEntry {
     pub body: String,
     /// Waits until the run has read everything.
     pub held: bool,
+    /// Nothing of this id is in the ledger: no earlier record of it needs to be superseded.
+    pub fresh: bool,
 }
 
 /// A record of the outbox.
@@ -332,7 +334,8 @@ pub trait StateTransaction {
     fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError>;
     /// Whether a lane has a record that starts before a time.
     fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError>;
-    /// Appends to the outbox; what waits there for the same id is superseded.
+    /// Appends to the outbox; what waits there for the same id is superseded, unless the entry is fresh. What the
+    /// destination refused of the same id is forgotten in any case: it must not come after the newer record.
     fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError>;
     /// Lets held records of the outbox go.
     fn release(&mut self) -> Result<(), StateError>;

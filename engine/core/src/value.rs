@@ -115,6 +115,7 @@ pub struct RowBatch {
     slots: Vec<Slot>,
     text: String,
     bytes: Vec<u8>,
+    part: u32,
 }
 
 impl RowBatch {
@@ -131,11 +132,23 @@ impl RowBatch {
         self.slots.clear();
         self.text.clear();
         self.bytes.clear();
+        self.part = 0;
     }
 
     /// The columns of the rows.
     pub fn columns(&self) -> &Columns {
         &self.columns
+    }
+
+    /// Which part of the answer the rows belong to; 0 where it comes in one. Parts come newest first: a row whose key
+    /// an earlier part has is an older version of that row, and does not count.
+    pub fn part(&self) -> u32 {
+        self.part
+    }
+
+    /// Says which part of the answer the rows belong to.
+    pub fn set_part(&mut self, part: u32) {
+        self.part = part;
     }
 
     /// Number of whole rows.
@@ -218,6 +231,12 @@ impl RowBatch {
         self.slots.push(Slot::Bad(piece));
     }
 
+    /// Appends the values of a row that could not be told apart, with the one reason for all of them.
+    pub fn push_unreadable(&mut self, values: usize, reason: &str) {
+        let piece = self.keep(reason);
+        self.slots.extend(std::iter::repeat_n(Slot::Bad(piece), values));
+    }
+
     fn keep(&mut self, text: &str) -> Piece {
         let start = self.text.len() as u32;
         self.text.push_str(text);
@@ -240,6 +259,12 @@ impl<'a> Row<'a> {
     /// The columns of the row.
     pub fn columns(&self) -> &'a [Column] {
         &self.batch.columns
+    }
+
+    /// Why the values of the row could not be told apart, where [`RowBatch::push_unreadable`] wrote them.
+    pub fn unreadable(&self) -> Option<&'a str> {
+        let [Slot::Bad(reason), Slot::Bad(same), ..] = self.slots else { return None };
+        (reason == same).then(|| &self.batch.text[reason.range()])
     }
 
     /// The value of a column, by its place.
@@ -315,6 +340,23 @@ mod tests {
             (0..3).map(|place| batch.row(1).get(place)).collect::<Vec<_>>(),
             [Cell::Null, Cell::Decimal("1.50"), Cell::Bad("month 13")]
         );
+    }
+
+    #[test]
+    fn a_row_is_unreadable_for_one_reason() {
+        let columns: Columns = ["a", "b", "c"]
+            .map(|name| Column { name: name.to_owned(), kind: Kind::Any, source_type: String::new() })
+            .into();
+        let mut batch = RowBatch::new();
+        batch.reset(&columns);
+        batch.push_unreadable(2, "line 7");
+        batch.push(Slot::Int(7));
+        for _ in 0..3 {
+            batch.push_bad("line 8");
+        }
+        assert_eq!(batch.row(0).unreadable(), Some("line 7"));
+        assert_eq!(batch.row(0).get(1), Cell::Bad("line 7"));
+        assert_eq!(batch.row(1).unreadable(), None, "each value has a reason of its own");
     }
 
     #[test]

@@ -4,11 +4,13 @@ mod destination;
 mod fields;
 mod lint;
 mod query;
+mod query_lint;
 mod references;
 mod schedule;
 mod set;
 mod source;
 mod sync;
+mod zones;
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
@@ -19,6 +21,7 @@ use crate::yaml::SpecFile;
 
 pub use references::{ReferenceAt, references};
 pub use set::check_set;
+pub(crate) use zones::zone;
 
 /// What the rules look at, and what they find.
 pub(crate) struct Checker<'a> {
@@ -39,7 +42,7 @@ pub(crate) fn check(file: &SpecFile, spec: &Spec, companions: &LoadedCompanions)
             checker.expression(pointer, condition);
         }
     }
-    sync::check(&mut checker, &spec.sync);
+    sync::check(&mut checker, &spec.sync, &spec.source);
     if let Some(destination) = &spec.destination {
         destination::check(&mut checker, destination);
     }
@@ -121,7 +124,10 @@ impl Checker<'_> {
     pub(crate) fn zone(&mut self, pointer: &str, name: &str) {
         if zone(name).is_none() {
             self.value(codes::UNKNOWN_ZONE, pointer, format!("there is no time zone `{name}`")).help =
-                Some("use an IANA name such as `Europe/Berlin`, or `UTC`".to_owned());
+                Some(zones::near(name).map_or_else(
+                    || "use an IANA name such as `Europe/Berlin`, or `UTC`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                ));
         }
     }
 
@@ -131,13 +137,6 @@ impl Checker<'_> {
             self.value(codes::BAD_VALUE, pointer, "the text is empty");
         }
     }
-}
-
-/// A zone of the database that is compiled in: validation does not depend on the machine.
-pub(crate) fn zone(name: &str) -> Option<jiff::tz::TimeZone> {
-    static ZONES: std::sync::LazyLock<jiff::tz::TimeZoneDatabase> =
-        std::sync::LazyLock::new(jiff::tz::TimeZoneDatabase::bundled);
-    ZONES.get(name).ok()
 }
 
 fn table(checker: &mut Checker<'_>, spec: &Spec) {

@@ -169,6 +169,27 @@ codes! {
     ZONE_LEFT_OUT = "zone_left_out", Warning, "`timezone` is left out where times may be naive.",
         "Naive times are then read as UTC. Plants in other zones find their runs shifted by hours.",
         "source: { type: sqlite, path: mes.db }\n";
+    LIVE_ROWS_LEFT_OUT = "live_rows_left_out", Warning, "The query leaves out the live runs that began before its window.",
+        "An order row is read again until its run has ended. Where the end comes later than the lookback, a query that asks for the window alone never sees it, and the run stays live at the destination.",
+        "table: order\nfields: { order_code: a, product_code: b, machine_code: c, start: d, end: e }\nquery:\n  sql: |\n    SELECT id, a, b, c, d, e FROM t WHERE d >= {{ window.start }} AND d < {{ window.end }}\n";
+    WINDOW_COLUMN_DIFFERS = "window_column_differs", Warning, "The query's window is on another column than the run's.",
+        "A delivered record is gone when its `start`, `timestamp` or `sync.column` lies in the window and its row is not in the result. A query on another column leaves out rows that are there, or never shows that they are gone.",
+        "query:\n  sql: |\n    SELECT id, a, b, c, k, ts, seen FROM t WHERE seen >= {{ window.start }} AND seen < {{ window.end }}\n";
+    WINDOW_BOUND_INCLUSIVE = "window_bound_inclusive", Warning, "A bound of the window is compared as if it were not half-open.",
+        "The window holds its start and not its end: `>=` and `<`. `BETWEEN` holds both.",
+        "query:\n  sql: |\n    SELECT id, a, b, c, k, ts FROM t WHERE ts BETWEEN {{ window.start }} AND {{ window.end }}\n";
+    SELECT_STAR = "select_star", Warning, "The query reads all columns of a table.",
+        "Columns come, go and change their order with updates of the source, and every one of them is read and compared. Queries that only rearrange a query inside, and `EXISTS (SELECT * …)`, are not meant.",
+        "query:\n  sql: |\n    SELECT * FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
+    BAD_ALLOW = "bad_allow", Warning, "An `allow` comment without a code or a reason.",
+        "`# engine: allow(code): reason` silences a warning on its line, or on the next one where it stands alone; in SQL, `-- engine: allow(code): reason`. Whoever comes later must learn why.",
+        "description: example  # engine: allow(select_star)\n";
+    ALLOW_UNKNOWN_CODE = "allow_unknown_code", Warning, "An `allow` comment with a code that does not exist.",
+        "It silences nothing.",
+        "description: example  # engine: allow(selct_star): a view of ours\n";
+    ALLOW_UNUSED = "allow_unused", Warning, "An `allow` comment that silences nothing.",
+        "What it was for is gone, or on another line, or it is an error: errors cannot be allowed.",
+        "description: example  # engine: allow(select_star): a view of ours\n";
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ impl From<crate::template::Severity> for Severity {
         match severity {
             crate::template::Severity::Error => Self::Error,
             crate::template::Severity::Warning => Self::Warning,
+            crate::template::Severity::Note => Self::Note,
         }
     }
 }
@@ -164,7 +165,7 @@ pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a 
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours between two texts.
-fn edit_distance(left: &str, right: &str) -> usize {
+pub(crate) fn edit_distance(left: &str, right: &str) -> usize {
     let left: Vec<char> = left.chars().collect();
     let right: Vec<char> = right.chars().collect();
     let mut before_last: Vec<usize> = Vec::new();

@@ -1,5 +1,6 @@
 //! Bytes to a typed spec, with everything that is wrong with it.
 
+mod allow;
 mod companions;
 mod prune;
 
@@ -73,6 +74,7 @@ pub fn load(name: &str, bytes: &[u8], companions: &dyn Companions) -> Loaded {
         found.retain(|finding| !prune::is_consequence(finding, &shape.offenders));
         diagnostics.extend(found);
     }
+    diagnostics = allow::apply(&shape.file, &loaded, diagnostics);
     sort(&mut diagnostics);
     let spec = if shape.is_whole { shape.readable } else { None };
     Loaded { spec, file: shape.file, companions: loaded, diagnostics }
@@ -86,6 +88,7 @@ pub fn load_device(name: &str, bytes: &[u8]) -> LoadedDevice {
         let found = check::check_device(&shape.file, device);
         diagnostics.extend(found.into_iter().filter(|finding| !prune::is_consequence(finding, &shape.offenders)));
     }
+    diagnostics = allow::apply(&shape.file, &LoadedCompanions::default(), diagnostics);
     sort(&mut diagnostics);
     let device = if shape.is_whole { shape.readable } else { None };
     LoadedDevice { device, file: shape.file, diagnostics }

@@ -117,6 +117,12 @@ impl SpecFile {
         }
     }
 
+    /// JSON pointer of the text value that covers a byte of the file.
+    pub(crate) fn text_at(&self, offset: usize) -> Option<&str> {
+        let mut places = self.places.iter().filter(|(_, place)| place.value.contains(&offset));
+        places.find(|(pointer, _)| self.value.pointer(pointer).is_some_and(Value::is_string)).map(|(at, _)| at.as_str())
+    }
+
     fn first_line(&self, span: &Range<usize>) -> Range<usize> {
         let text = &self.text.text[span.clone()];
         span.start..span.start + text.find('\n').unwrap_or(text.len())

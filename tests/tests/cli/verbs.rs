@@ -51,6 +51,14 @@ fn a_preview_shows_what_a_run_would_do_and_does_nothing() {
     workspace.engine(&["preview", "--now", NOW, "acme.yaml"]).expect(3).says("mes.db");
 }
 
+/// The time of a preview grows with the rows, not with their square.
+#[test]
+fn a_preview_of_many_rows_is_quick() {
+    let (workspace, plant, _spec) = site();
+    plant.orders(11..60_001);
+    workspace.engine(&["preview", "-n", "2", "--now", NOW, "acme.yaml"]).expect(0).says("runs (2 of 60000)");
+}
+
 #[test]
 fn the_status_counts_and_names() {
     let (workspace, plant, mut spec) = site();

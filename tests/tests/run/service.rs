@@ -13,7 +13,7 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 /// Rows that a run reads in the test of memory.
 const MANY_ROWS: i64 = 200_000;
 /// Memory that the process may have resident while it does.
-const MEMORY_MAX_KIB: u64 = 400 * 1024;
+const MEMORY_MAX_KIB: u64 = 200 * 1024;
 
 /// A spec that reads everything, every second, whatever the clock says.
 fn every_second(id: &str, destination: &Value) -> Value {

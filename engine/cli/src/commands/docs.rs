@@ -58,8 +58,8 @@ fn spec() -> String {
 fn device() -> String {
     let text = "`engine.yaml` says what holds for all specs of a device. Everything has a default, and so has the \
         file itself.\n\nThe guide is [Run on a device](../guides/run-on-a-device.md).\n\nThis version accepts \
-        `http.listen`, `limits.memory` and a `postgres://` state address in `engine.yaml`, but does not act on the \
-        first two and refuses to start with the third.";
+        `http.listen` and a `postgres://` state address in `engine.yaml`, but serves no status page and keeps its state \
+        in SQLite only: it warns of the first and refuses to start with the second.";
     let shared = Some((&*engine_spec::schema::PIPELINE, "spec.md"));
     head("The device config", text) + &schema::sections(&engine_spec::schema::DEVICE, "engine.yaml", shared)
 }
@@ -68,7 +68,9 @@ fn findings() -> String {
     let mut out = head(
         "Findings",
         "What `engine validate-spec` says of a spec. A code stays the same for ever; messages may change. Errors forbid \
-         a run. Warnings do not, unless `--strict` is given.\n\nThe examples are parts of a spec, a query template or \
+         a run. Warnings do not, unless `--strict` is given.\n\nA comment allows a warning or a note where it stands, and \
+         says why: `# engine: allow(code): reason` at the end of the line that the finding names, or on a line of its \
+         own above it; in SQL, `-- engine: allow(code): reason`. Errors cannot be allowed.\n\nThe examples are parts of a spec, a query template or \
          a row expression that has the finding.",
     );
     for info in codes::all() {

@@ -17,7 +17,7 @@ use crate::project::Project;
 /// Prints the statement of every spec. Connects to nothing.
 pub fn run(args: &RenderArgs, config: Option<&Path>) -> Result<(), CommandError> {
     let project = Project::open(&args.paths, config)?;
-    let now = args.now.unwrap_or_else(Timestamp::now);
+    let now = args.now.unwrap_or_else(crate::clock::now);
     let mut json = Vec::new();
     for spec in &project.specs {
         let plan = project.plan(spec, true)?;

@@ -98,7 +98,7 @@ fn part(no: u128, lane: &str, start: i64, end: i64) -> LedgerRecord {
 }
 
 pub(super) fn outgoing(no: u128, body: &str) -> OutboxEntry {
-    OutboxEntry { id: Uuid::from_u128(no), body: body.to_owned(), held: false }
+    OutboxEntry { id: Uuid::from_u128(no), body: body.to_owned(), held: false, fresh: false }
 }
 
 pub(super) fn rejected(stage: Stage, key: &str, code: &str) -> QuarantineEntry {

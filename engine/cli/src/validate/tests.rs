@@ -9,7 +9,8 @@ key: [id]
 fields: { order_code: a, product_code: b, machine_code: c, start: s, end: e }
 destination: { type: enlyze, url: \"https://app.enlyze.com\", token: { env: ENGINE_TEST_THAT_IS_NEVER_SET } }
 ";
-const SQL: &str = "SELECT id, a, b, c, s, e FROM t WHERE s >= {{ window.start }} AND s < {{ window.end }}\n";
+const SQL: &str =
+    "SELECT id, a, b, c, s, e FROM t WHERE s >= {{ window.start }} AND s < {{ window.end }} OR e IS NULL\n";
 
 /// Writes files into a new folder and validates it.
 fn check(files: &[(&str, &str)], change: impl FnOnce(&mut ValidateArgs)) -> (u8, String) {

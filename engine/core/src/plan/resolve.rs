@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use engine_spec::model::{
-    ApplicationIntent, Auth, Deletes, Destination, HeaderValue, HttpSource, Isolation, Method, OracleDriver, Period,
-    Secret, ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
+    ApplicationIntent, Auth, CsvSource, Deletes, Destination, HeaderValue, HttpSource, Isolation, Method, OracleDriver,
+    Period, Secret, ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
 };
 use engine_spec::template::RequestTemplate;
 use jiff::tz::TimeZone;
@@ -15,11 +15,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     CONNECT_TIMEOUT, DELETE_LIMIT_PERCENT, ENLYZE_DELIVERY_PATH, LOOKBACK, OFFLINE, OVERLAP, PlanError, QUERY_TIMEOUT,
-    REQUEST_TIMEOUT, SLICE, SyncPlan, is_loopback, parse_start, source_type,
+    REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, is_loopback, parse_start,
 };
 use crate::ports::{
-    AuthConfig, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References, ServerConfig, SourceConfig,
-    SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
+    AuthConfig, CsvConfig, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References, ServerConfig,
+    SourceConfig, SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
 };
 
 /// Names and values of headers.
@@ -224,17 +224,35 @@ impl Resolver<'_> {
                 };
                 Some(SourceConfig::Oracle(config, OracleOptions { sid, tns, config_dir, driver }))
             }
+            Source::Csv(folder) => self.csv(folder),
             Source::Http(api) => self.http(api).map(|api| SourceConfig::Http(Box::new(api))),
-            Source::Csv(_) => {
-                let (name, _) = source_type(source);
-                if self.offline {
-                    // Rows of a test are mapped whatever they would come from.
-                    return Some(SourceConfig::Unavailable(name));
-                }
-                self.wrong("source.type", format!("this version of engine cannot read from `{name}` yet"));
-                None
-            }
         }
+    }
+
+    fn csv(&mut self, folder: &CsvSource) -> Option<SourceConfig> {
+        let path = self.path("source.path", &folder.path);
+        let mut ascii = |key: &str, character: char| {
+            u8::try_from(character).ok().filter(u8::is_ascii).or_else(|| {
+                self.wrong(&format!("source.{key}"), format!("`{character}` is not an ASCII character"));
+                None
+            })
+        };
+        let delimiter = ascii("delimiter", folder.delimiter.unwrap_or(','));
+        let quote = ascii("quote", folder.quote.unwrap_or('"'));
+        let decimal = match folder.decimal {
+            None | Some('.') => Some(None),
+            Some(character) => ascii("decimal", character).map(Some),
+        };
+        Some(SourceConfig::Csv(CsvConfig {
+            path: path?,
+            glob: folder.glob.clone().unwrap_or_else(|| "*.csv".to_owned()),
+            delimiter: delimiter?,
+            quote: quote?,
+            encoding: folder.encoding.clone().unwrap_or_else(|| "utf-8".to_owned()),
+            columns: folder.columns.clone(),
+            decimal: decimal?,
+            settle: folder.settle.map_or(SETTLE, |period| period.0),
+        }))
     }
 
     /// An API; what the spec says elsewhere is added by the plan.

@@ -8,7 +8,7 @@ use crate::canonical::RowKey;
 use crate::plan::DELETES_FREE;
 use crate::ports::SourceIdentity;
 use crate::report::{Failure, FailureKind};
-use crate::state::{Brake, BrakeKind};
+use crate::state::{Brake, BrakeKind, PipelineState};
 
 impl Run<'_> {
     /// A repointed name or a restored database never turns into deletes.
@@ -52,6 +52,15 @@ impl Run<'_> {
         }
     }
 
+    /// Somebody approved the brake while this run was on its way to it: the next run may pass.
+    pub(super) fn keep_late_approval(&mut self, stored: &PipelineState) {
+        let kind = |state: &PipelineState| state.brake.as_ref().map(|brake| brake.kind);
+        let came_late = stored.approved.is_some() && stored.approved != self.approved_before;
+        if came_late && kind(stored).is_some() && kind(stored) == kind(&self.state) {
+            self.state.approved = stored.approved;
+        }
+    }
+
     pub(super) fn check_rejected(&mut self, reading: &Reading) -> Result<(), Failure> {
         let Some(limit) = self.plan().max_rejected else { return Ok(()) };
         let rejected = reading.rejected;
@@ -75,7 +84,7 @@ impl Run<'_> {
 
     /// What did not come back, unless a brake is pulled.
     pub(super) fn gone(&mut self, reading: &Reading, ranges: &[Range]) -> Result<Vec<RowKey>, Failure> {
-        if ranges.is_empty() || self.plan().sync.deletes == Deletes::Ignore {
+        if ranges.is_empty() || self.plan().sync.deletes == Deletes::Ignore || reading.left.is_some() {
             return Ok(Vec::new());
         }
         let lies_in = |range: &Range, known: &Known| known.ledger.is_some() && range.contains(known.at);

@@ -81,6 +81,9 @@ impl Run<'_> {
                 return Err(cancelled());
             }
             let fetched = source.next(&mut batch).map_err(source_failure)?;
+            if fetched == Fetched::End && batch.columns().is_empty() {
+                break;
+            }
             let (mapper, cursor_places) = match &mut compiled {
                 Some(compiled) if compiled.0.fits(batch.columns()) => compiled,
                 slot => {
@@ -92,11 +95,23 @@ impl Run<'_> {
             if fetched == Fetched::End {
                 break;
             }
+            reading.part = batch.part();
             reading.rows += batch.len() as u64;
             self.report.rows += batch.len() as u64;
             for row in batch.rows() {
                 let outcome = mapper.map(row, now, &mut row_buffer);
                 observer.row(row, outcome, &row_buffer, mapper);
+                let own_key = mapper.has_key().then(|| RowKey::of(&row_buffer.key_text));
+                if own_key.is_some_and(|key| reading.is_superseded(key)) {
+                    continue;
+                }
+                if let Some(key) = own_key
+                    && matches!(outcome, Outcome::Rejected | Outcome::Skipped)
+                    && self.plan().reads_everything()
+                {
+                    // An older version of the row does not take its place.
+                    reading.without_row.entry(key).or_insert(reading.part);
+                }
                 if outcome == Outcome::Rejected {
                     refuse(&mut self.quarantine, &mut self.report, self.now, mapper, row, &row_buffer);
                     reading.rejected += 1;
@@ -122,6 +137,9 @@ impl Run<'_> {
                 if let Some(healed) = self.rejected_before.remove(&key) {
                     self.healed.push(healed);
                 }
+                if own_key.is_none() && reading.is_superseded(key) {
+                    continue;
+                }
                 let later = cursor.map(|cursor| reading.compare_cursor(key, cursor));
                 if outcome == Outcome::Cancelled {
                     self.report.cancelled += 1;
@@ -144,6 +162,10 @@ impl Run<'_> {
             if reading.staged.bytes + reading.moved.bytes > self.plan().stage_bytes_max {
                 self.commit_early(reading)?;
             }
+        }
+        if let Some(left) = source.left_for_later() {
+            self.report.notes.push(format!("{left}; what did not come back is not taken for gone"));
+            reading.left = Some(left);
         }
         Ok(())
     }
@@ -206,6 +228,7 @@ impl Run<'_> {
             }
         }
         known.seen = Some(hash);
+        known.part = reading.part;
         reading.known.insert(key, known);
         match known.ledger {
             Some(ledger) if ledger == hash => {

@@ -1,9 +1,8 @@
 //! What a run holds between the source and the commit.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
 
-use crate::canonical::{CanonicalRow, RowKey};
+use crate::canonical::{CanonicalRow, KeyMap, KeySet, RowKey};
 use crate::cursor::{self, CursorValue};
 use crate::state::LedgerEntry;
 
@@ -20,6 +19,8 @@ pub(super) struct Known {
     pub(super) conflict: bool,
     /// This run read it first, and committed it early.
     pub(super) early: bool,
+    /// The part of the answer that `seen` is of.
+    pub(super) part: u32,
 }
 
 impl Known {
@@ -30,20 +31,26 @@ impl Known {
             seen: None,
             conflict: false,
             early: false,
+            part: 0,
         }
+    }
+
+    /// Whether the ledger lacked the row when the run began, and lacks it still.
+    pub(super) fn is_new(&self) -> bool {
+        self.ledger.is_none() && !self.early
     }
 }
 
 /// Rows on their way from the source to the commit.
 #[derive(Default)]
 pub(super) struct Reading {
-    pub(super) known: HashMap<RowKey, Known>,
+    pub(super) known: KeyMap<Known>,
     pub(super) staged: Staged,
     /// Rows that say what they said, under another value of the window column.
     pub(super) moved: Staged,
     /// Rows whose key the ledger was not yet asked for.
     pub(super) misses: Vec<(CanonicalRow, Option<Ordering>)>,
-    pub(super) cancelled: HashSet<RowKey>,
+    pub(super) cancelled: KeySet,
     /// Rows that were committed early and must not stay.
     pub(super) retracted: Vec<RowKey>,
     pub(super) rejected: u64,
@@ -53,9 +60,15 @@ pub(super) struct Reading {
     /// Rows of the window, slice or table itself; those of runs that are watched beyond it are not among them.
     pub(super) rows_of_step: u64,
     pub(super) chunks: u64,
+    /// Rows that are skipped or refused, by the part that has them; kept where an answer has parts.
+    pub(super) without_row: KeyMap<u32>,
+    /// The part of the answer that is being read.
+    pub(super) part: u32,
+    /// What of the answer was left for a later run.
+    pub(super) left: Option<String>,
     /// Mode `cursor`: the greatest values so far, and those of every row.
     pub(super) greatest: Option<Vec<CursorValue>>,
-    pub(super) cursors: HashMap<RowKey, Vec<CursorValue>>,
+    pub(super) cursors: KeyMap<Vec<CursorValue>>,
     pub(super) scratch: Vec<u8>,
 }
 
@@ -77,9 +90,20 @@ impl Reading {
 
     /// A row that is refused is not gone: what was delivered of it stays as it is.
     pub(super) fn keep_as_it_is(&mut self, row: &CanonicalRow) {
-        if let Some(known) = self.known.get_mut(&RowKey::of(&row.key_text)) {
-            known.seen = known.seen.or(known.ledger);
+        let part = self.part;
+        if let Some(known) = self.known.get_mut(&RowKey::of(&row.key_text))
+            && known.seen.is_none()
+        {
+            known.seen = known.ledger;
+            known.part = part;
         }
+    }
+
+    /// Whether a newer part of the answer has said what the row of this key is.
+    pub(super) fn is_superseded(&self, key: RowKey) -> bool {
+        let is_newer = |part: u32| part != self.part;
+        self.known.get(&key).is_some_and(|known| known.seen.is_some() && is_newer(known.part))
+            || self.without_row.get(&key).is_some_and(|part| is_newer(*part))
     }
 
     /// Keeps how far was read.
@@ -103,7 +127,7 @@ impl Reading {
 #[derive(Default)]
 pub(super) struct Staged {
     pub(super) rows: Vec<CanonicalRow>,
-    pub(super) places: HashMap<RowKey, usize>,
+    pub(super) places: KeyMap<usize>,
     pub(super) bytes: usize,
 }
 

@@ -71,6 +71,16 @@ fn an_empty_window_is_empty_although_a_watched_run_came() {
 }
 
 #[test]
+fn an_approval_during_a_run_is_not_lost() {
+    let world = filled(30);
+    world.set_rows(&orders(0..10));
+    braked(&world);
+    // The next run finds no approval when it begins; it comes while the run reads.
+    world.run_while(&|| world.approve());
+    assert_eq!(world.run_well().gone, 20);
+}
+
+#[test]
 fn an_approval_lets_one_run_pass() {
     let mut world = filled(30);
     world.set_rows(&orders(0..10));

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use engine_core::canonical::CanonicalRow;
 use engine_core::deliver::{Circuit, ParcelLimit};
 use engine_core::dispatch::{DispatchReport, Dispatcher};
+use engine_core::mapping::{Mapper, Outcome};
 use engine_core::memory::MemoryStore;
 use engine_core::plan::{Plan, PlanInput};
 use engine_core::ports::{
@@ -14,9 +16,9 @@ use engine_core::ports::{
     SourceIdentity,
 };
 use engine_core::report::RunReport;
-use engine_core::run::{Runner, Silent};
+use engine_core::run::{Observer, Runner, Silent};
 use engine_core::state::{QuarantineEntry, StateStore};
-use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
+use engine_core::value::{Column, Columns, Kind, Row, RowBatch, Slot};
 use engine_spec::load::{NoCompanions, load};
 use engine_spec::scalar::Reference;
 use engine_spec::template::{Bind, BindValue};
@@ -287,6 +289,19 @@ impl World {
         self.run_on(&self.store, u64::MAX)
     }
 
+    /// Runs, and does something else meanwhile: as soon as the first row was read.
+    pub fn run_while(&self, meanwhile: &dyn Fn()) -> RunReport {
+        struct Meanwhile<'a>(Option<&'a dyn Fn()>);
+        impl Observer for Meanwhile<'_> {
+            fn row(&mut self, _row: Row<'_>, _outcome: Outcome, _canonical: &CanonicalRow, _mapper: &Mapper) {
+                if let Some(act) = self.0.take() {
+                    act();
+                }
+            }
+        }
+        self.observed(&self.store, u64::MAX, &mut Meanwhile(Some(meanwhile)))
+    }
+
     /// Runs with a limit to the bytes in the outbox.
     pub fn run_with_outbox(&self, bytes_max: u64) -> RunReport {
         self.run_on(&self.store, bytes_max)
@@ -294,6 +309,10 @@ impl World {
 
     /// Runs on another store: one that fails.
     pub fn run_on(&self, store: &dyn StateStore, outbox_bytes_max: u64) -> RunReport {
+        self.observed(store, outbox_bytes_max, &mut Silent)
+    }
+
+    fn observed(&self, store: &dyn StateStore, outbox_bytes_max: u64, observer: &mut dyn Observer) -> RunReport {
         let cancel = Cancel::default();
         let open = || -> Result<Box<dyn Source>, SourceError> {
             let table = self.table.lock().expect("no test panicked with it");
@@ -318,7 +337,7 @@ impl World {
             outbox_bytes_max,
             next_run: None,
         };
-        runner.run(&mut Silent)
+        runner.run(observer)
     }
 
     /// Runs, and fails the test where the run does.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use jiff::tz::TimeZone;
 
-use super::Checker;
+use super::{Checker, query_lint};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::load::LoadedCompanions;
@@ -52,6 +52,7 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
     }
     if let (Some(parsed), _) = SqlTemplate::parse(sql, dialect) {
         bounds(checker, spec, companions, &parsed.uses());
+        query_lint::check(checker, spec, companions, &parsed);
     }
 }
 
@@ -132,7 +133,7 @@ fn bounds(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedCompanions,
 }
 
 /// A finding at a range of the SQL, in the spec or in the file beside it.
-fn in_sql(
+pub(super) fn in_sql(
     checker: &Checker<'_>,
     companions: &LoadedCompanions,
     code: &'static str,

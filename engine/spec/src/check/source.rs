@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use encoding_rs::Encoding;
 use serde_json_path::JsonPath;
 
 use super::Checker;
@@ -210,6 +211,31 @@ fn csv(checker: &mut Checker<'_>, folder: &CsvSource) {
         let message = "a file without a header needs `columns`";
         checker.key(codes::MISSING_KEY, "/source/header", message).help =
             Some("name the columns: `columns: [order, machine, start, end]`".to_owned());
+    }
+    if folder.header == Some(true) && !folder.columns.is_empty() {
+        let message = "the names of the columns come from the header or from `columns`; both are given";
+        checker.key(codes::EXACTLY_ONE, "/source/columns", message).help =
+            Some("remove `columns`, or `header: true` where the files have no header".to_owned());
+    }
+    for (index, column) in folder.columns.iter().enumerate() {
+        checker.not_empty(&format!("/source/columns/{index}"), column);
+    }
+    if let Some(encoding) = &folder.encoding
+        && Encoding::for_label_no_replacement(encoding.as_bytes()).is_none()
+    {
+        let message = format!("`{encoding}` is no encoding that is known");
+        checker.value(codes::UNKNOWN_VALUE, "/source/encoding", message).help = Some(
+            "common ones are `utf-8`, `windows-1252` (Western Windows), `windows-1250` (Central European Windows), `iso-8859-1`, `iso-8859-15`, `utf-16`"
+                .to_owned(),
+        );
+    }
+    let marks = [("delimiter", folder.delimiter), ("quote", folder.quote), ("decimal", folder.decimal)];
+    for (key, character) in marks {
+        let is_mark = |character: char| character == '\t' || character == ' ' || character.is_ascii_punctuation();
+        if let Some(character) = character.filter(|character| !is_mark(*character)) {
+            let message = format!("`{key}` is an ASCII character that is no letter and no digit, not {character:?}");
+            checker.value(codes::BAD_VALUE, &format!("/source/{key}"), message);
+        }
     }
     let delimiter = folder.delimiter.unwrap_or(',');
     let clash = [("quote", folder.quote.unwrap_or('"')), ("decimal", folder.decimal.unwrap_or('.'))]

@@ -2,9 +2,9 @@
 
 use super::Checker;
 use crate::codes;
-use crate::model::{Sync, SyncMode};
+use crate::model::{Source, Sync, SyncMode};
 
-pub(super) fn check(checker: &mut Checker<'_>, sync: &Sync) {
+pub(super) fn check(checker: &mut Checker<'_>, sync: &Sync, source: &Source) {
     let window = ["lookback", "lookahead", "column", "deletes", "delete_limit", "start", "slice"];
     let (mode, foreign): (&str, Vec<&str>) = match sync.mode {
         SyncMode::Window => ("window", vec!["cursor", "overlap"]),
@@ -22,6 +22,11 @@ pub(super) fn check(checker: &mut Checker<'_>, sync: &Sync) {
             checker.key(codes::KEY_NOT_HERE, &pointer, message).help =
                 Some(format!("remove `{key}`, or set `mode: {other}`"));
         }
+    }
+    if sync.mode == SyncMode::Cursor && matches!(source, Source::Csv(_)) {
+        let message = "files are read whole: there is nothing that a cursor could leave out";
+        checker.value(codes::KEY_NOT_HERE, "/sync/mode", message).help =
+            Some("use `mode: window`, or `mode: full`".to_owned());
     }
     if sync.mode == SyncMode::Cursor && sync.cursor.is_empty() {
         checker

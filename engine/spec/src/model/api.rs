@@ -179,22 +179,23 @@ pub struct LinkPages {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CsvSource {
-    /// The folder, relative to the spec.
+    /// The folder, relative to the spec; folders in it are not looked into. Files are never changed, moved or locked.
     #[schemars(example = &"/srv/exports")]
     pub path: Setting<String>,
-    /// Which files of the folder. Default `*.csv`.
+    /// Which files of the folder, by name; `*` stands for any characters, `?` for one. A compressed file counts under
+    /// its name without `.gz` too. Default `*.csv`.
     #[schemars(example = &"bookings-*.csv")]
     #[serde(default, deserialize_with = "present")]
     pub glob: Option<String>,
-    /// Character that separates fields. Default `,`.
+    /// Character that separates fields, ASCII. Default `,`.
     #[schemars(example = &";")]
     #[serde(default, deserialize_with = "present")]
     pub delimiter: Option<char>,
-    /// Character that quotes a field. Default `"`.
+    /// Character that quotes a field, ASCII; two of them in a quoted field stand for one. Default `"`.
     #[schemars(example = &"\"")]
     #[serde(default, deserialize_with = "present")]
     pub quote: Option<char>,
-    /// Encoding of the files. Default `utf-8`.
+    /// Encoding of the files; a byte order mark says more. Default `utf-8`.
     #[schemars(example = &"windows-1252")]
     #[serde(default, deserialize_with = "present")]
     pub encoding: Option<String>,
@@ -206,11 +207,12 @@ pub struct CsvSource {
     #[schemars(example = serde_json::json!(["order", "machine", "start", "end"]))]
     #[serde(default)]
     pub columns: Vec<String>,
-    /// Character of the decimal point. Default `.`.
+    /// Character of the decimal point. A cell of digits, this character and digits, with or without a sign, becomes a
+    /// number; thousands separators are not guessed. Default `.`.
     #[schemars(example = &",")]
     #[serde(default, deserialize_with = "present")]
     pub decimal: Option<char>,
-    /// How long a file must stay unchanged before it is read. Default `10s`.
+    /// How long a file must stay unchanged before it is read; until then it is left for a later run. Default `10s`.
     #[schemars(example = &"30s")]
     #[serde(default, deserialize_with = "present")]
     pub settle: Option<Period>,

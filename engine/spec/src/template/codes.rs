@@ -41,6 +41,10 @@ const fn warning(code: &'static str, kind: ExampleKind, example: &'static str, m
     FindingCode { code, severity: Severity::Warning, meaning, kind, example }
 }
 
+const fn note(code: &'static str, kind: ExampleKind, example: &'static str, meaning: &'static str) -> FindingCode {
+    FindingCode { code, severity: Severity::Note, meaning, kind, example }
+}
+
 /// Every code, in the order of the alphabet.
 #[rustfmt::skip]
 pub const CODES: &[FindingCode] = &[
@@ -60,7 +64,7 @@ pub const CODES: &[FindingCode] = &[
     error("sql_select_into", Query, "SELECT a INTO b FROM t", "the query would write its result"),
     error("sql_semicolon", OracleQuery, "SELECT a FROM t;", "Oracle refuses a semicolon at the end"),
     error("sql_side_effect", Query, "SELECT pg_sleep(1)", "a function does more than read"),
-    warning("sql_unparsed", Query, "SELECT a FROM t WHERE a = 1 FROM u", "the syntax is not known; only its words were checked"),
+    note("sql_unparsed", Query, "SELECT a FROM t WHERE a = 1 FROM u", "the syntax is not known; only its words were checked"),
     error("sql_unterminated", Query, "SELECT 'a", "a quote or comment is never closed"),
     error("template_character", Query, "SELECT '\u{FDD0}'", "a character that is not text"),
     warning("template_comparison", Query, "SELECT {{ params.plant == '1' }}", "a comparison is bound as true or false"),

@@ -19,6 +19,7 @@ mod bounds;
 mod bounds_laws;
 mod check;
 mod codes;
+mod outline;
 mod place;
 mod render;
 mod request;
@@ -30,6 +31,7 @@ mod values;
 pub use bounds::{local_end, local_start};
 pub use check::{check_request, check_sql};
 pub use codes::{CODES, ExampleKind, FindingCode};
+pub(crate) use outline::{Bound, Columns, Comparison, Operator, Outline};
 pub use render::SqlTemplate;
 pub use request::{RenderedRequest, RequestFinding, RequestTemplate};
 #[cfg(test)]
@@ -49,6 +51,8 @@ pub const RENDER_FUEL: u64 = 1_000_000;
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// Worth knowing.
+    Note,
     /// Worth a look.
     Warning,
     /// Nothing is sent before it is put right.

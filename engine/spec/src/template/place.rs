@@ -41,7 +41,7 @@ impl Placed {
 }
 
 /// Rendered text without the marks of places, and the places: bytes of the text and of the template.
-fn strip_places(output: &str) -> (String, Vec<(usize, usize)>) {
+pub(super) fn strip_places(output: &str) -> (String, Vec<(usize, usize)>) {
     let mut text = String::with_capacity(output.len());
     let mut places = vec![];
     let mut rest = output;
@@ -120,7 +120,7 @@ pub(super) fn place(
 }
 
 /// The byte of the template behind a byte of text.
-fn origin_of(at: usize, places: &[(usize, usize)]) -> usize {
+pub(super) fn origin_of(at: usize, places: &[(usize, usize)]) -> usize {
     let next = places.partition_point(|(here, _)| *here <= at);
     next.checked_sub(1).map_or(0, |place| places[place].1 + (at - places[place].0))
 }

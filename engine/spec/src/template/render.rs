@@ -102,23 +102,37 @@ impl SqlTemplate {
 
     /// Placeholders inside quotes or comments, for a template without branches: its text is there without values.
     fn misplaced(&self) -> Vec<TemplateFinding> {
+        // What they become does not matter where they must not stand.
+        let slots: Vec<(usize, Slot)> =
+            (0..self.body.emits.len()).map(|number| (number, Slot::Name("x".to_owned()))).collect();
+        place(&self.marked(), &slots, self).err().unwrap_or_default()
+    }
+
+    /// The text of all branches, one after the other, with marks for its places and for every `{{ … }}`.
+    pub(super) fn marked(&self) -> String {
         let mut text = String::new();
-        let mut slots = vec![];
-        for token in tokenize(&self.body.text, false, syntax()).map_while(Result::ok) {
-            match token.0 {
+        let mut slots = 0;
+        for (token, _) in tokenize(&self.body.text, false, syntax()).map_while(Result::ok) {
+            match token {
                 Token::TemplateData(data) => {
                     mark(&mut text, PLACE_START, offset_in(&self.body.text, data));
                     text.push_str(data);
                 }
                 Token::VariableStart => {
-                    mark(&mut text, SLOT_START, slots.len());
-                    // What it becomes does not matter where it must not stand.
-                    slots.push((slots.len(), Slot::Name("x".to_owned())));
+                    mark(&mut text, SLOT_START, slots);
+                    slots += 1;
                 }
+                // Without it, the end of one branch and the start of the next could be one word.
+                Token::BlockEnd => text.push(' '),
                 _ => {}
             }
         }
-        place(&text, &slots, self).err().unwrap_or_default()
+        text
+    }
+
+    /// The numbers and places of every `{{ … }}`.
+    pub(super) fn emit_ranges(&self) -> &[Range<usize>] {
+        &self.body.emits
     }
 }
 

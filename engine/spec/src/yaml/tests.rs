@@ -90,6 +90,7 @@ fn an_offset_in_a_scalar_is_a_place_in_the_file() {
         "indented: |2\n    two {{ z }}\n",
         "plain: a {{ p }}\n",
         "quoted: \"b {{ q }}\"\n",
+        "flow: [ 'b {{ f }}' ]\n",
         "escaped: \"\\tc {{ r }}\"\n",
         "folded: >\n  d\n  {{ s }}\n",
     );
@@ -104,10 +105,12 @@ fn an_offset_in_a_scalar_is_a_place_in_the_file() {
             ("indented", "{{ z }}"),
             ("plain", "{{ p }}"),
             ("quoted", "{{ q }}"),
+            ("flow/0", "{{ f }}"),
         ] {
-            let decoded = file.value[key].as_str().expect("text");
+            let pointer = format!("/{key}");
+            let decoded = file.value.pointer(&pointer).and_then(Value::as_str).expect("text");
             let at = decoded.find(part).expect("the part");
-            let span = file.span_in_scalar(&format!("/{key}"), &(at..at + part.len()));
+            let span = file.span_in_scalar(&pointer, &(at..at + part.len()));
             assert_eq!(&file.text.text[span], part, "{key}");
         }
         for key in ["escaped", "folded"] {

@@ -149,7 +149,8 @@ impl<'a> Reader<'a> {
                 let span = self.after_properties(range, anchor, tag.is_some());
                 self.refuse_tag(tag.as_deref(), &span, pointer);
                 let literal = style == ScalarStyle::Literal;
-                let span = if literal { trim_end(&self.text.text, span) } else { span };
+                // The parser's mark lies behind the blanks that follow a scalar.
+                let span = trim_end(&self.text.text, span);
                 let value = self.scalar_value(&text, style, &span, pointer);
                 (anchor, Node { span, data: Data::Scalar { value, literal }, size: 1 })
             }

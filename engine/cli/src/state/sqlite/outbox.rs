@@ -20,7 +20,11 @@ pub(super) const QUEUE: &str =
 pub(super) fn append(connection: &Connection, pipeline: i64, entry: &OutboxEntry) -> rusqlite::Result<()> {
     let id = entry.id.as_bytes();
     let bytes = i64::try_from(entry.body.len()).unwrap_or(i64::MAX);
-    connection.prepare_cached("DELETE FROM outbox WHERE pipeline = ?1 AND id = ?2")?.execute(params![pipeline, id])?;
+    if !entry.fresh {
+        connection
+            .prepare_cached("DELETE FROM outbox WHERE pipeline = ?1 AND id = ?2")?
+            .execute(params![pipeline, id])?;
+    }
     connection.prepare_cached("DELETE FROM refused WHERE pipeline = ?1 AND id = ?2")?.execute(params![pipeline, id])?;
     connection
         .prepare_cached(

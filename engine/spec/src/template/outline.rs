@@ -1,0 +1,459 @@
+//! The SQL of a template as lints see it: the words of all branches, and what the window's bounds are compared with.
+//!
+//! It is read word by word, not parsed: what is not understood is left out, and no lint speaks of it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::analyse::Name;
+use super::place::{origin_of, strip_places};
+use super::render::SqlTemplate;
+use crate::sql::{Token, TokenKind, lex, unquoted};
+
+/// Words after which an operand of a comparison begins.
+const BEFORE_OPERAND: [&str; 8] = ["WHERE", "AND", "OR", "ON", "NOT", "WHEN", "HAVING", "("];
+/// Words after which a column of a result begins.
+const BEFORE_COLUMN: [&str; 4] = ["SELECT", "DISTINCT", "ALL", ","];
+/// Words that are never the name of a column, and end one before them.
+const KEYWORDS: [&str; 17] = [
+    "SELECT", "DISTINCT", "ALL", "AS", "BY", "AND", "OR", "FROM", "JOIN", "WHERE", "ON", "NOT", "CASE", "THEN", "ELSE",
+    "WHEN", "END",
+];
+/// Signs after a value that make it a part of a calculation.
+const ARITHMETIC: [&str; 6] = ["+", "-", "*", "/", "%", "|"];
+
+/// Times that a column may be renamed on its way to the result; beyond, it counts as calculated.
+const RENAMES_MAX: usize = 8;
+
+/// An end of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Start,
+    End,
+}
+
+/// How a column is compared with a bound, the column on the left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Between,
+}
+
+impl Operator {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "<" => Self::Less,
+            "<=" => Self::LessOrEqual,
+            ">" => Self::Greater,
+            ">=" => Self::GreaterOrEqual,
+            _ => return None,
+        })
+    }
+
+    fn turned(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+            Self::Between => Self::Between,
+        }
+    }
+}
+
+/// A place where the query uses a bound of the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Comparison {
+    /// Which bound.
+    pub(crate) bound: Bound,
+    /// The operator and its bytes of the template; none where the bound is not simply compared.
+    pub(crate) operator: Option<(Operator, Range<usize>)>,
+    /// The column, without its table and quotes, and its bytes of the template; none where it is not a column alone.
+    pub(crate) column: Option<(String, Range<usize>)>,
+    /// The bytes of the bound in the template.
+    pub(crate) place: Range<usize>,
+}
+
+/// The words of a template's SQL.
+pub(crate) struct Outline {
+    text: String,
+    /// Without spaces and comments.
+    tokens: Vec<Token>,
+    /// The bound that each `{{ … }}` stands for, and its bytes of the template.
+    values: Vec<(Option<Bound>, Range<usize>)>,
+    places: Vec<(usize, usize)>,
+}
+
+impl Outline {
+    pub(crate) fn of(template: &SqlTemplate) -> Self {
+        let (text, places) = strip_places(&template.marked());
+        let tokens = lex(&text, template.dialect()).into_iter().filter(Token::is_code).collect();
+        let bound_in = |emit: &Range<usize>| {
+            let inside =
+                template.body.names.iter().filter(|(_, range)| emit.start <= range.start && range.end <= emit.end);
+            let mut bounds = inside.filter_map(|(name, _)| match name {
+                Name::WindowStart => Some(Bound::Start),
+                Name::WindowEnd => Some(Bound::End),
+                Name::Cursor(_) | Name::Param(_) | Name::RunNow => None,
+            });
+            let first = bounds.next()?;
+            bounds.all(|other| other == first).then_some(first)
+        };
+        let values = template.emit_ranges().iter().map(|emit| (bound_in(emit), emit.clone())).collect();
+        Self { text, tokens, values, places }
+    }
+
+    /// Whether one of these words, in upper case, stands in the code; two words are written with a blank.
+    pub(crate) fn has_any(&self, words: &[&str]) -> bool {
+        (0..self.tokens.len()).any(|at| {
+            words.iter().any(|words| words.split(' ').enumerate().all(|(offset, word)| self.is(at + offset, word)))
+        })
+    }
+
+    /// Where the bounds of the window are used.
+    pub(crate) fn comparisons(&self) -> Vec<Comparison> {
+        (0..self.tokens.len())
+            .filter_map(|at| {
+                let TokenKind::Slot(slot) = self.tokens[at].kind else { return None };
+                let (bound, place) = &self.values[slot];
+                let mut comparison =
+                    Comparison { bound: (*bound)?, operator: None, column: None, place: place.clone() };
+                self.compared(at, &mut comparison);
+                Some(comparison)
+            })
+            .collect()
+    }
+
+    fn compared(&self, at: usize, comparison: &mut Comparison) {
+        if ARITHMETIC.contains(&self.text_at(at + 1)) {
+            return;
+        }
+        let between = match comparison.bound {
+            Bound::Start if self.is_before(at, 1, "BETWEEN") => Some(at - 1),
+            Bound::End if self.is_before(at, 1, "AND") && self.is_before(at, 3, "BETWEEN") => Some(at - 3),
+            _ => None,
+        };
+        if let Some(between) = between {
+            comparison.operator = Some((Operator::Between, self.origin(between, between)));
+            comparison.column = self.operand_before(between);
+        } else if let Some((operator, first)) = self.operator_before(at) {
+            comparison.operator = Some((operator, self.origin(first, at - 1)));
+            comparison.column = self.operand_before(first);
+        } else if let Some((operator, last)) = self.operator_after(at)
+            && (at == 0 || self.is_any(at - 1, &BEFORE_OPERAND))
+        {
+            comparison.operator = Some((operator.turned(), self.origin(at + 1, last)));
+            comparison.column = self.operand_after(last + 1);
+        }
+    }
+
+    /// The operator that ends right before a token, and where it begins.
+    fn operator_before(&self, at: usize) -> Option<(Operator, usize)> {
+        [2, 1].into_iter().find_map(|len| {
+            let first = at.checked_sub(len)?;
+            Some((self.operator(first, at - 1)?, first))
+        })
+    }
+
+    /// The operator that begins right after a token, and where it ends.
+    fn operator_after(&self, at: usize) -> Option<(Operator, usize)> {
+        [2, 1].into_iter().find_map(|len| Some((self.operator(at + 1, at + len)?, at + len)))
+    }
+
+    fn operator(&self, first: usize, last: usize) -> Option<Operator> {
+        let (first, last) = (self.tokens.get(first)?, self.tokens.get(last)?);
+        Operator::parse(&self.text[first.range.start..last.range.end])
+    }
+
+    /// The column that ends right before a token, where it is an operand by itself.
+    fn operand_before(&self, at: usize) -> Option<(String, Range<usize>)> {
+        let last = at.checked_sub(1)?;
+        let first = self.name_start(last)?;
+        let is_whole = first.checked_sub(1).is_none_or(|before| self.is_any(before, &BEFORE_OPERAND));
+        is_whole.then(|| (self.name(last), self.origin(first, last)))
+    }
+
+    /// The column that begins at a token, where it is an operand by itself.
+    fn operand_after(&self, first: usize) -> Option<(String, Range<usize>)> {
+        let mut last = first;
+        while self.is_name(last) && self.is(last + 1, ".") {
+            last += 2;
+        }
+        let next = self.text_at(last + 1);
+        let ends = matches!(next, "" | ")" | ";") || self.kind(last + 1) == Some(TokenKind::Word);
+        (self.is_name(last) && ends).then(|| (self.name(last), self.origin(first, last)))
+    }
+
+    /// Where the name begins, with its table, whose last part is at a token.
+    fn name_start(&self, last: usize) -> Option<usize> {
+        if !self.is_name(last) {
+            return None;
+        }
+        let mut first = last;
+        while first >= 2 && self.is(first - 1, ".") && self.is_name(first - 2) {
+            first -= 2;
+        }
+        Some(first)
+    }
+
+    /// What the names of columns stand for.
+    pub(crate) fn columns(&self) -> Columns {
+        let mut columns = Columns::default();
+        for at in 0..self.tokens.len() {
+            if !self.is_name(at) {
+                continue;
+            }
+            columns.named.insert(self.name(at));
+            let Some(before) = at.checked_sub(1) else { continue };
+            let is_last = matches!(self.text_at(at + 1), "" | "," | ")") || self.is(at + 1, "FROM");
+            if self.is(before, "AS") {
+                columns.alias(self.name(at), before.checked_sub(1).and_then(|last| self.selected(last)));
+            } else if is_last && self.ends_expression(before) {
+                columns.alias(self.name(at), self.selected(before));
+            } else if self.is(at + 1, "=") && self.is_any(before, &BEFORE_COLUMN) {
+                columns.alias(self.name(at), None);
+            }
+        }
+        columns
+    }
+
+    /// The column of a result that ends at a token, where it is a column alone.
+    fn selected(&self, last: usize) -> Option<String> {
+        let before = self.name_start(last)?.checked_sub(1)?;
+        self.is_any(before, &BEFORE_COLUMN).then(|| self.name(last))
+    }
+
+    fn ends_expression(&self, at: usize) -> bool {
+        match self.kind(at) {
+            Some(TokenKind::Word) => self.is_name(at) || self.is(at, "END"),
+            Some(TokenKind::Symbol) => self.is(at, ")"),
+            Some(TokenKind::Name | TokenKind::Text | TokenKind::Number | TokenKind::Slot(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// The bytes of every `*` that stands for all columns of a table.
+    pub(crate) fn stars(&self) -> Vec<Range<usize>> {
+        let derived = self.derived_tables();
+        (0..self.tokens.len())
+            .filter(|at| self.is(*at, "*"))
+            .filter(|at| {
+                let Some(before) = at.checked_sub(1) else { return false };
+                if self.is(before, ".") {
+                    let table = before.checked_sub(1).map(|table| self.name(table));
+                    return table.is_none_or(|table| !derived.contains(&table));
+                }
+                let is_star = self.is_any(before, &BEFORE_COLUMN) || self.is(at + 1, "FROM");
+                let of_derived = self.is(at + 1, "FROM")
+                    && (self.is(at + 2, "(") || (self.is_name(at + 2) && derived.contains(&self.name(at + 2))));
+                let is_asked_only = before >= 2 && self.is(before - 1, "(") && self.is(before - 2, "EXISTS");
+                is_star && !of_derived && !is_asked_only
+            })
+            .map(|at| self.origin(at, at))
+            .collect()
+    }
+
+    /// The names of queries inside the query: what their columns are is said there.
+    fn derived_tables(&self) -> BTreeSet<String> {
+        (1..self.tokens.len())
+            .filter_map(|at| {
+                let is_common = self.is(at, "AS") && self.is(at + 1, "(") && self.is_name(at - 1);
+                let is_inner = self.is(at - 1, ")") && self.is_name(at);
+                let is_inner_as = at >= 2 && self.is(at - 2, ")") && self.is(at - 1, "AS") && self.is_name(at);
+                if is_common { Some(self.name(at - 1)) } else { (is_inner || is_inner_as).then(|| self.name(at)) }
+            })
+            .collect()
+    }
+
+    fn kind(&self, at: usize) -> Option<TokenKind> {
+        self.tokens.get(at).map(|token| token.kind)
+    }
+
+    fn text_at(&self, at: usize) -> &str {
+        self.tokens.get(at).map_or("", |token| &self.text[token.range.clone()])
+    }
+
+    fn is(&self, at: usize, word: &str) -> bool {
+        self.text_at(at).eq_ignore_ascii_case(word)
+    }
+
+    fn is_before(&self, at: usize, distance: usize, word: &str) -> bool {
+        at.checked_sub(distance).is_some_and(|at| self.is(at, word))
+    }
+
+    fn is_any(&self, at: usize, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(at, word))
+    }
+
+    fn is_name(&self, at: usize) -> bool {
+        match self.kind(at) {
+            Some(TokenKind::Name) => true,
+            Some(TokenKind::Word) => !self.is_any(at, &KEYWORDS),
+            _ => false,
+        }
+    }
+
+    /// A name for comparison: without quotes, in lower case.
+    fn name(&self, at: usize) -> String {
+        unquoted(self.text_at(at)).to_lowercase()
+    }
+
+    /// The bytes of the template behind tokens.
+    fn origin(&self, first: usize, last: usize) -> Range<usize> {
+        let (first, last) = (&self.tokens[first].range, &self.tokens[last].range);
+        let start = origin_of(first.start, &self.places);
+        start..origin_of(last.end.saturating_sub(1), &self.places).max(start) + 1
+    }
+}
+
+/// What the names of a query's columns stand for. Names are in lower case.
+#[derive(Debug, Default)]
+pub(crate) struct Columns {
+    /// Every name of the query.
+    named: BTreeSet<String>,
+    /// Pairs of names for one column.
+    same: Vec<(String, String)>,
+    /// Names of what is calculated.
+    calculated: BTreeSet<String>,
+}
+
+impl Columns {
+    fn alias(&mut self, name: String, of: Option<String>) {
+        match of {
+            Some(column) => self.same.push((column, name)),
+            None => _ = self.calculated.insert(name),
+        }
+    }
+
+    /// Whether the query names a column.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.named.contains(&name.to_lowercase())
+    }
+
+    /// Every name of the column that has a name; none where it is calculated.
+    pub(crate) fn names_of(&self, name: &str) -> Option<BTreeSet<String>> {
+        let mut names = BTreeSet::from([name.to_lowercase()]);
+        for _ in 0..RENAMES_MAX {
+            let before = names.len();
+            for (left, right) in &self.same {
+                if names.contains(left) || names.contains(right) {
+                    names.extend([left.clone(), right.clone()]);
+                }
+            }
+            if names.len() == before {
+                return names.is_disjoint(&self.calculated).then_some(names);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::Dialect;
+
+    fn outline(sql: &str, dialect: Dialect) -> Outline {
+        let (template, findings) = SqlTemplate::parse(sql, dialect);
+        Outline::of(&template.unwrap_or_else(|| panic!("{sql}: {findings:?}")))
+    }
+
+    #[test]
+    fn a_bound_knows_its_operator_and_column() {
+        /// The comparisons as text: bound, operator and column, the latter two also as they stand in the template.
+        fn check(condition: &str, expected: &[&str]) {
+            let sql = format!("SELECT a FROM t WHERE {condition}");
+            let found: Vec<String> = outline(&sql, Dialect::SqlServer)
+                .comparisons()
+                .into_iter()
+                .map(|found| {
+                    let operator = found.operator.map(|(operator, at)| format!("{operator:?} {}", &sql[at]));
+                    let column = found.column.map(|(name, at)| format!("{name} {}", &sql[at]));
+                    format!("{:?} {} {}", found.bound, operator.unwrap_or_default(), column.unwrap_or_default())
+                })
+                .collect();
+            assert_eq!(found, expected, "{condition}");
+        }
+        check("ts >= {{ window.start }}", &["Start GreaterOrEqual >= ts ts"]);
+        check("(t.[Ts]<{{ window.end | date }})", &["End Less < ts t.[Ts]"]);
+        check("x = 1 AND {{ window.start }} <= t.ts AND y", &["Start GreaterOrEqual <= ts t.ts"]);
+        check("{{ window.end }} > \"ts\"", &["End Less > ts \"ts\""]);
+        check(
+            "ts BETWEEN {{ window.start }} AND {{ window.end }}",
+            &["Start Between BETWEEN ts ts", "End Between BETWEEN ts ts"],
+        );
+        check("ts > /* why */ {{ window.start }}", &["Start Greater > ts ts"]);
+        check("{% if params.a %}ts{% endif %} <= {{ window.end }}", &["End LessOrEqual <= ts ts"]);
+        check("CAST(ts AS date) >= {{ window.start }}", &["Start GreaterOrEqual >= "]);
+        check("ts + 1 >= {{ window.start }}", &["Start GreaterOrEqual >= "]);
+        check("a + ts >= {{ window.start }}", &["Start GreaterOrEqual >= "]);
+        check("{{ window.start }} <= ts + 1", &["Start GreaterOrEqual <= "]);
+        check("ts >= {{ window.start }} - 1", &["Start  "]);
+        check("ts >= CONVERT(date, {{ window.start }})", &["Start  "]);
+        check("ts = {{ window.start }}", &["Start  "]);
+        check("ts >= {{ params.a }} AND ts < {{ run.now }} -- {# ts < #}", &[]);
+    }
+
+    #[test]
+    fn a_column_has_every_name_that_the_query_gives_it() {
+        fn check(sql: &str, name: &str, expected: Option<&[&str]>) {
+            let names = outline(sql, Dialect::Postgres).columns().names_of(name);
+            let names: Option<Vec<&str>> = names.as_ref().map(|names| names.iter().map(String::as_str).collect());
+            assert_eq!(names.as_deref(), expected, "{sql}");
+        }
+        check("SELECT a, b FROM t", "A", Some(&["a"]));
+        check("SELECT t.a AS b, c d FROM t", "b", Some(&["a", "b"]));
+        check("SELECT t.a AS b, c d FROM t", "d", Some(&["c", "d"]));
+        check("SELECT \"B\" x FROM (SELECT t.a b FROM t) s", "x", Some(&["a", "b", "x"]));
+        check("SELECT a + 1 AS b FROM t", "b", None);
+        check("SELECT date(a) b FROM t", "b", None);
+        check("SELECT CASE WHEN a THEN 1 END b, c FROM t", "b", None);
+        check("SELECT CASE WHEN a THEN 1 END b, c FROM t", "c", Some(&["c"]));
+        check("SELECT b = a FROM t", "b", None);
+    }
+
+    #[test]
+    fn a_star_is_found_where_it_stands_for_the_columns_of_a_table() {
+        fn check(sql: &str, expected: usize) {
+            let stars = outline(sql, Dialect::Sqlite).stars();
+            assert!(stars.iter().all(|at| &sql[at.clone()] == "*"), "{sql}");
+            assert_eq!(stars.len(), expected, "{sql}");
+        }
+        check("SELECT * FROM t", 1);
+        check("select distinct * from t", 1);
+        check("SELECT TOP 5 * FROM t", 1);
+        check("SELECT a.*, b.c FROM t a JOIN u b ON 1 = 1", 1);
+        check("SELECT a, * FROM t", 1);
+        check("SELECT x.* FROM (SELECT * FROM t) x", 1);
+        check("SELECT count(*), a * b, 'SELECT *' FROM t -- SELECT *", 0);
+        check("SELECT a FROM t WHERE EXISTS (SELECT * FROM u)", 0);
+        check("SELECT * FROM (SELECT a FROM t) x WHERE a = 1", 0);
+        check("SELECT x.*, y.a FROM (SELECT a FROM t) AS x JOIN y ON 1 = 1", 0);
+        check("WITH x AS (SELECT a FROM t) SELECT * FROM x", 0);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words_are_read_and_places_lie_in_the_template(
+            words in proptest::collection::vec(proptest::sample::select(vec![
+                "SELECT", "*", ".", ",", "(", ")", "a", "\"ß\"", "AS", "FROM", "WHERE", "AND", "BETWEEN", "EXISTS", "<",
+                "=", ">", "1", "{{ window.start }}", "{{ window.end | date }}", "{% if params.a %}", "{% endif %}", "\n",
+            ]), 0..30),
+        ) {
+            let sql = words.join(" ");
+            if let (Some(template), _) = SqlTemplate::parse(&sql, Dialect::Postgres) {
+                let outline = Outline::of(&template);
+                let found = outline.comparisons().into_iter().flat_map(|found| {
+                    [Some(found.place), found.operator.map(|(_, at)| at), found.column.map(|(_, at)| at)]
+                });
+                for place in found.flatten().chain(outline.stars()) {
+                    proptest::prop_assert!(!sql[place].is_empty());
+                }
+                proptest::prop_assert!(outline.columns().names_of("a").is_none_or(|names| names.contains("a")));
+            }
+        }
+    }
+}
