@@ -467,7 +467,7 @@ fn records() -> Vec<Value> {
 }
 
 #[test]
-fn the_same_bookings_of_a_database_and_of_an_api_are_the_same_runs() {
+fn the_same_bookings_of_a_database_of_files_and_of_an_api_are_the_same_runs() {
     let deliver = |spec: &dyn Fn(&Workspace, &Value) -> Value| {
         let workspace = Workspace::new();
         let spec = spec(&workspace, &plant::to_file("runs.ndjson"));
@@ -484,6 +484,21 @@ fn the_same_bookings_of_a_database_and_of_an_api_are_the_same_runs() {
         }
         plant::bookings("acme", destination)
     });
+    let of_files = deliver(&|workspace, destination| {
+        let line = |(id, order, machine, kind, at): &(i64, &str, &str, &str, &str)| {
+            format!("{id};{order};25-1002;{machine};{kind};{at}\n")
+        };
+        let lines: String = BOOKINGS.iter().map(line).collect();
+        let path = workspace.write("exports/bookings.csv", format!("id;anr;artnr;mnr;kenn;zeit\n{lines}"));
+        // Long enough ago to have stopped growing.
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3600)).unwrap();
+        let mut spec = plant::bookings("acme", destination);
+        spec["source"] = json!({ "type": "csv", "path": "exports", "delimiter": ";", "timezone": "Europe/Berlin" });
+        spec.as_object_mut().unwrap().remove("query");
+        spec
+    });
+    assert_eq!(of_files, database);
     let api = Api::start(|asked, _| page_of(asked, &records(), Pages::Cursor, 4));
     let url = api.url();
     let of_api = deliver(&|_, destination| bookings_of(&url, destination));
