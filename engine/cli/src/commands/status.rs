@@ -14,7 +14,7 @@ use crate::{project, store};
 pub struct PipelineStatus {
     /// Its id.
     pub pipeline: String,
-    /// `ok`, `waiting`, `failing`, `held` or `new`.
+    /// `ok`, `rejecting`, `waiting`, `failing`, `held` or `new`.
     pub health: &'static str,
     /// What is wrong, in plain words.
     pub reasons: Vec<String>,
@@ -92,6 +92,11 @@ fn health(
 ) -> (&'static str, Vec<String>) {
     let mut reasons = Vec::new();
     let mut health = if state.last_run.is_none() { "new" } else { "ok" };
+    if let Some(run) = state.last_run.as_ref().filter(|run| run.rejected_total() * 2 > run.rows) {
+        // A run that goes well and refuses nearly everything is no good news: the mapping does not fit the source.
+        health = "rejecting";
+        reasons.push(format!("{} of {} rows of the last run were rejected", run.rejected_total(), run.rows));
+    }
     if let Some(problem) = &delivery.problem {
         health = "waiting";
         let since = delivery.since.map_or(String::new(), |since| format!(" for {}", ago(now.duration_since(since))));
@@ -162,6 +167,23 @@ pub fn ago(duration: SignedDuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_rejects_more_than_half_is_not_ok() {
+        let check = |rows: u64, rejected: u64, expected: &str| {
+            let mut run = engine_core::report::RunReport { rows, ..Default::default() };
+            run.rejected.insert("unmapped".to_owned(), rejected);
+            let state = PipelineState { last_run: Some(run), ..PipelineState::default() };
+            let (health, reasons) =
+                health(&state, &DeliveryState::default(), &StateCounts::default(), Timestamp::UNIX_EPOCH);
+            assert_eq!(health, expected, "{rejected} of {rows}");
+            assert_eq!(reasons.iter().any(|reason| reason.contains("were rejected")), expected == "rejecting");
+        };
+        check(0, 0, "ok");
+        check(10, 5, "ok");
+        check(10, 6, "rejecting");
+        check(19_999, 19_999, "rejecting");
+    }
 
     #[test]
     fn lengths_of_time_are_short() {
