@@ -90,11 +90,15 @@ pub fn mariadb() -> Server {
     let (data, socket) = (folder.path().join("data"), folder.path().join("s.sock"));
     let datadir = format!("--datadir={}", data.display());
     let mut init = as_user("mysql", Path::new("mariadb-install-db"));
+    // A server that starts removes what it takes for its own leftovers from the temporary folder: another's tables,
+    // where two start at the same time and share one.
+    init.env("TMPDIR", folder.path());
     init.args(["--no-defaults", &datadir, "--auth-root-authentication-method=normal", "--skip-test-db"]);
     finish(&mut init, "mariadb-install-db");
     let certificate = Certificate::new(folder.path(), "mysql");
     let port = free_port();
     let mut start = as_user("mysql", Path::new("mariadbd"));
+    start.env("TMPDIR", folder.path());
     start.args(["--no-defaults", &datadir, "--bind-address=127.0.0.1", "--skip-log-bin"]);
     start.arg(format!("--port={port}")).arg(format!("--socket={}", socket.display()));
     start.arg(format!("--pid-file={}", folder.path().join("m.pid").display()));
@@ -133,6 +137,7 @@ pub fn mysql() -> Option<Server> {
         ] {
             command.arg(format!("{flag}={}", path.display()));
         }
+        command.env("TMPDIR", folder.path());
         command.args(["--innodb-use-native-aio=0", "--secure-file-priv=NULL"]);
         command
     };
