@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 /// A request as it came.
@@ -82,6 +83,7 @@ type Answerer = dyn Fn(&Asked, usize) -> Told + Send + Sync;
 
 struct Shared {
     answer: Box<Answerer>,
+    tls: Option<Arc<ServerConfig>>,
     asked: Mutex<Vec<Asked>>,
     stopping: AtomicBool,
 }
@@ -102,10 +104,26 @@ pub struct Api {
 impl Api {
     /// Starts one.
     pub fn start(answer: impl Fn(&Asked, usize) -> Told + Send + Sync + 'static) -> Self {
+        Self::start_with(None, answer)
+    }
+
+    /// Starts one that speaks TLS, under the name `localhost`.
+    pub fn start_tls(config: ServerConfig, answer: impl Fn(&Asked, usize) -> Told + Send + Sync + 'static) -> Self {
+        Self::start_with(Some(Arc::new(config)), answer)
+    }
+
+    fn start_with(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(&Asked, usize) -> Told + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("the loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let shared =
-            Arc::new(Shared { answer: Box::new(answer), asked: Mutex::default(), stopping: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            answer: Box::new(answer),
+            tls,
+            asked: Mutex::default(),
+            stopping: AtomicBool::new(false),
+        });
         let accepting = Arc::clone(&shared);
         let acceptor = std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -114,7 +132,7 @@ impl Api {
                 }
                 let (Ok(stream), shared) = (stream, Arc::clone(&accepting)) else { continue };
                 // A client may go away at any time: that is its right, and no finding.
-                std::thread::spawn(move || drop(serve(&stream, &shared)));
+                std::thread::spawn(move || drop(converse(stream, &shared)));
             }
         });
         Self { shared, address, acceptor: Some(acceptor) }
@@ -122,7 +140,10 @@ impl Api {
 
     /// Its base address.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match self.shared.tls {
+            Some(_) => format!("https://localhost:{}", self.address.port()),
+            None => format!("http://{}", self.address),
+        }
     }
 
     /// What it was asked so far.
@@ -142,7 +163,20 @@ impl Drop for Api {
     }
 }
 
-fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
+fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let Some(config) = &shared.tls else {
+        serve(&stream, shared)?;
+        return stream.shutdown(Shutdown::Both);
+    };
+    let connection = ServerConnection::new(Arc::clone(config)).map_err(std::io::Error::other)?;
+    let mut encrypted = StreamOwned::new(connection, stream);
+    serve(&mut encrypted, shared)?;
+    encrypted.conn.send_close_notify();
+    encrypted.flush()?;
+    encrypted.sock.shutdown(Shutdown::Both)
+}
+
+fn serve(stream: impl Read + Write, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -180,11 +214,10 @@ fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     for (name, value) in &told.headers {
         head += &format!("{name}: {value}\r\n");
     }
-    let mut writer = stream;
+    let mut writer = reader.into_inner();
     writer.write_all(format!("{head}\r\n").as_bytes())?;
     writer.write_all(&told.body[..told.cut.unwrap_or(told.body.len())])?;
-    writer.flush()?;
-    stream.shutdown(Shutdown::Both)
+    writer.flush()
 }
 
 /// Text without percent-encoding.

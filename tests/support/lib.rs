@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod binary;
+pub mod certificates;
 pub mod contract;
 pub mod plant;
 pub mod platform;

@@ -15,8 +15,10 @@ use engine_spec::scalar::Reference;
 use engine_spec::{NoCompanions, load};
 use engine_tests::api::{Api, Asked, Pages, Told, page_of};
 use engine_tests::binary::{Workspace, root};
+use engine_tests::certificates::{pem, server};
 use engine_tests::plant::{self, NOW, Plant};
 use engine_tests::platform::Platform;
+use engine_tests::servers;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -215,6 +217,109 @@ fn a_token_that_expires_half_way_is_replaced_once() {
     });
     source["auth"] = auth(&api);
     refused(read(&api, &source), SourceErrorKind::Auth, &["401", "source.auth"]);
+}
+
+/// A login at an API, and what the session goes by.
+fn session(api: &Api, settings: &Value) -> Value {
+    let mut session = json!({
+        "login_url": format!("{}/login", api.url()),
+        "body": { "user": "engine", "password": { "env": "PASSWORD" } },
+    });
+    session.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    json!({ "session": session })
+}
+
+#[test]
+fn a_session_that_ends_half_way_is_opened_anew_once() {
+    let with_token = json!({ "token": "$.session.key", "header": "X-Session" });
+    let with_bearer = json!({ "token": "$.session.key" });
+    let with_cookies = json!({ "form": true });
+    for (way, header, prefix) in
+        [(with_token, "x-session", ""), (with_bearer, "authorization", "Bearer "), (with_cookies, "cookie", "sid=")]
+    {
+        let opened = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&opened);
+        let logins =
+            [json!({ "user": "engine", "password": CANARY }).to_string(), format!("user=engine&password={CANARY}")];
+        let api = Api::start(move |asked, number| {
+            if asked.path == "/login" {
+                assert_eq!(asked.method, "POST");
+                if !logins.contains(&asked.body) {
+                    return Told::status(403);
+                }
+                let key = count.fetch_add(1, Ordering::SeqCst);
+                return Told::json(&json!({ "session": { "key": format!("key-{key}") } }))
+                    .with("Set-Cookie", &format!("sid=key-{key}; Path=/; HttpOnly"))
+                    .with("Set-Cookie", "lang=de");
+            }
+            let valid = format!("{prefix}key-{}", usize::from(number >= 3));
+            match asked.headers.get(header) {
+                Some(shown) if shown.split("; ").next() == Some(&*valid) => page_of(asked, &list(9), Pages::Cursor, 3),
+                _ => Told::status(401),
+            }
+        });
+        let mut source = settings(Pages::Cursor);
+        source["auth"] = session(&api, &way);
+        assert_eq!(read(&api, &source).unwrap().1.len(), 9, "{way}");
+        assert_eq!(opened.load(Ordering::SeqCst), 2, "{way}");
+        let sent_to = |path: &str| api.asked().iter().filter(|asked| asked.path == path).count();
+        assert_eq!(sent_to("/login"), 2, "{way}");
+    }
+}
+
+#[test]
+fn a_login_that_opens_no_session_is_told() {
+    for (told, way, words) in [
+        (Told::status(401).body(format!("no {CANARY}")), json!({ "token": "$.key" }), "check auth.session"),
+        (Told::json(&json!({ "key": null })), json!({ "token": "$.key" }), "has no text at `$.key`"),
+        (Told::json(&json!({})).body("<html>"), json!({ "token": "$.key" }), "not with JSON"),
+        (Told::json(&json!({})), json!({}), "set no cookie"),
+    ] {
+        let api = Api::start(move |_, _| told.clone());
+        refused(read(&api, &json!({ "auth": session(&api, &way) })), SourceErrorKind::Auth, &[words, "logging in at"]);
+        assert_eq!(api.asked().len(), 1, "nothing is asked without a session");
+    }
+    // One that is never recognised is not opened for ever.
+    let api = Api::start(|asked, _| match asked.path.as_str() {
+        "/login" => Told::json(&json!({ "key": CANARY })),
+        _ => Told::status(401),
+    });
+    let auth = session(&api, &json!({ "token": "$.key" }));
+    refused(read(&api, &json!({ "auth": auth })), SourceErrorKind::Auth, &["401", "source.auth"]);
+    assert_eq!(api.asked().len(), 4);
+}
+
+#[test]
+fn certificates_are_checked_and_shown() {
+    let told = |name: &str, asks_for_client: bool, tls: &Value| {
+        let api = Api::start_tls(server(name, asks_for_client), |asked, _| page_of(asked, &list(2), Pages::Page, 3));
+        let mut source = settings(Pages::Page);
+        source["auth"] = json!({ "bearer": { "env": "TOKEN" } });
+        source["tls"] = tls.clone();
+        let outcome = read(&api, &source);
+        assert_eq!(api.asked().is_empty(), outcome.is_err(), "the login is sent to whom it is meant for");
+        outcome
+    };
+    let ca = pem("ca.pem");
+    for (name, tls) in [
+        ("localhost", json!({ "ca_file": ca })),
+        ("elsewhere", json!({ "ca_file": ca, "mode": "verify-ca" })),
+        ("elsewhere", json!({ "mode": "require" })),
+    ] {
+        assert_eq!(ids(&told(name, false, &tls).unwrap()), [0, 1], "{name} {tls}");
+    }
+    for (name, tls) in [
+        ("localhost", json!({})),
+        ("elsewhere", json!({ "ca_file": ca })),
+        ("localhost", json!({ "ca_file": pem("device.pem") })),
+    ] {
+        let error = told(name, false, &tls).unwrap_err();
+        assert_eq!(error.kind, SourceErrorKind::Tls, "{name} {tls}: {error}");
+        assert!(error.hint.is_some_and(|hint| hint.contains("ca_file")) && !error.message.contains(CANARY), "{name}");
+    }
+    let with_client = json!({ "ca_file": ca, "cert_file": pem("device.pem"), "key_file": pem("device.key") });
+    assert_eq!(ids(&told("localhost", true, &with_client).unwrap()), [0, 1]);
+    told("localhost", true, &json!({ "ca_file": ca })).unwrap_err();
 }
 
 #[test]
@@ -467,9 +572,11 @@ fn records() -> Vec<Value> {
 }
 
 #[test]
-fn the_same_bookings_of_a_database_of_files_and_of_an_api_are_the_same_runs() {
+fn the_same_bookings_of_databases_of_files_and_of_an_api_are_the_same_runs() {
+    let server = servers::postgres();
     let deliver = |spec: &dyn Fn(&Workspace, &Value) -> Value| {
-        let workspace = Workspace::new();
+        let mut workspace = Workspace::new();
+        workspace.env("DB_PASSWORD", &server.password);
         let spec = spec(&workspace, &plant::to_file("runs.ndjson"));
         workspace.spec("acme.yaml", &spec);
         workspace.engine(&["run", "--once", "--now", NOW, "acme.yaml"]).expect(0);
@@ -499,6 +606,22 @@ fn the_same_bookings_of_a_database_of_files_and_of_an_api_are_the_same_runs() {
         spec
     });
     assert_eq!(of_files, database);
+    server.execute("CREATE TABLE buchung (id int PRIMARY KEY, anr text, artnr varchar(20), mnr char(6), kenn char(1), zeit timestamp)");
+    for (id, order, machine, kind, at) in BOOKINGS {
+        server.execute(&format!(
+            "INSERT INTO buchung VALUES ({id}, '{order}', '25-1002', '{machine}', '{kind}', '{at}')"
+        ));
+    }
+    let of_postgres = deliver(&|_, destination| {
+        let mut spec = plant::bookings("acme", destination);
+        spec["source"] = json!({
+            "type": "postgres", "host": server.host, "port": server.port, "database": server.database,
+            "username": server.username, "password": { "env": "DB_PASSWORD" }, "tls": { "mode": "disable" },
+            "timezone": "Europe/Berlin",
+        });
+        spec
+    });
+    assert_eq!(of_postgres, database);
     let api = Api::start(|asked, _| page_of(asked, &records(), Pages::Cursor, 4));
     let url = api.url();
     let of_api = deliver(&|_, destination| bookings_of(&url, destination));
@@ -511,6 +634,37 @@ fn the_same_bookings_of_a_database_of_files_and_of_an_api_are_the_same_runs() {
         [&asked[0].query["from"], &asked[0].query["to"], &asked[1].query["cursor"]],
         ["2025-03-16T13:00:00", "2025-03-30T14:00:00", "4"]
     );
+}
+
+/// An API that gives a day at most, both ends included: what lies on an end comes twice.
+#[test]
+fn a_window_is_asked_for_in_slices() {
+    let api = Api::start(|asked, _| {
+        let (from, to) = (&asked.query["from"], &asked.query["to"]);
+        let (day, next) = (from[..10].to_owned(), to[..10].to_owned());
+        if day[..8] == next[..8] && next[8..].parse::<u8>().unwrap() > day[8..].parse::<u8>().unwrap() + 1 {
+            return Told::status(422);
+        }
+        let inside = |record: &&Value| {
+            let at = record["zeit"].as_str().unwrap().replace(' ', "T");
+            *from <= at && at <= *to
+        };
+        let records = records();
+        let found: Vec<Value> = records.iter().filter(inside).cloned().collect();
+        page_of(asked, &found, Pages::Cursor, 2)
+    });
+    let workspace = Workspace::new();
+    let mut spec = bookings_of(&api.url(), &plant::to_file("runs.ndjson"));
+    spec["source"]["request"]["slice"] = json!("1d");
+    workspace.spec("acme.yaml", &spec);
+    let run = || workspace.engine(&["run", "--once", "--now", "2025-03-30T10:00:00Z", "acme.yaml"]).expect(0);
+    run();
+    let delivered = workspace.read("runs.ndjson");
+    assert_eq!(delivered.lines().count(), 3, "{delivered}");
+    let days = api.asked().iter().filter(|asked| !asked.query.contains_key("cursor")).count();
+    assert_eq!(days, 14);
+    run();
+    assert_eq!(workspace.read("runs.ndjson"), delivered);
 }
 
 #[test]

@@ -17,7 +17,9 @@ use engine_core::ports::{
     Ask, Cancel, Connector, HttpSourceConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
 };
 use engine_spec::model::TlsMode;
+use engine_spec::scalar::Period;
 use engine_spec::template::{RenderedRequest, Scope};
+use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -34,6 +36,12 @@ use crate::web::{Peer, PeerSettings, host_and_port};
 
 /// The longest pause between two requests that `rate_limit` can ask for.
 const PACE_MAX: Duration = Duration::from_secs(3600);
+
+/// Slices that one window is asked for in.
+const SLICES_MAX: usize = 10_000;
+
+/// Start and end, half-open.
+type Window = (Timestamp, Timestamp);
 
 /// The connector.
 pub(crate) const CONNECTOR: Connector = Connector { name: "http", open };
@@ -88,41 +96,14 @@ impl Driver for Api {
     }
 
     async fn read(&self, session: &mut Session, ask: &Ask, feed: &mut Feed<Session>) -> Result<(), Problem> {
-        let config = &self.config;
-        let request = self.request(ask)?;
-        let question = Question::new(&request, config.timeouts.query)?;
-        let path = RecordPath::new(config.records.as_deref())?;
-        let mut pager = Pager::new(config.pagination.as_ref())?;
-        let mut turn = Some(pager.first());
+        let deadline = Instant::now() + self.config.timeouts.query;
         let mut has_begun = false;
-        while let Some(this) = turn {
-            let url = match this.url {
-                Some(url) => url,
-                None => address(&session.peer.url, &request, &this)?,
-            };
-            let page = session.page(&question, url).await?;
-            let document = tokio::task::block_in_place(|| Document::read(&page))?;
-            let root = Node::parse(&document.text).map_err(|why| not_json(&page, &why))?;
-            let found = path.find(&document.value, &root)?;
-            let known = pager.known(&found.items)?;
-            let fresh = || found.records.iter().filter(|record| record.item >= known);
-            if !has_begun && fresh().next().is_some() {
-                feed.begin(columns(&found.records, &config.columns));
-                has_begun = true;
-            }
-            for record in fresh() {
-                if feed.is_full() {
-                    feed.hand_over().await.map_err(|_| Problem::cancelled())?;
-                }
-                let (columns, batch) = feed.row();
-                record.push(columns, batch);
-            }
-            let facts =
-                PageFacts { url: &page.url, headers: &page.headers, value: &document.value, items: &found.items };
-            turn = pager.next(&facts)?;
+        for window in slices(ask.window, self.config.slice)? {
+            let ask = Ask { window, ..ask.clone() };
+            self.read_slice(session, &ask, deadline, feed, &mut has_begun).await?;
         }
         if !has_begun {
-            feed.begin(columns(&[], &config.columns));
+            feed.begin(columns(&[], &self.config.columns));
         }
         Ok(())
     }
@@ -137,6 +118,50 @@ impl Driver for Api {
 }
 
 impl Api {
+    /// All pages of one slice of the window.
+    async fn read_slice(
+        &self,
+        session: &mut Session,
+        ask: &Ask,
+        deadline: Instant,
+        feed: &mut Feed<Session>,
+        has_begun: &mut bool,
+    ) -> Result<(), Problem> {
+        let config = &self.config;
+        let request = self.request(ask)?;
+        let question = Question::new(&request, deadline, config.timeouts.query)?;
+        let path = RecordPath::new(config.records.as_deref())?;
+        let mut pager = Pager::new(config.pagination.as_ref())?;
+        let mut turn = Some(pager.first());
+        while let Some(this) = turn {
+            let url = match this.url {
+                Some(url) => url,
+                None => address(&session.peer.url, &request, &this)?,
+            };
+            let page = session.page(&question, url).await?;
+            let document = tokio::task::block_in_place(|| Document::read(&page))?;
+            let root = Node::parse(&document.text).map_err(|why| not_json(&page, &why))?;
+            let found = path.find(&document.value, &root)?;
+            let known = pager.known(&found.items)?;
+            let fresh = || found.records.iter().filter(|record| record.item >= known);
+            if !*has_begun && fresh().next().is_some() {
+                feed.begin(columns(&found.records, &config.columns));
+                *has_begun = true;
+            }
+            for record in fresh() {
+                if feed.is_full() {
+                    feed.hand_over().await.map_err(|_| Problem::cancelled())?;
+                }
+                let (columns, batch) = feed.row();
+                record.push(columns, batch);
+            }
+            let facts =
+                PageFacts { url: &page.url, headers: &page.headers, value: &document.value, items: &found.items };
+            turn = pager.next(&facts)?;
+        }
+        Ok(())
+    }
+
     fn request(&self, ask: &Ask) -> Result<RenderedRequest, Problem> {
         let config = &self.config;
         let scope =
@@ -145,6 +170,23 @@ impl Api {
             Problem::new(SourceErrorKind::Config, format!("source.{error}")).hint("`engine render` shows the request.")
         })
     }
+}
+
+/// The windows to ask for, oldest first: the whole one, or slices of at most that length. One that has no length is
+/// asked for all the same.
+fn slices(window: Option<Window>, longest: Option<Duration>) -> Result<Vec<Option<Window>>, Problem> {
+    let (Some((start, end)), Some(longest)) = (window, longest) else { return Ok(vec![window]) };
+    let (mut slices, mut from) = (Vec::new(), start);
+    while from < end || slices.is_empty() {
+        if slices.len() == SLICES_MAX {
+            let message = format!("the window has more than {SLICES_MAX} slices of {}", Period(longest));
+            return Err(Problem::new(SourceErrorKind::Config, message).hint("Make `source.request.slice` longer."));
+        }
+        let to = from.checked_add(longest).unwrap_or(Timestamp::MAX).min(end);
+        slices.push(Some((from, to)));
+        from = to;
+    }
+    Ok(slices)
 }
 
 /// A page read twice: as other programs read it, for paths and conditions, and by its own text.
@@ -183,5 +225,35 @@ fn address(base: &Url, request: &RenderedRequest, turn: &Turn) -> Result<Url, Pr
         Ok(url)
     } else {
         Err(Problem::new(SourceErrorKind::Config, "`request.path` leads to another host than `source.url`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hour: i8) -> Timestamp {
+        jiff::civil::date(2025, 3, 30).at(hour, 0, 0, 0).in_tz("UTC").unwrap().timestamp()
+    }
+
+    #[test]
+    fn slices_cover_the_window_without_a_gap_or_an_overlap() {
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+        let window = Some((at(0), at(10)));
+        for (longest, ends) in
+            [(None, vec![10]), (hours(4), vec![4, 8, 10]), (hours(5), vec![5, 10]), (hours(24), vec![10])]
+        {
+            let slices = slices(window, longest).unwrap();
+            let mut from = at(0);
+            for (slice, end) in slices.iter().zip(&ends) {
+                assert_eq!(*slice, Some((from, at(*end))), "{longest:?}");
+                from = at(*end);
+            }
+            assert_eq!(slices.len(), ends.len(), "{longest:?}");
+        }
+        assert_eq!(slices(None, hours(1)).unwrap(), [None]);
+        assert_eq!(slices(Some((at(3), at(3))), hours(1)).unwrap(), [Some((at(3), at(3)))]);
+        let error = slices(window, Some(Duration::from_secs(1))).unwrap_err();
+        assert!(error.message.contains("10000 slices of 1s"), "{}", error.message);
     }
 }

@@ -5,6 +5,7 @@
 
 mod oauth;
 mod reply;
+mod session;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,17 +13,22 @@ use std::time::Duration;
 use engine_core::ports::{AuthConfig, TimeoutConfig, TlsConfig};
 use engine_spec::model::{Method, TlsMode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Url, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, RequestBuilder, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
-pub(crate) use self::oauth::{NoToken, TokenSource};
+pub(crate) use self::oauth::NoToken;
+use self::oauth::TokenSource;
 #[cfg(test)]
 pub(crate) use self::reply::QUOTE_CHARS_MAX;
 pub(crate) use self::reply::{Redactor, Reply, ReplyBody, chain};
+use self::session::SessionSource;
 use crate::to::OpenError;
 
 /// How long an idle connection is kept; below the usual patience of servers and load balancers.
 const IDLE_MAX: Duration = Duration::from_secs(20);
+/// Where the addresses of logins stand, for messages.
+const OAUTH_URL: &str = "auth.oauth2.token_url";
+const SESSION_URL: &str = "auth.session.login_url";
 /// What the requests call themselves.
 const ENGINE: &str = concat!("engine/", env!("CARGO_PKG_VERSION"));
 
@@ -53,8 +59,59 @@ pub(crate) struct Peer {
     /// Headers of every request, those of the login included.
     pub headers: HeaderMap,
     /// Where tokens come from, if the login has any.
-    pub tokens: Option<TokenSource>,
+    pub tokens: Option<Tokens>,
     secrets: Vec<SecretString>,
+}
+
+/// Where tokens come from: a login that is a request of its own.
+pub(crate) enum Tokens {
+    OAuth(TokenSource),
+    Session(SessionSource),
+}
+
+/// What a login gave out, and the header that carries it.
+#[derive(Clone)]
+pub(crate) struct Token {
+    pub secret: SecretString,
+    name: HeaderName,
+    value: HeaderValue,
+}
+
+impl Tokens {
+    /// The token at hand, or a new one.
+    pub async fn token(&mut self, client: &Client) -> Result<Token, NoToken> {
+        match self {
+            Self::OAuth(source) => {
+                let secret = source.token(client).await?;
+                let value = format!("Bearer {}", secret.expose_secret());
+                Token::new(secret, AUTHORIZATION, &value)
+            }
+            Self::Session(source) => source.token(client).await,
+        }
+    }
+
+    /// Gives up the token at hand: it was refused.
+    pub fn forget(&mut self) {
+        match self {
+            Self::OAuth(source) => source.forget(),
+            Self::Session(source) => source.forget(),
+        }
+    }
+}
+
+impl Token {
+    fn new(secret: SecretString, name: HeaderName, value: &str) -> Result<Self, NoToken> {
+        let mut value = HeaderValue::from_str(value).map_err(|_| NoToken::Refused {
+            message: format!("the login gave out a token that the header {name} cannot carry"),
+        })?;
+        value.set_sensitive(true);
+        Ok(Self { secret, name, value })
+    }
+
+    /// The request with the login.
+    pub fn sign(&self, request: RequestBuilder) -> RequestBuilder {
+        request.header(self.name.clone(), self.value.clone())
+    }
 }
 
 impl Peer {
@@ -76,15 +133,17 @@ impl Peer {
             ));
         }
         let token_url = match settings.auth {
-            Some(AuthConfig::OAuth2 { token_url, .. }) => Some(address(token_url, "auth.oauth2.token_url")?),
+            Some(AuthConfig::OAuth2 { token_url, .. }) => Some((address(token_url, OAUTH_URL)?, OAUTH_URL)),
+            Some(AuthConfig::Session(session)) => Some((address(&session.login_url, SESSION_URL)?, SESSION_URL)),
             _ => None,
         };
-        if let Some(token_url) = token_url.as_ref().filter(|url| !is_private(url)) {
+        if let Some((token_url, key)) = token_url.as_ref().filter(|(url, _)| !is_private(url)) {
             return Err(wrong(
-                format!("the client secret would cross the network to {} unencrypted", host_and_port(token_url)),
-                "use an https address in auth.oauth2.token_url",
+                format!("the login would cross the network to {} unencrypted", host_and_port(token_url)),
+                &format!("use an https address in {key}"),
             ));
         }
+        let token_url = token_url.map(|(url, _)| url);
 
         let mut headers = HeaderMap::new();
         let mut secrets = Vec::new();
@@ -139,8 +198,16 @@ impl Peer {
             Some(AuthConfig::OAuth2 { client_id, client_secret, scope, .. }) => {
                 let token_url = token_url.expect("parsed above for this kind of login");
                 let (id, secret) = (client_id.clone(), client_secret.clone());
-                tokens = Some(TokenSource::new(token_url, id, secret, scope.clone(), settings.timeouts.query));
+                let source = TokenSource::new(token_url, id, secret, scope.clone(), settings.timeouts.query);
+                tokens = Some(Tokens::OAuth(source));
                 secrets.push(client_secret.clone());
+            }
+            Some(AuthConfig::Session(session)) => {
+                let url = token_url.expect("parsed above for this kind of login");
+                let source = SessionSource::new(url, session, settings.timeouts.query)
+                    .map_err(|message| wrong(message, "check auth.session"))?;
+                tokens = Some(Tokens::Session(source));
+                secrets.extend(session.secret.iter().map(|(_, secret)| secret.clone()));
             }
         }
         Ok(Self { client, url, place, headers, tokens, secrets })

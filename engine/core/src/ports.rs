@@ -174,6 +174,8 @@ pub struct HttpSourceConfig {
     pub zone: TimeZone,
     /// JSONPath of the records; `None` for the items of a list.
     pub records: Option<String>,
+    /// Longest window of one request; `None` for the whole.
+    pub slice: Option<Duration>,
     /// How an answer continues; `None` for one page.
     pub pagination: Option<Pagination>,
     /// Requests per second at most.
@@ -370,6 +372,25 @@ pub enum AuthConfig {
         /// Scope to ask for.
         scope: Option<String>,
     },
+    /// A session that a first request opens.
+    Session(SessionConfig),
+}
+
+/// A session that a first request opens, all references resolved.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// Address that takes the login.
+    pub login_url: String,
+    /// What is sent in the clear, by name.
+    pub clear: Vec<(String, String)>,
+    /// What is sent and secret, by name.
+    pub secret: Vec<(String, SecretString)>,
+    /// As a form and not as JSON.
+    pub form: bool,
+    /// JSONPath of the token in the answer; `None` for cookies.
+    pub token: Option<String>,
+    /// Header that carries the token; `None` for `Authorization: Bearer …`.
+    pub header: Option<String>,
 }
 
 /// Records on their way: one request, one append.

@@ -34,7 +34,7 @@ pub(crate) fn check(file: &SpecFile, spec: &Spec, companions: &LoadedCompanions)
     let mut checker = Checker { file, findings: Vec::new() };
     table(&mut checker, spec);
     schedule::check(&mut checker, &spec.schedule);
-    source::check(&mut checker, &spec.source);
+    source::check(&mut checker, &spec.source, spec.sync.mode);
     query::check(&mut checker, spec, companions);
     fields::check(&mut checker, spec);
     for (pointer, condition) in [("/skip_when", &spec.skip_when), ("/cancelled_when", &spec.cancelled_when)] {

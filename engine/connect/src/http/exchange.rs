@@ -7,7 +7,6 @@ use engine_spec::scalar::Period;
 use engine_spec::template::RenderedRequest;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
-use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::body::{self, BODY_BYTES_MAX};
@@ -48,8 +47,9 @@ pub(super) struct Page {
 }
 
 impl Question {
-    /// A rendered request in the client's terms. `limit` bounds all of its pages.
-    pub(super) fn new(request: &RenderedRequest, limit: Duration) -> Result<Self, Problem> {
+    /// A rendered request in the client's terms. Its pages must have come by the deadline, which lies `limit` after the
+    /// beginning of all that is asked in one run.
+    pub(super) fn new(request: &RenderedRequest, deadline: Instant, limit: Duration) -> Result<Self, Problem> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));
         headers.insert(reqwest::header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -66,7 +66,6 @@ impl Question {
             let value = HeaderValue::from_str(value).map_err(|_| wrong("has characters that no header can have"))?;
             headers.insert(name, value);
         }
-        let deadline = Instant::now() + limit;
         Ok(Self { method: method(request.method), headers, body: request.body.clone(), deadline, limit })
     }
 }
@@ -89,7 +88,7 @@ impl Session {
                     }
                 },
             };
-            let redact = self.peer.redactor(token.as_ref());
+            let redact = self.peer.redactor(token.as_ref().map(|token| &token.secret));
             let mut request = self
                 .peer
                 .client
@@ -98,7 +97,7 @@ impl Session {
                 .headers(self.peer.headers.clone())
                 .timeout(question.deadline.saturating_duration_since(Instant::now()));
             if let Some(token) = &token {
-                request = request.bearer_auth(token.expose_secret());
+                request = token.sign(request);
             }
             if let Some(body) = &question.body {
                 request = request.body(body.clone());

@@ -15,12 +15,11 @@ use engine_spec::model::Compression;
 use flate2::write::GzEncoder;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Runtime;
 
 use self::answer::ANSWER_BYTES_MAX;
 use super::{OpenError, write_json_str};
-use crate::web::{NoToken, Peer, PeerSettings, Redactor, Reply, chain, method};
+use crate::web::{NoToken, Peer, PeerSettings, Redactor, Reply, Token, chain, method};
 
 /// Header that names a parcel, the same for each of its attempts.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -93,13 +92,8 @@ impl HttpDestination {
     }
 
     /// Sends once; the status, if there was one, and what it means.
-    async fn request(
-        &self,
-        parcel: &Parcel,
-        body: Vec<u8>,
-        token: Option<SecretString>,
-    ) -> (Option<StatusCode>, Answer) {
-        let redact = self.peer.redactor(token.as_ref());
+    async fn request(&self, parcel: &Parcel, body: Vec<u8>, token: Option<Token>) -> (Option<StatusCode>, Answer) {
+        let redact = self.peer.redactor(token.as_ref().map(|token| &token.secret));
         let mut request = self
             .peer
             .client
@@ -109,7 +103,7 @@ impl HttpDestination {
             .timeout(self.timeout)
             .body(body);
         if let Some(token) = &token {
-            request = request.bearer_auth(token.expose_secret());
+            request = token.sign(request);
         }
         match request.send().await {
             Ok(response) => {

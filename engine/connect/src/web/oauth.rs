@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Redactor, Reply, ReplyBody, basic_login, chain, host_and_port};
 
 /// Bytes of an answer with a token; a longer one has none.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+pub(super) const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// How long before its end a token is replaced; half its life, if that is shorter.
 const REFRESH_BEFORE_END: Duration = Duration::from_secs(60);
 
@@ -161,7 +161,7 @@ impl Token {
     }
 }
 
-fn form_encoded(form: &[(&str, &str)]) -> String {
+pub(super) fn form_encoded(form: &[(&str, &str)]) -> String {
     let mut url = Url::parse("form:").expect("a constant that is an address");
     url.query_pairs_mut().extend_pairs(form);
     url.query().unwrap_or_default().to_owned()

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::ports::{
     AuthConfig, CsvConfig, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References, ServerConfig,
-    SourceConfig, SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
+    SessionConfig, SourceConfig, SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
 };
 
 /// Names and values of headers.
@@ -282,6 +282,7 @@ impl Resolver<'_> {
             params: BTreeMap::new(),
             zone: TimeZone::UTC,
             records: api.records.clone(),
+            slice: api.request.slice.map(|slice| slice.0),
             pagination: api.pagination.clone(),
             rate_limit: api.rate_limit,
             columns: BTreeSet::new(),
@@ -334,6 +335,19 @@ impl Resolver<'_> {
                     client_secret: client_secret?,
                     scope,
                 })
+            }
+            Auth::Session(session) => {
+                let at = format!("{at}.session");
+                let login_url = self.text(&format!("{at}.login_url"), &session.login_url);
+                let (clear, secret) = self.headers(&format!("{at}.body"), &session.body);
+                Some(AuthConfig::Session(SessionConfig {
+                    login_url: login_url?,
+                    clear,
+                    secret,
+                    form: session.form.unwrap_or(false),
+                    token: session.token.clone(),
+                    header: session.header.clone(),
+                }))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `destination`: logins and addresses.
 
 use super::Checker;
-use super::source::{address, headers, timeouts, tls, token_address};
+use super::source::{self, address, headers, timeouts, tls};
 use crate::codes;
 use crate::model::{Batch, Destination, EnlyzeDestination, HeaderValue};
 
@@ -19,7 +19,7 @@ pub(super) fn check(checker: &mut Checker<'_>, destination: &Destination) {
             address(checker, "/destination/url", &endpoint.url, endpoint.auth.is_some() || secret_header);
             headers(checker, "/destination/headers", &endpoint.headers);
             if let Some(auth) = &endpoint.auth {
-                token_address(checker, "/destination/auth", auth);
+                source::login(checker, "/destination/auth", auth);
             }
             tls(checker, "/destination", endpoint.tls.as_ref());
             timeouts(checker, "/destination", &endpoint.timeouts);

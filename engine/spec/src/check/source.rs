@@ -9,10 +9,10 @@ use super::Checker;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, child};
 use crate::model::{
-    Auth, CsvSource, HeaderValue, HttpSource, OracleSource, Pagination, Setting, Source, Timeouts, Tls,
+    Auth, CsvSource, HeaderValue, HttpSource, OracleSource, Pagination, Setting, Source, SyncMode, Timeouts, Tls,
 };
 
-pub(super) fn check(checker: &mut Checker<'_>, source: &Source) {
+pub(super) fn check(checker: &mut Checker<'_>, source: &Source, mode: SyncMode) {
     let (zone, shared_tls, shared_timeouts) = match source {
         Source::SqlServer(server) => (&server.timezone, server.tls.as_ref(), Some(&server.timeouts)),
         Source::MySql(server) | Source::MariaDb(server) | Source::Postgres(server) => {
@@ -25,6 +25,7 @@ pub(super) fn check(checker: &mut Checker<'_>, source: &Source) {
         Source::Sqlite(file) => (&file.timezone, None, Some(&file.timeouts)),
         Source::Http(api) => {
             http(checker, api);
+            slice(checker, api, mode);
             (&api.timezone, api.tls.as_ref(), Some(&api.timeouts))
         }
         Source::Csv(folder) => {
@@ -105,7 +106,7 @@ fn http(checker: &mut Checker<'_>, api: &HttpSource) {
     address(checker, "/source/url", &api.url, api.auth.is_some() || secret_header);
     headers(checker, "/source/request/headers", &api.request.headers);
     if let Some(auth) = &api.auth {
-        token_address(checker, "/source/auth", auth);
+        login(checker, "/source/auth", auth);
     }
     if api.rate_limit.is_some_and(|limit| limit <= 0.0) {
         checker.value(codes::OUT_OF_RANGE, "/source/rate_limit", "`rate_limit` must be more than 0");
@@ -143,6 +144,19 @@ fn http(checker: &mut Checker<'_>, api: &HttpSource) {
     }
 }
 
+/// Slices are cut from a window.
+fn slice(checker: &mut Checker<'_>, api: &HttpSource, mode: SyncMode) {
+    const POINTER: &str = "/source/request/slice";
+    let Some(slice) = api.request.slice else { return };
+    if slice.0.is_zero() {
+        checker.value(codes::OUT_OF_RANGE, POINTER, "`slice` must be longer than `0s`");
+    }
+    if mode != SyncMode::Window {
+        checker.key(codes::KEY_NOT_HERE, POINTER, "slices are cut from a window, and this mode has none").help =
+            Some("remove `slice`, or set `sync: { mode: window }`".to_owned());
+    }
+}
+
 /// A JSONPath that can be read.
 fn json_path(checker: &mut Checker<'_>, pointer: &str, path: &str) {
     if let Err(error) = JsonPath::parse(path) {
@@ -167,11 +181,38 @@ pub(super) fn headers(checker: &mut Checker<'_>, pointer: &str, headers: &BTreeM
     }
 }
 
-/// The address that gives out OAuth tokens is sent the client secret.
-pub(super) fn token_address(checker: &mut Checker<'_>, pointer: &str, auth: &Auth) {
-    if let Auth::Oauth2(oauth) = auth {
-        address(checker, &format!("{pointer}/oauth2/token_url"), &oauth.token_url, true);
+/// A login that is a request of its own: its address is sent a secret.
+pub(super) fn login(checker: &mut Checker<'_>, pointer: &str, auth: &Auth) {
+    match auth {
+        Auth::Oauth2(oauth) => address(checker, &format!("{pointer}/oauth2/token_url"), &oauth.token_url, true),
+        Auth::Session(session) => {
+            let pointer = format!("{pointer}/session");
+            address(checker, &format!("{pointer}/login_url"), &session.login_url, true);
+            for (name, value) in &session.body {
+                if matches!(value, HeaderValue::Text(_)) && names_a_secret(name) {
+                    let message = format!("`{name}` is a secret and is written into the spec");
+                    checker.value(codes::LITERAL_SECRET, &child(&format!("{pointer}/body"), name), message).help =
+                        Some("a secret takes a reference: `{ env: NAME }`".to_owned());
+                }
+            }
+            match (&session.token, &session.header) {
+                (Some(path), _) => json_path(checker, &format!("{pointer}/token"), path),
+                (None, Some(_)) => {
+                    let message = "`header` carries the token, and cookies have a header of their own";
+                    checker.key(codes::MISSING_KEY, &format!("{pointer}/header"), message).help =
+                        Some("say where the token is in the answer, `token: $.token`, or remove `header`".to_owned());
+                }
+                (None, None) => {}
+            }
+        }
+        Auth::Bearer(_) | Auth::Basic(_) | Auth::Header(_) => {}
     }
+}
+
+fn names_a_secret(name: &str) -> bool {
+    const PARTS: [&str; 6] = ["pass", "pwd", "secret", "token", "kennwort", "apikey"];
+    let name = name.to_ascii_lowercase().replace(['_', '-'], "");
+    PARTS.iter().any(|part| name.contains(part))
 }
 
 /// An HTTP address; a secret goes over plain HTTP to loopback only.

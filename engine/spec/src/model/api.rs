@@ -69,6 +69,11 @@ pub struct Request {
     #[schemars(example = serde_json::json!({"from": "{{ window.start | instant }}"}))]
     #[serde(default, deserialize_with = "present")]
     pub body: Option<serde_json::Value>,
+    /// Longest window that one request may ask for. A longer one is asked for in slices, oldest first, each with its
+    /// pages. For `sync.mode: window`. Default: the whole window at once.
+    #[schemars(example = &"1d")]
+    #[serde(default, deserialize_with = "present")]
+    pub slice: Option<Period>,
 }
 
 /// HTTP method.

@@ -180,6 +180,9 @@ pub enum Auth {
     /// OAuth 2.0 client credentials.
     #[schemars(example = serde_json::json!({"token_url": "https://login.acme.example/oauth2/token", "client_id": "engine", "client_secret": {"env": "CLIENT_SECRET"}}))]
     Oauth2(OAuth2),
+    /// A session: a first request logs in, and its answer holds a token or sets cookies.
+    #[schemars(example = serde_json::json!({"login_url": "https://mes.acme.example/login", "body": {"user": "engine", "password": {"env": "API_PASSWORD"}}, "token": "$.token"}))]
+    Session(SessionAuth),
 }
 
 /// HTTP Basic.
@@ -223,6 +226,30 @@ pub struct OAuth2 {
     #[schemars(example = &"runs.write")]
     #[serde(default, deserialize_with = "present")]
     pub scope: Option<Setting<String>>,
+}
+
+/// A session: a first request logs in, by POST. A session that ends meanwhile is opened anew.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionAuth {
+    /// Address that takes the login.
+    #[schemars(example = &"https://mes.acme.example/login")]
+    pub login_url: Setting<String>,
+    /// What is sent: names and values. A reference makes a value secret; a password takes nothing else.
+    #[schemars(example = serde_json::json!({"user": "engine", "password": {"env": "API_PASSWORD"}}))]
+    pub body: BTreeMap<String, HeaderValue>,
+    /// Whether `body` is sent as a form. Default: as JSON.
+    #[schemars(example = &true)]
+    #[serde(default, deserialize_with = "present")]
+    pub form: Option<bool>,
+    /// Where the token is in the answer, as a JSONPath. Default: the login is in the cookies that the answer sets.
+    #[schemars(example = &"$.token")]
+    #[serde(default, deserialize_with = "present")]
+    pub token: Option<String>,
+    /// Header that carries the token as it is. Default: `Authorization: Bearer …`.
+    #[schemars(example = &"X-Session")]
+    #[serde(default, deserialize_with = "present")]
+    pub header: Option<String>,
 }
 
 /// Value of a header: a text, or a reference, which makes it secret.

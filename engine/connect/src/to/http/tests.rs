@@ -4,6 +4,8 @@ use std::io::Read;
 use engine_core::ports::{AuthConfig, ParcelRecord, TimeoutConfig, TlsConfig};
 use engine_spec::model::{Method, TlsMode};
 
+use secrecy::SecretString;
+
 use super::*;
 
 fn config(url: &str, auth: Option<AuthConfig>) -> HttpConfig {
