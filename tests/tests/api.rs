@@ -44,6 +44,7 @@ fn read(api: &Api, source: &Value) -> Result<Rows, SourceError> {
 fn read_from(url: &str, source: &Value) -> Result<Rows, SourceError> {
     let mut whole = json!({ "type": "http", "url": url, "timezone": "UTC", "records": "$.data[*]" });
     whole.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
+    whole.as_object_mut().unwrap().retain(|_, setting| !setting.is_null());
     let spec = json!({
         "version": 1, "id": "api", "source": whole, "table": "order", "key": ["id"], "sync": { "mode": "full" },
         "fields": { "order_code": "order", "product_code": "^.product", "machine_code": "machine.code",
@@ -360,7 +361,6 @@ fn an_answer_of_another_kind_is_named() {
         ("text/html; charset=utf-8", "<html><title>Sign in</title>", "web page with the title \"Sign in\""),
         ("application/json", "<html>", "no whole JSON"),
         ("text/plain", "<!doctype html>", "web page"),
-        ("text/csv", "id;order", "CSV"),
         ("image/png", "PNG", "image/png, not JSON"),
         (
             "application/json",
@@ -371,8 +371,86 @@ fn an_answer_of_another_kind_is_named() {
     ] {
         refused(read(&told(kind, body), &json!({})), SourceErrorKind::Data, &[said]);
     }
+    for (kind, body, said) in [
+        ("text/html", "<html><title>Sign in</title>", "web page with the title \"Sign in\""),
+        ("application/json", "{\"error\": \"no licence\"}", "not CSV: {\"error\": \"no licence\"}"),
+        ("text/csv", "id;\"order", "the line with the column names"),
+    ] {
+        let source = json!({ "csv": { "delimiter": ";" }, "records": null });
+        refused(read(&told(kind, body), &source), SourceErrorKind::Data, &[said]);
+    }
     let lines = told("application/x-ndjson", "{\"id\": 1}\n\n{\"id\": 2}\r\n");
     assert_eq!(ids(&read(&lines, &json!({ "records": "$[*]" })).unwrap()), [1, 2]);
+}
+
+#[test]
+fn csv_is_read_as_it_is_written() {
+    // As the answer says: commas, and an encoding. Excel's hint, a comma too many and an empty line are passed over.
+    let api = Api::start(|_, _| {
+        let body = b"sep=,\nid,order,note\n1,A1,M\xfcller\n2,A2,,\n,,\n3,\"A,3\",\"\"\n".to_vec();
+        Told::status(200).with("Content-Type", "text/csv; charset=\"windows-1252\"").body(body)
+    });
+    let rows = read(&api, &json!({ "records": null })).unwrap();
+    assert_eq!(rows.0, ["id", "order", "note", "_line"]);
+    assert_eq!(
+        rows.1,
+        [
+            json!({ "id": "1", "order": "A1", "note": "Müller", "_line": 3 }),
+            json!({ "id": "2", "order": "A2", "note": null, "_line": 4 }),
+            json!({ "id": "3", "order": "A,3", "note": null, "_line": 6 }),
+        ]
+    );
+    // As the spec says, page by page; a later page may have its columns in another order.
+    let api = Api::start(|asked, _| {
+        let body = match asked.number("page", 1) {
+            1 => "\u{feff}id;order;quantity\n1;A1;-1,5\n2;A2;2\n",
+            2 => "Quantity;id;order;more\n3,25;3;A3;x\n",
+            _ => "id;order;quantity\n",
+        };
+        Told::status(200).with("Content-Type", "text/plain").body(body)
+    });
+    let mut source = settings(Pages::Page);
+    source["csv"] = json!({ "delimiter": ";", "decimal": "," });
+    source["records"] = Value::Null;
+    let rows = read(&api, &source).unwrap();
+    assert_eq!(rows.0, ["id", "order", "quantity", "_line"]);
+    assert!(rows.2.contains("-1.5") && rows.2.contains("3.25"), "{}", rows.2);
+    let orders: Vec<_> = rows.1.iter().map(|row| row["order"].as_str().unwrap()).collect();
+    assert_eq!(orders, ["A1", "A2", "A3"]);
+    assert_eq!(api.asked().len(), 3);
+    assert_eq!(api.asked()[0].headers["accept"], "text/csv");
+    // A server that does not know the parameter.
+    let api = Api::start(|_, _| Told::status(200).with("Content-Type", "text/csv").body("id;order\n1;A1\n"));
+    refused(read(&api, &source), SourceErrorKind::Data, &["the pages go in circles"]);
+    // Nothing at all is no rows.
+    let api = Api::start(|_, _| Told::status(200).with("Content-Type", "text/csv").body(""));
+    assert_eq!(read(&api, &json!({ "records": null })).unwrap().1.len(), 0);
+}
+
+#[test]
+fn a_broken_line_of_an_api_costs_only_itself() {
+    let lines = |broken: &str| {
+        let line = |(id, order, machine, kind, at): &(i64, &str, &str, &str, &str)| {
+            format!("{id};{order};25-1002;{machine};{kind};{at}\n")
+        };
+        format!("id;anr;artnr;mnr;kenn;zeit\n{}{broken}\n", BOOKINGS.iter().map(line).collect::<String>())
+    };
+    let body = lines("7;4714;25-1002");
+    let api = Api::start(move |_, _| Told::status(200).with("Content-Type", "text/csv").body(body.clone()));
+    let workspace = Workspace::new();
+    let mut spec = bookings_of(&api.url(), &plant::to_file("runs.ndjson"));
+    let source = spec["source"].as_object_mut().unwrap();
+    source.remove("records");
+    source.remove("pagination");
+    source.insert("csv".to_owned(), json!({ "delimiter": ";" }));
+    spec["max_rejected"] = json!("50%");
+    workspace.spec("acme.yaml", &spec);
+    let run = workspace.engine(&["run", "--once", "--now", NOW, "acme.yaml"]).expect(0);
+    assert!(run.stderr.contains("1 rejected (1 line_unreadable)"), "{}", run.stderr);
+    assert_eq!(workspace.read("runs.ndjson").lines().count(), 3);
+    let preview = workspace.engine(&["preview", "--now", NOW, "acme.yaml"]).expect(0);
+    let said = "/bookings line 8: 3 fields where the header has 6";
+    assert!(preview.stdout.contains(said), "{}", preview.stdout);
 }
 
 #[test]
@@ -627,6 +705,22 @@ fn the_same_bookings_of_databases_of_files_and_of_an_api_are_the_same_runs() {
     let of_api = deliver(&|_, destination| bookings_of(&url, destination));
     assert_eq!(of_api, database);
     assert_eq!(of_api.lines().count(), 3);
+    let csv = Api::start(|_, _| {
+        let line = |(id, order, machine, kind, at): &(i64, &str, &str, &str, &str)| {
+            format!("{id},{order},25-1002,{machine},{kind},{at}\n")
+        };
+        let lines: String = BOOKINGS.iter().map(line).collect();
+        Told::status(200).with("Content-Type", "text/csv").body(format!("id,anr,artnr,mnr,kenn,zeit\n{lines}"))
+    });
+    let url = csv.url();
+    let of_csv_api = deliver(&|_, destination| {
+        let mut spec = bookings_of(&url, destination);
+        let source = spec["source"].as_object_mut().unwrap();
+        source.remove("records");
+        source.remove("pagination");
+        spec
+    });
+    assert_eq!(of_csv_api, database);
     let asked = api.asked();
     assert_eq!(asked[0].path, "/plants/Aachen%2F1/bookings");
     // The same bounds as those of a query.

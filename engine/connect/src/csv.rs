@@ -16,22 +16,26 @@ use std::time::SystemTime;
 
 use encoding_rs::Encoding;
 use engine_core::ports::{
-    Ask, Cancel, Connector, CsvConfig, Fetched, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
+    Ask, Cancel, Connector, CsvConfig, CsvFormat, Fetched, Source, SourceConfig, SourceError, SourceErrorKind,
+    SourceIdentity,
 };
 use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
 
 use self::folder::{File, Listing, Stamp, is_compressed, list};
-use self::records::{Dialect, Records};
-use self::text::{Cells, decimal};
+pub(crate) use self::records::{Dialect, Records};
+use self::text::decimal;
+pub(crate) use self::text::{Cells, open as open_text};
 use crate::failure::{Problem, Target};
 use crate::pump::{Feed, Flow, pump};
 
 /// The column that names the file of a row, where the files have no column of that name.
 const FILE_COLUMN: &str = "_file";
 /// The column with the line on which a row begins, where the files have no column of that name.
-const LINE_COLUMN: &str = "_line";
+pub(crate) const LINE_COLUMN: &str = "_line";
 /// Columns of all files together; more are no header.
-const COLUMNS_MAX: usize = 2_000;
+pub(crate) const COLUMNS_MAX: usize = 2_000;
+/// How lines are written, if nothing says it.
+const DEFAULT_ENCODING: &str = "utf-8";
 
 /// The connector.
 pub(crate) const CONNECTOR: Connector = Connector { name: "csv", open };
@@ -39,7 +43,7 @@ pub(crate) const CONNECTOR: Connector = Connector { name: "csv", open };
 fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
     let SourceConfig::Csv(config) = config else { return Err(Target::mismatch("csv")) };
     let target = Target::folder("csv", &config.path);
-    let format = Format::of(config).map_err(|problem| target.connecting(problem))?;
+    let format = Format::of(&config.format).map_err(|problem| target.connecting(problem))?;
     let path = config.path.canonicalize().map_err(|error| target.connecting(folder_problem(&error)))?;
     let identity = SourceIdentity {
         version: "CSV files".to_owned(),
@@ -113,20 +117,21 @@ impl Source for Csv {
     }
 }
 
-/// How files are written.
+/// How lines are written.
 #[derive(Debug, Clone)]
-struct Format {
-    dialect: Dialect,
-    encoding: &'static Encoding,
-    /// Names of the columns; none where every file begins with them.
-    columns: Vec<String>,
+pub(crate) struct Format {
+    pub(crate) dialect: Dialect,
+    pub(crate) encoding: &'static Encoding,
+    /// Names of the columns; none where the first line has them.
+    pub(crate) columns: Vec<String>,
     decimal: Option<u8>,
 }
 
 impl Format {
-    fn of(config: &CsvConfig) -> Result<Self, Problem> {
-        let encoding = Encoding::for_label_no_replacement(config.encoding.as_bytes()).ok_or_else(|| {
-            Problem::new(SourceErrorKind::Config, format!("`{}` is no encoding that is known", config.encoding))
+    pub(crate) fn of(config: &CsvFormat) -> Result<Self, Problem> {
+        let label = config.encoding.as_deref().unwrap_or(DEFAULT_ENCODING);
+        let encoding = Encoding::for_label_no_replacement(label.as_bytes()).ok_or_else(|| {
+            Problem::new(SourceErrorKind::Config, format!("`{label}` is no encoding that is known"))
                 .hint("Common ones are `utf-8`, `windows-1252`, `iso-8859-15` and `utf-16`.")
         })?;
         Ok(Self {
@@ -136,6 +141,71 @@ impl Format {
             decimal: config.decimal,
         })
     }
+
+    /// Appends a cell: nothing, a number with the country's own decimal point, text, or why it is none.
+    pub(crate) fn push_cell(
+        &self,
+        batch: &mut RowBatch,
+        cells: Cells,
+        bytes: &[u8],
+        place: impl FnOnce(&str) -> String,
+    ) {
+        let mut digits = String::new();
+        match cells.text(bytes) {
+            _ if bytes.is_empty() => batch.push(Slot::Null),
+            Ok(text) => match self.decimal {
+                Some(point) if decimal(&text, point, &mut digits) => batch.push_decimal(&digits),
+                _ => batch.push_text(&text),
+            },
+            Err(reason) => batch.push_bad(&place(&reason)),
+        }
+    }
+}
+
+/// The names on the first line, or why it has none; `None` where there is no line.
+pub(crate) fn read_names<R: Read>(
+    records: &mut Records<R>,
+    cells: Cells,
+) -> std::io::Result<Option<Result<Vec<String>, String>>> {
+    loop {
+        let Some(found) = records.next()? else { return Ok(None) };
+        if let Some(broken) = found.broken {
+            return Ok(Some(Err(format!("the line with the column names: {}", broken.words()))));
+        }
+        let names: Vec<String> = records.fields().map(|name| cells.lossy(name).trim().to_owned()).collect();
+        // A line `sep=;` tells Excel the delimiter.
+        let is_hint = names.first().is_some_and(|name| found.line == 1 && name.starts_with("sep="));
+        if !is_hint {
+            return Ok(Some(Ok(names)));
+        }
+    }
+}
+
+/// The next line that holds something, its fields in the records, and why it is no row where it is none.
+pub(crate) fn next_row<R: Read>(
+    records: &mut Records<R>,
+    names: &[String],
+    named_by: &str,
+) -> std::io::Result<Option<(u64, Option<String>)>> {
+    while let Some(found) = records.next()? {
+        if let Some(broken) = found.broken {
+            return Ok(Some((found.line, Some(broken.words()))));
+        }
+        if records.fields().all(<[u8]>::is_empty) {
+            // What spreadsheets leave below a table.
+            continue;
+        }
+        if fit(records, names) {
+            return Ok(Some((found.line, None)));
+        }
+        let lines = if found.lines > 1 { " in quotes that run over several lines" } else { "" };
+        let reason = format!("{} fields{lines} where {named_by} {}", records.width(), names.len());
+        if found.lines > 1 {
+            records.give_back_lines();
+        }
+        return Ok(Some((found.line, Some(reason))));
+    }
+    Ok(None)
 }
 
 fn folder_problem(error: &std::io::Error) -> Problem {
@@ -212,19 +282,8 @@ impl Reading {
 
     /// The names on the first line; `None` in a file without a line.
     fn header(&mut self, file: &File) -> Result<Option<Vec<String>>, Trouble> {
-        loop {
-            let Some(found) = self.records.next().map_err(|error| Trouble::of(file, &error))? else { return Ok(None) };
-            if let Some(broken) = found.broken {
-                return Err(Trouble::File(format!("the line with the column names: {}", broken.words())));
-            }
-            let names: Vec<String> =
-                self.records.fields().map(|name| self.cells.lossy(name).trim().to_owned()).collect();
-            // A line `sep=;` tells Excel the delimiter.
-            let is_hint = names.first().is_some_and(|name| found.line == 1 && name.starts_with("sep="));
-            if !is_hint {
-                return Ok(Some(names));
-            }
-        }
+        let names = read_names(&mut self.records, self.cells).map_err(|error| Trouble::of(file, &error))?;
+        names.transpose().map_err(Trouble::File)
     }
 
     /// Whether the file is as it was when the folder was looked at. One that was written meanwhile may have been read
@@ -377,43 +436,23 @@ impl Answer<'_> {
             }
         }
         self.layout.names.truncate(fields.len());
-        let mut digits = String::new();
-        while let Some(found) = reading.records.next().map_err(|error| Trouble::of(file, &error))? {
-            *line = found.line;
+        let next = |reading: &mut Reading| next_row(&mut reading.records, &names, named_by);
+        while let Some((at_line, broken)) = next(&mut reading).map_err(|error| Trouble::of(file, &error))? {
+            *line = at_line;
             self.make_room(part).map_err(Trouble::Run)?;
-            if let Some(broken) = found.broken {
-                self.push_broken(file, found.line, &broken.words());
-                continue;
-            }
-            let width = reading.records.width();
-            if reading.records.fields().all(<[u8]>::is_empty) {
-                // What spreadsheets leave below a table.
-                continue;
-            }
-            if !fit(&reading.records, &names) {
-                let lines = if found.lines > 1 { " in quotes that run over several lines" } else { "" };
-                self.push_broken(file, *line, &format!("{width} fields{lines} where {named_by} {}", names.len()));
-                if found.lines > 1 {
-                    reading.records.give_back_lines();
-                }
+            if let Some(reason) = broken {
+                self.push_broken(file, at_line, &reason);
                 continue;
             }
             let (_, batch) = self.feed.row();
             for field in &fields {
                 let bytes = match field {
-                    Some(field) if *field < width => reading.records.field(*field),
+                    Some(field) if *field < reading.records.width() => reading.records.field(*field),
                     _ => b"",
                 };
-                match reading.cells.text(bytes) {
-                    _ if bytes.is_empty() => batch.push(Slot::Null),
-                    Ok(text) => match self.format.decimal {
-                        Some(point) if decimal(&text, point, &mut digits) => batch.push_decimal(&digits),
-                        _ => batch.push_text(&text),
-                    },
-                    Err(reason) => batch.push_bad(&at(file, found.line, &reason)),
-                }
+                self.format.push_cell(batch, reading.cells, bytes, |reason| at(file, at_line, reason));
             }
-            push_place(&self.layout, batch, file, found.line);
+            push_place(&self.layout, batch, file, at_line);
         }
         if !reading.is_unchanged(file) {
             let message = format!("{} was written while it was read", file.name);
@@ -460,7 +499,7 @@ fn at(file: &File, line: u64, reason: &str) -> String {
 
 /// Whether a record has the fields that the names ask for. A delimiter at the end of the lines, or of the header, makes
 /// an empty field or name that nobody misses.
-fn fit(records: &Records<Box<dyn Read>>, names: &[String]) -> bool {
+fn fit<R: Read>(records: &Records<R>, names: &[String]) -> bool {
     let width = records.width();
     let no_field = |place: usize| records.field(place).is_empty();
     (names.len()..width).all(no_field) && names.iter().skip(width).all(String::is_empty)

@@ -1,4 +1,4 @@
-//! `type: http`: an API that answers with JSON.
+//! `type: http`: an API that answers with JSON or CSV.
 //!
 //! A question is as many requests as it has pages; each page is read whole, within a limit, and its records go through
 //! the pump before the next is asked for. An API knows no transaction: where the list moves while it is read, the run
@@ -9,12 +9,14 @@ mod exchange;
 mod json;
 mod paging;
 mod records;
+mod table;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine_core::ports::{
-    Ask, Cancel, Connector, HttpSourceConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
+    Ask, Cancel, Connector, CsvFormat, HttpSourceConfig, Source, SourceConfig, SourceError, SourceErrorKind,
+    SourceIdentity,
 };
 use engine_spec::model::TlsMode;
 use engine_spec::scalar::Period;
@@ -24,10 +26,13 @@ use reqwest::Url;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use self::body::Content;
 use self::exchange::{Page, Question, Session};
 use self::json::Node;
 use self::paging::{PageFacts, Pager, Turn};
 use self::records::{RecordPath, columns};
+use self::table::Table;
+use crate::csv::Format;
 use crate::failure::{Problem, Target};
 use crate::pump::Feed;
 use crate::remote::{Driver, Remote};
@@ -39,6 +44,10 @@ const PACE_MAX: Duration = Duration::from_secs(3600);
 
 /// Slices that one window is asked for in.
 const SLICES_MAX: usize = 10_000;
+
+/// How CSV is written, if the spec does not say (RFC 4180).
+const COMMAS: CsvFormat =
+    CsvFormat { delimiter: b',', quote: b'"', encoding: None, columns: Vec::new(), decimal: None };
 
 /// Start and end, half-open.
 type Window = (Timestamp, Timestamp);
@@ -129,7 +138,7 @@ impl Api {
     ) -> Result<(), Problem> {
         let config = &self.config;
         let request = self.request(ask)?;
-        let question = Question::new(&request, deadline, config.timeouts.query)?;
+        let question = Question::new(&request, config.csv.is_some(), deadline, config.timeouts.query)?;
         let path = RecordPath::new(config.records.as_deref())?;
         let mut pager = Pager::new(config.pagination.as_ref())?;
         let mut turn = Some(pager.first());
@@ -139,27 +148,59 @@ impl Api {
                 None => address(&session.peer.url, &request, &this)?,
             };
             let page = session.page(&question, url).await?;
-            let document = tokio::task::block_in_place(|| Document::read(&page))?;
-            let root = Node::parse(&document.text).map_err(|why| not_json(&page, &why))?;
-            let found = path.find(&document.value, &root)?;
-            let known = pager.known(&found.items)?;
-            let fresh = || found.records.iter().filter(|record| record.item >= known);
-            if !*has_begun && fresh().next().is_some() {
-                feed.begin(columns(&found.records, &config.columns));
-                *has_begun = true;
-            }
-            for record in fresh() {
-                if feed.is_full() {
-                    feed.hand_over().await.map_err(|_| Problem::cancelled())?;
+            turn = match &page.content {
+                Content::Csv(bytes, charset) => {
+                    let format = self.csv_format(charset.as_deref())?;
+                    let place = page.url.path();
+                    let table = tokio::task::block_in_place(|| Table::read(bytes, &format, place))?;
+                    feed_table(&table, &page, &mut pager, feed, has_begun).await?
                 }
-                let (columns, batch) = feed.row();
-                record.push(columns, batch);
-            }
-            let facts =
-                PageFacts { url: &page.url, headers: &page.headers, value: &document.value, items: &found.items };
-            turn = pager.next(&facts)?;
+                Content::Json(text) => self.feed_json(text, &page, &path, &mut pager, feed, has_begun).await?,
+                // No content is no records.
+                Content::Nothing => self.feed_json("null", &page, &path, &mut pager, feed, has_begun).await?,
+            };
         }
         Ok(())
+    }
+
+    /// The records of a page of JSON; what is asked next.
+    async fn feed_json(
+        &self,
+        text: &str,
+        page: &Page,
+        path: &RecordPath,
+        pager: &mut Pager,
+        feed: &mut Feed<Session>,
+        has_begun: &mut bool,
+    ) -> Result<Option<Turn>, Problem> {
+        // Read twice: as other programs read it, for paths and conditions, and by its own text.
+        let value = tokio::task::block_in_place(|| serde_json::from_str(text));
+        let value: Value = value.map_err(|error| not_json(page, &error.to_string()))?;
+        let root = Node::parse(text).map_err(|why| not_json(page, &why))?;
+        let found = path.find(&value, &root)?;
+        let known = pager.known(&found.items)?;
+        let fresh = || found.records.iter().filter(|record| record.item >= known);
+        if !*has_begun && fresh().next().is_some() {
+            feed.begin(columns(&found.records, &self.config.columns));
+            *has_begun = true;
+        }
+        for record in fresh() {
+            if feed.is_full() {
+                feed.hand_over().await.map_err(|_| Problem::cancelled())?;
+            }
+            let (columns, batch) = feed.row();
+            record.push(columns, batch);
+        }
+        pager.next(&PageFacts { url: &page.url, headers: &page.headers, value: &value, items: &found.items })
+    }
+
+    /// How CSV is written: as the spec says, else as the answer says.
+    fn csv_format(&self, charset: Option<&str>) -> Result<Format, Problem> {
+        let mut format = self.config.csv.clone().unwrap_or(COMMAS);
+        if format.encoding.is_none() {
+            format.encoding = charset.map(str::to_owned);
+        }
+        Format::of(&format)
     }
 
     fn request(&self, ask: &Ask) -> Result<RenderedRequest, Problem> {
@@ -189,19 +230,32 @@ fn slices(window: Option<Window>, longest: Option<Duration>) -> Result<Vec<Optio
     Ok(slices)
 }
 
-/// A page read twice: as other programs read it, for paths and conditions, and by its own text.
-struct Document {
-    text: String,
-    value: Value,
-}
-
-impl Document {
-    fn read(page: &Page) -> Result<Self, Problem> {
-        // No content is no records.
-        let text = page.text.clone().unwrap_or_else(|| "null".to_owned());
-        let value = serde_json::from_str(&text).map_err(|error| not_json(page, &error.to_string()))?;
-        Ok(Self { text, value })
+/// The lines of a page of CSV; what is asked next.
+async fn feed_table(
+    table: &Table<'_>,
+    page: &Page,
+    pager: &mut Pager,
+    feed: &mut Feed<Session>,
+    has_begun: &mut bool,
+) -> Result<Option<Turn>, Problem> {
+    let items = table.items();
+    let known = pager.known(&items)?;
+    if !*has_begun && items.len() > known {
+        feed.begin(table.columns());
+        *has_begun = true;
     }
+    let mut rows = table.rows(feed.row().0);
+    for place in 0..items.len() {
+        if feed.is_full() {
+            feed.hand_over().await.map_err(|_| Problem::cancelled())?;
+        }
+        if place < known {
+            rows.skip();
+        } else {
+            rows.push_next(feed.row().1);
+        }
+    }
+    pager.next(&PageFacts { url: &page.url, headers: &page.headers, value: &Value::Null, items: &items })
 }
 
 fn not_json(page: &Page, why: &str) -> Problem {

@@ -143,18 +143,25 @@ pub struct CsvConfig {
     pub path: PathBuf,
     /// Which files of the folder, by name; `*` and `?` stand for any characters and any one.
     pub glob: String,
+    /// How long a file must have stayed as it is before it is read.
+    pub settle: Duration,
+    /// How the files are written.
+    pub format: CsvFormat,
+}
+
+/// How CSV is written.
+#[derive(Debug, Clone)]
+pub struct CsvFormat {
     /// Separates the fields of a line; ASCII.
     pub delimiter: u8,
     /// Encloses a field that holds delimiters, quotes or line breaks; ASCII.
     pub quote: u8,
-    /// Label of the encoding, as the WHATWG encoding standard knows it.
-    pub encoding: String,
-    /// Names of the columns; none where the first line of every file has them.
+    /// Label of the encoding, as the WHATWG encoding standard knows it; `None` where nothing was said.
+    pub encoding: Option<String>,
+    /// Names of the columns; none where the first line has them.
     pub columns: Vec<String>,
     /// What stands for the decimal point, where it is not the point; ASCII.
     pub decimal: Option<u8>,
-    /// How long a file must have stayed as it is before it is read.
-    pub settle: Duration,
 }
 
 /// An HTTP API, all references resolved.
@@ -174,6 +181,8 @@ pub struct HttpSourceConfig {
     pub zone: TimeZone,
     /// JSONPath of the records; `None` for the items of a list.
     pub records: Option<String>,
+    /// How CSV is written; `None` where answers are JSON, or say themselves that they are CSV.
+    pub csv: Option<CsvFormat>,
     /// Longest window of one request; `None` for the whole.
     pub slice: Option<Duration>,
     /// How an answer continues; `None` for one page.

@@ -12,12 +12,8 @@ fn config(folder: &Path) -> CsvConfig {
     CsvConfig {
         path: folder.to_owned(),
         glob: "*.csv".to_owned(),
-        delimiter: b';',
-        quote: b'"',
-        encoding: "utf-8".to_owned(),
-        columns: Vec::new(),
-        decimal: None,
         settle: Duration::ZERO,
+        format: CsvFormat { delimiter: b';', quote: b'"', encoding: None, columns: Vec::new(), decimal: None },
     }
 }
 
@@ -78,7 +74,7 @@ fn a_file_with_a_header() {
 
 #[test]
 fn names_from_the_spec() {
-    let named = |config: &mut CsvConfig| config.columns = vec!["nr".to_owned(), "what".to_owned()];
+    let named = |config: &mut CsvConfig| config.format.columns = vec!["nr".to_owned(), "what".to_owned()];
     let expected = ["nr what _file _line", "0: 1 x a.csv #1", "0: 2 y a.csv #2"];
     check(&[("a.csv", b"1;x\n2;y")], named, &expected);
     check(&[("a.csv", b"1;x;z\n")], named, &expected_broken("3 fields where `columns` has 2"));
@@ -92,8 +88,8 @@ fn expected_broken(reason: &str) -> [&'static str; 2] {
 #[test]
 fn encodings_and_numbers() {
     let set = |config: &mut CsvConfig| {
-        config.encoding = "windows-1252".to_owned();
-        config.decimal = Some(b',');
+        config.format.encoding = Some("windows-1252".to_owned());
+        config.format.decimal = Some(b',');
     };
     let expected = ["größe menge _file _line", "0: 00123 =1234.50 a.csv #2", "0: ß 1.234,5 a.csv #3"];
     check(&[("a.csv", b"gr\xf6\xdfe;menge\n00123;1234,50\n\xdf;1.234,5\n")], set, &expected);
@@ -181,7 +177,7 @@ fn a_folder_without_rows() {
     check(&[], |_| (), &[""]);
     check(&[("a.csv", b"")], |_| (), &[""]);
     check(&[("a.csv", b"a;b\n")], |_| (), &["a b _file _line"]);
-    check(&[], |config| config.columns = vec!["a".to_owned()], &["a _file _line"]);
+    check(&[], |config| config.format.columns = vec!["a".to_owned()], &["a _file _line"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The body of an answer: decompressed within a limit, and JSON whatever form it has.
+//! The body of an answer: decompressed within a limit, and told apart by what it says it is.
 
 use std::io::Read;
 
@@ -16,32 +16,47 @@ const QUOTE_CHARS_MAX: usize = 120;
 
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// What a body holds.
+pub(super) enum Content {
+    /// Nothing.
+    Nothing,
+    /// One JSON text; the lines of NDJSON are the items of a list.
+    Json(String),
+    /// CSV, and the encoding that the answer names.
+    Csv(Vec<u8>, Option<String>),
+}
+
 /// How a body holds its records.
 enum Form {
     /// One document.
     Json,
     /// A document a line.
     Lines,
+    /// CSV.
+    Csv,
 }
 
-/// The body as one JSON text; the lines of NDJSON become the items of a list. `None` where there is no content.
-pub(super) fn text(reply: &Reply) -> Result<Option<String>, Problem> {
+/// The body, decompressed. `wants_csv`: the spec says that it is CSV.
+pub(super) fn content(reply: &Reply, wants_csv: bool) -> Result<Content, Problem> {
     let bytes = match &reply.body {
         ReplyBody::Whole(bytes) => decoded(reply, bytes)?,
         ReplyBody::TooLong => return Err(too_long()),
         ReplyBody::Cut(reason) => return Err(Problem::new(SourceErrorKind::Network, reason.clone())),
     };
     if reply.status == StatusCode::NO_CONTENT || (bytes.is_empty() && reply.status == StatusCode::RESET_CONTENT) {
-        return Ok(None);
+        return Ok(Content::Nothing);
+    }
+    let form = form(reply, &bytes, wants_csv)?;
+    if matches!(form, Form::Csv) {
+        return Ok(Content::Csv(bytes, charset(reply)));
     }
     let bytes = bytes.strip_prefix(MARK).unwrap_or(&bytes);
-    let form = form(reply, bytes)?;
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let message = format!("the answer is not UTF-8: byte {} does not fit", error.valid_up_to());
         Problem::new(SourceErrorKind::Data, message).hint("JSON is UTF-8 by its standard: have the API send it so.")
     })?;
-    Ok(Some(match form {
-        Form::Json => text.to_owned(),
+    Ok(Content::Json(match form {
+        Form::Json | Form::Csv => text.to_owned(),
         Form::Lines => {
             let lines = text.lines().filter(|line| !line.trim().is_empty());
             format!("[{}]", lines.collect::<Vec<_>>().join(","))
@@ -77,12 +92,18 @@ fn undecodable(form: &str, error: &std::io::Error) -> Problem {
 }
 
 /// What the server says it is; where it does not say, what it looks like.
-fn form(reply: &Reply, bytes: &[u8]) -> Result<Form, Problem> {
+fn form(reply: &Reply, bytes: &[u8], wants_csv: bool) -> Result<Form, Problem> {
     let declared = reply.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let kind = declared.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let kind = kind.to_ascii_lowercase();
-    let start = bytes.trim_ascii_start().first().copied();
+    let start = bytes.strip_prefix(MARK).unwrap_or(bytes).trim_ascii_start().first().copied();
+    let is_json = kind == "text/json" || kind.ends_with("json");
     match kind.as_str() {
+        _ if wants_csv && is_json => {
+            let message = format!("the answer is {kind}, not CSV: {}", quote(bytes));
+            Err(Problem::new(SourceErrorKind::Data, message)
+                .hint("Check `request`, or leave `source.csv` out where the API sends JSON."))
+        }
         "application/x-ndjson"
         | "application/ndjson"
         | "application/jsonl"
@@ -91,12 +112,10 @@ fn form(reply: &Reply, bytes: &[u8]) -> Result<Form, Problem> {
         | "application/stream+json" => Ok(Form::Lines),
         "application/json" | "text/json" => Ok(Form::Json),
         kind if kind.ends_with("+json") => Ok(Form::Json),
-        "text/csv" | "application/csv" => {
-            Err(Problem::new(SourceErrorKind::Data, "the answer is CSV, and records of an API are JSON or NDJSON")
-                .hint("Ask for JSON with `request.headers: { Accept: application/json }`."))
-        }
         "text/html" | "application/xhtml+xml" => Err(web_page(bytes)),
         _ if start == Some(b'<') => Err(web_page(bytes)),
+        "text/csv" | "application/csv" => Ok(Form::Csv),
+        _ if wants_csv => Ok(Form::Csv),
         "" | "text/plain" | "application/octet-stream" if matches!(start, Some(b'{' | b'[')) => Ok(Form::Json),
         _ => {
             let said = if kind.is_empty() { "does not say what it is".to_owned() } else { format!("is {kind}") };
@@ -106,11 +125,19 @@ fn form(reply: &Reply, bytes: &[u8]) -> Result<Form, Problem> {
     }
 }
 
+/// The encoding that the answer names for itself.
+fn charset(reply: &Reply) -> Option<String> {
+    let declared = reply.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let mut params = declared.split(';').skip(1).filter_map(|param| param.split_once('='));
+    let (_, label) = params.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    Some(label.trim().trim_matches('"').to_owned())
+}
+
 fn web_page(bytes: &[u8]) -> Problem {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTE_BYTES_MAX)]).into_owned();
     let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
     let title = title.map(|(title, _)| format!(" with the title {:?}", title.trim())).unwrap_or_default();
-    Problem::new(SourceErrorKind::Data, format!("the answer is a web page{title}, not JSON"))
+    Problem::new(SourceErrorKind::Data, format!("the answer is a web page{title}, not data"))
         .hint("Most often it is a login page or a proxy. Check `source.url`, `request.path` and `source.auth`.")
 }
 

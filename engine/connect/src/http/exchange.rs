@@ -9,7 +9,7 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCAT
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::body::{self, BODY_BYTES_MAX};
+use super::body::{self, BODY_BYTES_MAX, Content};
 use crate::failure::Problem;
 use crate::web::{NoToken, Peer, Redactor, Reply, ReplyBody, chain, method};
 
@@ -33,6 +33,8 @@ pub(super) struct Question {
     method: Method,
     headers: HeaderMap,
     body: Option<String>,
+    /// Answers are CSV, whatever they say.
+    wants_csv: bool,
     deadline: Instant,
     limit: Duration,
 }
@@ -42,17 +44,22 @@ pub(super) struct Page {
     /// Address that answered.
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    /// JSON text; `None` where the answer has no content.
-    pub(super) text: Option<String>,
+    pub(super) content: Content,
 }
 
 impl Question {
     /// A rendered request in the client's terms. Its pages must have come by the deadline, which lies `limit` after the
     /// beginning of all that is asked in one run.
-    pub(super) fn new(request: &RenderedRequest, deadline: Instant, limit: Duration) -> Result<Self, Problem> {
+    pub(super) fn new(
+        request: &RenderedRequest,
+        wants_csv: bool,
+        deadline: Instant,
+        limit: Duration,
+    ) -> Result<Self, Problem> {
         let mut headers = HeaderMap::new();
+        let accepted = if wants_csv { "text/csv" } else { "application/json" };
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));
-        headers.insert(reqwest::header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(reqwest::header::ACCEPT, HeaderValue::from_static(accepted));
         if request.body.is_some() {
             headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -66,7 +73,7 @@ impl Question {
             let value = HeaderValue::from_str(value).map_err(|_| wrong("has characters that no header can have"))?;
             headers.insert(name, value);
         }
-        Ok(Self { method: method(request.method), headers, body: request.body.clone(), deadline, limit })
+        Ok(Self { method: method(request.method), headers, body: request.body.clone(), wants_csv, deadline, limit })
     }
 }
 
@@ -119,11 +126,12 @@ impl Session {
                         pause(&mut tries, None, question, Problem::new(SourceErrorKind::Network, message)).await?;
                         continue;
                     }
-                    let text = tokio::task::block_in_place(|| body::text(&reply)).map_err(|problem| Problem {
+                    let content = tokio::task::block_in_place(|| body::content(&reply, question.wants_csv));
+                    let content = content.map_err(|problem| Problem {
                         message: format!("{what}: {}", redact.clean(&problem.message)),
                         ..problem
                     })?;
-                    return Ok(Page { url, headers: reply.headers, text });
+                    return Ok(Page { url, headers: reply.headers, content });
                 }
                 401 if self.peer.tokens.is_some() && !has_renewed => {
                     // The token may have been withdrawn before its end: one more try with a new one.

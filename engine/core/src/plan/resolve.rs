@@ -18,8 +18,8 @@ use super::{
     REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, is_loopback, parse_start,
 };
 use crate::ports::{
-    AuthConfig, CsvConfig, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References, ServerConfig,
-    SessionConfig, SourceConfig, SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
+    AuthConfig, CsvConfig, CsvFormat, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References,
+    ServerConfig, SessionConfig, SourceConfig, SqlServerOptions, SqliteConfig, TimeoutConfig, TlsConfig,
 };
 
 /// Names and values of headers.
@@ -231,28 +231,37 @@ impl Resolver<'_> {
 
     fn csv(&mut self, folder: &CsvSource) -> Option<SourceConfig> {
         let path = self.path("source.path", &folder.path);
-        let mut ascii = |key: &str, character: char| {
-            u8::try_from(character).ok().filter(u8::is_ascii).or_else(|| {
-                self.wrong(&format!("source.{key}"), format!("`{character}` is not an ASCII character"));
-                None
-            })
-        };
-        let delimiter = ascii("delimiter", folder.delimiter.unwrap_or(','));
-        let quote = ascii("quote", folder.quote.unwrap_or('"'));
-        let decimal = match folder.decimal {
-            None | Some('.') => Some(None),
-            Some(character) => ascii("decimal", character).map(Some),
-        };
+        let marks = [folder.delimiter, folder.quote, folder.decimal];
+        let format = self.csv_format("source", marks, folder.encoding.clone(), folder.columns.clone());
         Some(SourceConfig::Csv(CsvConfig {
             path: path?,
             glob: folder.glob.clone().unwrap_or_else(|| "*.csv".to_owned()),
-            delimiter: delimiter?,
-            quote: quote?,
-            encoding: folder.encoding.clone().unwrap_or_else(|| "utf-8".to_owned()),
-            columns: folder.columns.clone(),
-            decimal: decimal?,
             settle: folder.settle.map_or(SETTLE, |period| period.0),
+            format: format?,
         }))
+    }
+
+    /// How CSV is written; the marks are delimiter, quote and decimal point.
+    fn csv_format(
+        &mut self,
+        at: &str,
+        [delimiter, quote, decimal]: [Option<char>; 3],
+        encoding: Option<String>,
+        columns: Vec<String>,
+    ) -> Option<CsvFormat> {
+        let mut ascii = |key: &str, character: char| {
+            u8::try_from(character).ok().filter(u8::is_ascii).or_else(|| {
+                self.wrong(&format!("{at}.{key}"), format!("`{character}` is not an ASCII character"));
+                None
+            })
+        };
+        let delimiter = ascii("delimiter", delimiter.unwrap_or(','));
+        let quote = ascii("quote", quote.unwrap_or('"'));
+        let decimal = match decimal {
+            None | Some('.') => Some(None),
+            Some(character) => ascii("decimal", character).map(Some),
+        };
+        Some(CsvFormat { delimiter: delimiter?, quote: quote?, encoding, columns, decimal: decimal? })
     }
 
     /// An API; what the spec says elsewhere is added by the plan.
@@ -269,6 +278,13 @@ impl Resolver<'_> {
         // Nothing of an API needs to be trusted blindly: loopback or not, a certificate that is shown is checked.
         let tls = self.tls(at, api.tls.as_ref(), "");
         let timeouts = self.timeouts(at, &api.timeouts, QUERY_TIMEOUT);
+        let csv = match &api.csv {
+            Some(body) => {
+                let marks = [body.delimiter, body.quote, body.decimal];
+                Some(self.csv_format("source.csv", marks, body.encoding.clone(), body.columns.clone())?)
+            }
+            None => None,
+        };
         let auth = match auth {
             Some(None) => return None,
             Some(auth) => auth,
@@ -282,6 +298,7 @@ impl Resolver<'_> {
             params: BTreeMap::new(),
             zone: TimeZone::UTC,
             records: api.records.clone(),
+            csv,
             slice: api.request.slice.map(|slice| slice.0),
             pagination: api.pagination.clone(),
             rate_limit: api.rate_limit,

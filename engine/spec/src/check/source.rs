@@ -26,6 +26,7 @@ pub(super) fn check(checker: &mut Checker<'_>, source: &Source, mode: SyncMode) 
         Source::Http(api) => {
             http(checker, api);
             slice(checker, api, mode);
+            csv_body(checker, api);
             (&api.timezone, api.tls.as_ref(), Some(&api.timeouts))
         }
         Source::Csv(folder) => {
@@ -258,33 +259,55 @@ fn csv(checker: &mut Checker<'_>, folder: &CsvSource) {
         checker.key(codes::EXACTLY_ONE, "/source/columns", message).help =
             Some("remove `columns`, or `header: true` where the files have no header".to_owned());
     }
-    for (index, column) in folder.columns.iter().enumerate() {
-        checker.not_empty(&format!("/source/columns/{index}"), column);
+    let marks = [folder.delimiter, folder.quote, folder.decimal];
+    csv_format(checker, "/source", marks, folder.encoding.as_deref(), &folder.columns);
+}
+
+fn csv_body(checker: &mut Checker<'_>, api: &HttpSource) {
+    let Some(body) = &api.csv else { return };
+    if api.records.is_some() {
+        let message = "`records` is a path into JSON; every line of CSV is a record";
+        checker.key(codes::KEY_NOT_HERE, "/source/records", message).help =
+            Some("remove `records`, or `csv` where the answers are JSON".to_owned());
     }
-    if let Some(encoding) = &folder.encoding
+    let marks = [body.delimiter, body.quote, body.decimal];
+    csv_format(checker, "/source/csv", marks, body.encoding.as_deref(), &body.columns);
+}
+
+/// What CSV of files and of an API has in common; the marks are delimiter, quote and decimal point.
+fn csv_format(
+    checker: &mut Checker<'_>,
+    pointer: &str,
+    [delimiter, quote, decimal]: [Option<char>; 3],
+    encoding: Option<&str>,
+    columns: &[String],
+) {
+    for (index, column) in columns.iter().enumerate() {
+        checker.not_empty(&format!("{pointer}/columns/{index}"), column);
+    }
+    if let Some(encoding) = encoding
         && Encoding::for_label_no_replacement(encoding.as_bytes()).is_none()
     {
         let message = format!("`{encoding}` is no encoding that is known");
-        checker.value(codes::UNKNOWN_VALUE, "/source/encoding", message).help = Some(
+        checker.value(codes::UNKNOWN_VALUE, &format!("{pointer}/encoding"), message).help = Some(
             "common ones are `utf-8`, `windows-1252` (Western Windows), `windows-1250` (Central European Windows), `iso-8859-1`, `iso-8859-15`, `utf-16`"
                 .to_owned(),
         );
     }
-    let marks = [("delimiter", folder.delimiter), ("quote", folder.quote), ("decimal", folder.decimal)];
-    for (key, character) in marks {
+    for (key, character) in [("delimiter", delimiter), ("quote", quote), ("decimal", decimal)] {
         let is_mark = |character: char| character == '\t' || character == ' ' || character.is_ascii_punctuation();
         if let Some(character) = character.filter(|character| !is_mark(*character)) {
             let message = format!("`{key}` is an ASCII character that is no letter and no digit, not {character:?}");
-            checker.value(codes::BAD_VALUE, &format!("/source/{key}"), message);
+            checker.value(codes::BAD_VALUE, &format!("{pointer}/{key}"), message);
         }
     }
-    let delimiter = folder.delimiter.unwrap_or(',');
-    let clash = [("quote", folder.quote.unwrap_or('"')), ("decimal", folder.decimal.unwrap_or('.'))]
+    let delimiter = delimiter.unwrap_or(',');
+    let clash = [("quote", Some(quote.unwrap_or('"'))), ("decimal", decimal)]
         .into_iter()
-        .find(|(key, character)| *character == delimiter && (*key == "quote" || folder.decimal.is_some()));
-    if let Some((key, character)) = clash {
-        let message = format!("`{key}` and `delimiter` are both `{character}`");
-        checker.value(codes::BAD_VALUE, &format!("/source/{key}"), message);
+        .find(|(_, character)| *character == Some(delimiter));
+    if let Some((key, _)) = clash {
+        let message = format!("`{key}` and `delimiter` are both `{delimiter}`");
+        checker.value(codes::BAD_VALUE, &format!("{pointer}/{key}"), message);
     }
 }
 

@@ -26,6 +26,10 @@ pub struct HttpSource {
     #[schemars(example = &"$.data[*]")]
     #[serde(default, deserialize_with = "present")]
     pub records: Option<String>,
+    /// Answers are CSV, written like this; each line is a record. Default: JSON or NDJSON, and CSV with commas where an
+    /// answer says that it is.
+    #[serde(default, deserialize_with = "present")]
+    pub csv: Option<CsvBody>,
     /// How the answer continues. Default: one page.
     #[serde(default, deserialize_with = "present")]
     pub pagination: Option<Pagination>,
@@ -43,6 +47,33 @@ pub struct HttpSource {
     /// How long to wait for the server.
     #[serde(default)]
     pub timeouts: Timeouts,
+}
+
+/// How the CSV of an API is written.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CsvBody {
+    /// Character that separates fields, ASCII. Default `,`.
+    #[schemars(example = &";")]
+    #[serde(default, deserialize_with = "present")]
+    pub delimiter: Option<char>,
+    /// Character that quotes a field, ASCII; two of them in a quoted field stand for one. Default `"`.
+    #[schemars(example = &"\"")]
+    #[serde(default, deserialize_with = "present")]
+    pub quote: Option<char>,
+    /// Encoding; a byte order mark says more. Default: the `charset` of the answer, else `utf-8`.
+    #[schemars(example = &"windows-1252")]
+    #[serde(default, deserialize_with = "present")]
+    pub encoding: Option<String>,
+    /// Names of the columns. Default: the first line of every page has them.
+    #[schemars(example = serde_json::json!(["order", "machine", "start", "end"]))]
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// Character of the decimal point. A cell of digits, this character and digits, with or without a sign, becomes a
+    /// number; thousands separators are not guessed. Default `.`.
+    #[schemars(example = &",")]
+    #[serde(default, deserialize_with = "present")]
+    pub decimal: Option<char>,
 }
 
 /// What is asked of an HTTP API; every text is a template over `window`, `cursor`, `params` and `run`.
