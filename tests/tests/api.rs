@@ -375,6 +375,8 @@ fn an_answer_of_another_kind_is_named() {
         ("text/html", "<html><title>Sign in</title>", "web page with the title \"Sign in\""),
         ("application/json", "{\"error\": \"no licence\"}", "not CSV: {\"error\": \"no licence\"}"),
         ("text/csv", "id;\"order", "the line with the column names"),
+        ("text/csv", "Sorry, no licence", "no column that the spec reads; it names: Sorry, no licence"),
+        ("text/csv", "id,order\n1,A1", "source.csv.delimiter"),
     ] {
         let source = json!({ "csv": { "delimiter": ";" }, "records": null });
         refused(read(&told(kind, body), &source), SourceErrorKind::Data, &[said]);

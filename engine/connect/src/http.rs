@@ -153,6 +153,7 @@ impl Api {
                     let format = self.csv_format(charset.as_deref())?;
                     let place = page.url.path();
                     let table = tokio::task::block_in_place(|| Table::read(bytes, &format, place))?;
+                    table.check(&config.columns)?;
                     feed_table(&table, &page, &mut pager, feed, has_begun).await?
                 }
                 Content::Json(text) => self.feed_json(text, &page, &path, &mut pager, feed, has_begun).await?,

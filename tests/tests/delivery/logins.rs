@@ -1,6 +1,6 @@
 //! Logins reach the endpoint that they are for, and nothing else.
 
-use engine_core::ports::{AuthConfig, HttpConfig};
+use engine_core::ports::{AuthConfig, HttpConfig, SessionConfig};
 use engine_tests::platform::{Fault, Platform};
 use secrecy::SecretString;
 
@@ -57,6 +57,30 @@ fn a_token_is_kept_and_replaced_when_it_is_withdrawn() {
         assert_eq!((platform.tokens_issued(), platform.state().len()), (2, 6));
         platform.assert_contract();
     }
+}
+
+#[test]
+fn a_session_is_kept_and_opened_anew_when_it_ends() {
+    let platform = Platform::start();
+    platform.require_oauth(true, None);
+    let mut config = config(&platform.url());
+    let clear = [("grant_type", "client_credentials"), ("client_id", "edge"), ("scope", "runs write")];
+    config.auth = Some(AuthConfig::Session(SessionConfig {
+        login_url: platform.token_url(),
+        clear: clear.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        secret: vec![("client_secret".to_owned(), SecretString::from(CANARY))],
+        form: true,
+        token: Some("$.access_token".to_owned()),
+        header: None,
+    }));
+    let mut destination = open(&config);
+    for seqs in [0..2, 2..4] {
+        assert_eq!(send(&mut destination, &parcel(seqs)), ACCEPTED);
+        assert_eq!(platform.tokens_issued(), 1);
+    }
+    platform.withdraw_token();
+    assert_eq!(send(&mut destination, &parcel(4..6)), ACCEPTED);
+    assert_eq!((platform.tokens_issued(), platform.state().len()), (2, 6));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A page of CSV: its lines as rows, read as those of a file are.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use engine_core::ports::SourceErrorKind;
@@ -8,6 +9,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::csv::{COLUMNS_MAX, Cells, Format, LINE_COLUMN, Records, next_row, open_text, read_names};
 use crate::failure::Problem;
+
+/// Characters of a foreign first line that a message quotes.
+const NAMES_CHARS_SHOWN_MAX: usize = 200;
 
 /// The lines of a page.
 pub(super) struct Table<'a> {
@@ -55,6 +59,22 @@ impl<'a> Table<'a> {
             return Err(wrong(format!("there are more than {COLUMNS_MAX} columns")));
         }
         Ok(table)
+    }
+
+    /// A first line without a single column that the spec reads is a message, not a table: what a server says of its
+    /// own trouble must not look like "no rows".
+    pub(super) fn check(&self, named: &BTreeSet<String>) -> Result<(), Problem> {
+        let is_named = |name: &String| named.iter().any(|column| column.eq_ignore_ascii_case(name));
+        if self.names.is_empty() || named.is_empty() || self.names.iter().any(is_named) {
+            return Ok(());
+        }
+        let first: String = self.names.join(", ").chars().take(NAMES_CHARS_SHOWN_MAX).collect();
+        let message = format!(
+            "the first line of the answer to {} names no column that the spec reads; it names: {first}",
+            self.place
+        );
+        Err(Problem::new(SourceErrorKind::Data, message)
+            .hint("Check `source.csv.delimiter`, and whether the API reports a failure in its answer."))
     }
 
     fn records(&self) -> Records<&[u8]> {
