@@ -24,6 +24,23 @@ impl Target {
         }
     }
 
+    /// A named instance of a database server, whose port another service knows.
+    pub(crate) fn instance(product: &str, config: &ServerConfig, instance: &str) -> Self {
+        let place = format!("{}\\{instance}", config.host);
+        Self {
+            connecting: format!("connecting to {product} at {place} as {}", config.username),
+            querying: format!("querying {product} at {place}, database {}", config.database),
+        }
+    }
+
+    /// A database behind an alias that a file resolves.
+    pub(crate) fn alias(product: &str, alias: &str, username: &str) -> Self {
+        Self {
+            connecting: format!("connecting to {product} {alias} as {username}"),
+            querying: format!("querying {product} {alias}"),
+        }
+    }
+
     /// An HTTP API; `place` is host and port.
     pub(crate) fn api(place: &str) -> Self {
         Self { connecting: format!("preparing the API at {place}"), querying: format!("asking the API at {place}") }

@@ -80,6 +80,16 @@ impl<S> Feed<S> {
         (&self.columns, &mut self.batch)
     }
 
+    /// The batch, to be filled elsewhere and put back.
+    pub(crate) fn take(&mut self) -> RowBatch {
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Puts a filled batch back.
+    pub(crate) fn put(&mut self, batch: RowBatch) {
+        self.batch = batch;
+    }
+
     /// Whether the batch must be handed over before the next row.
     pub(crate) fn is_full(&self) -> bool {
         self.batch.is_full()

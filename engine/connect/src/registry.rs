@@ -2,11 +2,19 @@
 
 use engine_core::ports::Connector;
 
-use crate::{csv, http, mysql, postgres, sqlite};
+use crate::{csv, http, mysql, oracle, postgres, sqlite, sqlserver};
 
 /// Every kind of source that can be connected to, in the order in which documentation names them.
-pub static CONNECTORS: &[Connector] =
-    &[postgres::CONNECTOR, mysql::MYSQL, mysql::MARIADB, sqlite::CONNECTOR, http::CONNECTOR, csv::CONNECTOR];
+pub static CONNECTORS: &[Connector] = &[
+    sqlserver::CONNECTOR,
+    mysql::MYSQL,
+    mysql::MARIADB,
+    oracle::CONNECTOR,
+    postgres::CONNECTOR,
+    sqlite::CONNECTOR,
+    http::CONNECTOR,
+    csv::CONNECTOR,
+];
 
 /// The connector of a `source.type`.
 pub fn find(name: &str) -> Option<&'static Connector> {

@@ -34,7 +34,7 @@ pub(crate) fn explain(error: sqlx::Error, server: impl FnOnce(&dyn sqlx::error::
     }
 }
 
-fn explain_io(error: &io::Error) -> Problem {
+pub(crate) fn explain_io(error: &io::Error) -> Problem {
     let message = error.to_string();
     let network = |hint: &str| Problem::new(SourceErrorKind::Network, message.clone()).hint(hint);
     match error.kind() {
@@ -58,7 +58,7 @@ fn explain_io(error: &io::Error) -> Problem {
     }
 }
 
-fn tls(message: String) -> Problem {
+pub(crate) fn tls(message: String) -> Problem {
     let hint = if message.contains("does not support TLS") || message.contains("TLS upgrade required") {
         "The server offers no encryption. Turn it on there; `tls: { mode: disable }` sends everything in the clear."
     } else if message.contains("UnknownIssuer") || message.contains("UnknownCa") {

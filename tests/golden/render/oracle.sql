@@ -3,9 +3,9 @@
 SELECT id, anr, artnr, mnr, kenn, zeit
 FROM "order booking"
 WHERE werk IN (:1, :2) AND bereich = :3 AND storno = 0 
-AND zeit >= :4 AND zeit < :5
-AND tag >= :6 AND tag < :7
-AND utc >= :8 AND sek < :9
+AND zeit >= CAST(:4 AS DATE) AND zeit < CAST(:5 AS DATE)
+AND tag >= CAST(:6 AS DATE) AND tag < CAST(:7 AS DATE)
+AND utc >= CAST(:8 AS DATE) AND sek < :9
 AND jjjjmmtt >= :10
 -- 1: 1000 (integer, params.plants)
 -- 2: 1100 (integer, params.plants)
@@ -23,9 +23,9 @@ AND jjjjmmtt >= :10
 SELECT id, anr, artnr, mnr, kenn, zeit
 FROM "order booking"
 WHERE werk IN (:1, :2) AND bereich = :3 AND storno = 0 
-AND zeit >= :4 AND zeit < :5
-AND tag >= :6 AND tag < :7
-AND utc >= :8 AND sek < :9
+AND zeit >= CAST(:4 AS DATE) AND zeit < CAST(:5 AS DATE)
+AND tag >= CAST(:6 AS DATE) AND tag < CAST(:7 AS DATE)
+AND utc >= CAST(:8 AS DATE) AND sek < :9
 AND jjjjmmtt >= :10
 -- 1: 1000 (integer, params.plants)
 -- 2: 1100 (integer, params.plants)
@@ -43,9 +43,9 @@ AND jjjjmmtt >= :10
 SELECT id, anr, artnr, mnr, kenn, zeit
 FROM "order booking"
 WHERE werk IN (:1, :2) AND bereich = :3 AND storno = 0 
-AND zeit >= :4 AND zeit < :5
-AND tag >= :6 AND tag < :7
-AND utc >= :8 AND sek < :9
+AND zeit >= CAST(:4 AS DATE) AND zeit < CAST(:5 AS DATE)
+AND tag >= CAST(:6 AS DATE) AND tag < CAST(:7 AS DATE)
+AND utc >= CAST(:8 AS DATE) AND sek < :9
 AND jjjjmmtt >= :10
 -- 1: 1000 (integer, params.plants)
 -- 2: 1100 (integer, params.plants)

@@ -141,6 +141,24 @@ pub fn code_text(sql: &str, dialect: Dialect) -> String {
     out
 }
 
+/// The highest number of a numbered placeholder, as [`Dialect::placeholder`] writes it; 0 where there is none.
+pub fn highest_placeholder(sql: &str, dialect: Dialect) -> usize {
+    let mark = dialect.placeholder(1);
+    let mark = mark.trim_end_matches('1');
+    let (mut highest, mut before) = (0, "");
+    for token in lex(sql, dialect) {
+        let text = &sql[token.range.clone()];
+        let number = match token.kind {
+            TokenKind::Word => text.strip_prefix(mark).and_then(|digits| digits.parse().ok()),
+            TokenKind::Number if before == mark => text.parse().ok(),
+            _ => None,
+        };
+        highest = highest.max(number.unwrap_or(0));
+        before = text;
+    }
+    highest
+}
+
 /// Whether a character is one of the Unicode non-characters that mark places in a template while it is rendered.
 pub(crate) fn is_private_mark(c: char) -> bool {
     ('\u{FDD0}'..='\u{FDEF}').contains(&c)
@@ -149,6 +167,19 @@ pub(crate) fn is_private_mark(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn placeholders_are_counted_as_code() {
+        for (dialect, sql, expected) in [
+            (Dialect::SqlServer, "SELECT 1", 0),
+            (Dialect::SqlServer, "SELECT '@P7', [@P8] FROM t WHERE b = @P1 -- @P9", 1),
+            (Dialect::SqlServer, "SELECT a FROM t WHERE b = @P10 OR b = @P2", 10),
+            (Dialect::Oracle, "SELECT ':7', \":8\" FROM t WHERE b = :1 AND c < :12 /* :9 */", 12),
+            (Dialect::Postgres, "SELECT a FROM t WHERE b = $2 AND c = $1", 2),
+        ] {
+            assert_eq!(highest_placeholder(sql, dialect), expected, "{sql}");
+        }
+    }
 
     #[test]
     fn every_part_of_a_name_is_quoted() {

@@ -129,6 +129,18 @@ fn marks_in(piece: &str) -> impl Iterator<Item = usize> {
     piece.split(SLOT_START).skip(1).filter_map(|mark| mark.split(SLOT_END).next()?.parse().ok())
 }
 
+/// The placeholder of a value. Oracle's drivers bind every date-time as a TIMESTAMP, and a DATE compared with that is
+/// converted row by row, which no index survives; a DATE is compared with a TIMESTAMP the other way round.
+fn placeholder(dialect: Dialect, number: usize, value: &BindValue) -> String {
+    let placeholder = dialect.placeholder(number);
+    let is_date = match value {
+        BindValue::Date(_) => true,
+        BindValue::Civil { civil, .. } => civil.subsec_nanosecond() == 0,
+        _ => false,
+    };
+    if dialect == Dialect::Oracle && is_date { format!("CAST({placeholder} AS DATE)") } else { placeholder }
+}
+
 /// Whether a token is a placeholder that the template wrote itself; it would take the place of a bound value.
 fn is_placeholder(text: &str, tokens: &[crate::sql::Token], dialect: Dialect) -> bool {
     let piece = &text[tokens[0].range.clone()];
@@ -206,7 +218,7 @@ impl Writer<'_> {
                 self.sql.push_str(", ");
             }
             self.binds.push(Bind { origin: origin.clone(), value: value.clone() });
-            self.sql.push_str(&self.dialect.placeholder(self.binds.len()));
+            self.sql.push_str(&placeholder(self.dialect, self.binds.len(), value));
         }
         if parentheses {
             self.sql.push(')');

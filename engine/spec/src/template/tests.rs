@@ -96,6 +96,19 @@ fn values_become_placeholders_of_the_dialect() {
 }
 
 #[test]
+fn oracle_compares_dates_with_dates() {
+    let at = |template: &str, expected: &str| {
+        let sql = format!("SELECT a FROM t WHERE b >= {expected}");
+        check(&format!("SELECT a FROM t WHERE b >= {{{{ {template} }}}}"), Dialect::Oracle, &sql);
+    };
+    at("window.start", "CAST(:1 AS DATE)");
+    at("window.start | date", "CAST(:1 AS DATE)");
+    at("window.start | utc", "CAST(:1 AS DATE)");
+    at("window.start | instant", ":1");
+    at("window.start | epoch", ":1");
+}
+
+#[test]
 fn a_value_never_becomes_text() {
     let binds = check("SELECT a FROM t WHERE b = {{ params.evil }}", Dialect::MySql, "SELECT a FROM t WHERE b = ?");
     assert_eq!(binds[0].value, BindValue::Text("' OR 1=1; --".to_owned()));
