@@ -169,6 +169,9 @@ codes! {
     ZONE_LEFT_OUT = "zone_left_out", Warning, "`timezone` is left out where times may be naive.",
         "Naive times are then read as UTC. Plants in other zones find their runs shifted by hours.",
         "source: { type: sqlite, path: mes.db }\n";
+    WINDOWS_LOGIN = "windows_login", Warning, "A Windows login to SQL Server, which is not possible from the device.",
+        "`domain` is part of the format, but the driver's support for Windows logins on Linux cannot be in one program with Oracle's driver. Ask for a login of SQL Server's own; the server must admit both (mixed mode).",
+        "source: { type: sqlserver, host: h, database: d, username: u, domain: ACME, timezone: UTC }\n";
     LIVE_ROWS_LEFT_OUT = "live_rows_left_out", Warning, "The query leaves out the live runs that began before its window.",
         "An order row is read again until its run has ended. Where the end comes later than the lookback, a query that asks for the window alone never sees it, and the run stays live at the destination.",
         "table: order\nfields: { order_code: a, product_code: b, machine_code: c, start: d, end: e }\nquery:\n  sql: |\n    SELECT id, a, b, c, d, e FROM t WHERE d >= {{ window.start }} AND d < {{ window.end }}\n";

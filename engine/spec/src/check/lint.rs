@@ -7,6 +7,17 @@ use crate::model::{Source, Spec, TableType, TimeFormat, TimeSource};
 pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec) {
     key_left_out(checker, spec);
     zone_left_out(checker, spec);
+    windows_login(checker, spec);
+}
+
+fn windows_login(checker: &mut Checker<'_>, spec: &Spec) {
+    if let Source::SqlServer(server) = &spec.source
+        && server.domain.is_some()
+    {
+        let message = "`domain` asks for a Windows login, which is not possible from the device: a run stops there";
+        checker.key(codes::WINDOWS_LOGIN, "/source/domain", message).help =
+            Some("ask for a login of SQL Server's own, and remove `domain`".to_owned());
+    }
 }
 
 fn key_left_out(checker: &mut Checker<'_>, spec: &Spec) {
