@@ -23,7 +23,7 @@ use engine_core::ports::{
     Ask, Cancel, Connector, OracleOptions, ServerConfig, Source, SourceConfig, SourceError, SourceErrorKind,
     SourceIdentity,
 };
-use engine_core::value::{Columns, RowBatch};
+use engine_core::value::{BATCH_ROWS_MAX, Columns, RowBatch};
 use engine_spec::model::OracleDriver;
 use engine_spec::sql::{Dialect, highest_placeholder};
 use engine_spec::template::Bind;
@@ -65,12 +65,16 @@ fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, Sourc
 trait Connection {
     /// A statement that returns nothing.
     fn execute(&mut self, sql: &str) -> Result<(), Problem>;
-    /// The first row of a small answer as text.
-    fn ask(&mut self, sql: &str) -> Result<Vec<Option<String>>, Problem>;
+    /// The first rows of a small answer as text.
+    fn ask_all(&mut self, sql: &str, rows_max: usize) -> Result<Vec<Vec<Option<String>>>, Problem>;
+    /// The first row of a small answer as text; nothing where there is none.
+    fn ask(&mut self, sql: &str) -> Result<Vec<Option<String>>, Problem> {
+        Ok(self.ask_all(sql, 1)?.pop().unwrap_or_default())
+    }
     /// Begins to read an answer.
     fn open(&mut self, sql: &str, binds: &[Bind]) -> Result<Columns, Problem>;
-    /// Appends rows until the batch is full; `false` at the end of the answer.
-    fn fill(&mut self, columns: &Columns, batch: &mut RowBatch) -> Result<bool, Problem>;
+    /// Appends rows until the batch is full or has so many; `false` at the end of the answer.
+    fn fill(&mut self, columns: &Columns, batch: &mut RowBatch, rows_max: usize) -> Result<bool, Problem>;
     /// Bounds the calls that follow.
     fn set_limit(&mut self, limit: Duration) -> Result<(), Problem>;
     /// A way to break off a call from another thread, where the driver has one.
@@ -170,10 +174,11 @@ impl Driver for Oracle {
         let opening = session.run(left(), move |connection| connection.open(&statement.sql, &statement.binds));
         let columns = opening.await?;
         feed.begin(columns.clone());
+        let rows_max = BATCH_ROWS_MAX;
         loop {
             let (mut batch, columns) = (feed.take(), columns.clone());
             let filling = session.run(left(), move |connection| {
-                let more = connection.fill(&columns, &mut batch)?;
+                let more = connection.fill(&columns, &mut batch, rows_max)?;
                 Ok((batch, more))
             });
             let (batch, more) = filling.await?;

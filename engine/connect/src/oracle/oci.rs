@@ -53,10 +53,15 @@ impl Connection for Oci {
         Ok(())
     }
 
-    fn ask(&mut self, sql: &str) -> Result<Vec<Option<String>>, Problem> {
+    fn ask_all(&mut self, sql: &str, rows_max: usize) -> Result<Vec<Vec<Option<String>>>, Problem> {
         let explain = |error: oracle::Error| explain(&error, sql);
-        let row = self.connection.query_row(sql, &[]).map_err(explain)?;
-        row.sql_values().iter().map(|value| value.get::<Option<String>>()).collect::<Result<_, _>>().map_err(explain)
+        let mut rows = Vec::new();
+        for row in self.connection.query(sql, &[]).map_err(explain)?.take(rows_max) {
+            let row = row.map_err(explain)?;
+            let texts = row.sql_values().iter().map(|value| value.get::<Option<String>>());
+            rows.push(texts.collect::<Result<_, _>>().map_err(explain)?);
+        }
+        Ok(rows)
     }
 
     fn open(&mut self, sql: &str, binds: &[Bind]) -> Result<Columns, Problem> {
@@ -80,9 +85,9 @@ impl Connection for Oci {
         Ok(columns)
     }
 
-    fn fill(&mut self, columns: &Columns, batch: &mut RowBatch) -> Result<bool, Problem> {
+    fn fill(&mut self, columns: &Columns, batch: &mut RowBatch, rows_max: usize) -> Result<bool, Problem> {
         let Some((rows, sql)) = &mut self.reading else { return Ok(false) };
-        while !batch.is_full() {
+        while !batch.is_full() && batch.len() < rows_max {
             let Some(row) = rows.next() else {
                 self.reading = None;
                 return Ok(false);

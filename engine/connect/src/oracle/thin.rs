@@ -128,10 +128,15 @@ impl Connection for Thin {
         Ok(())
     }
 
-    fn ask(&mut self, sql: &str) -> Result<Vec<Option<String>>, Problem> {
-        let row = self.connection.query_row(sql, &[]).map_err(|error| explain(&error, sql))?;
-        let texts = (0..row.columns().len()).map(|place| row.get::<Option<String>>(place));
-        texts.collect::<Result<_, _>>().map_err(|error| explain(&error, sql))
+    fn ask_all(&mut self, sql: &str, rows_max: usize) -> Result<Vec<Vec<Option<String>>>, Problem> {
+        let explain = |error: oracledb::Error| explain(&error, sql);
+        let mut rows = Vec::new();
+        for row in self.connection.query(sql, &[]).map_err(explain)?.take(rows_max) {
+            let row = row.map_err(explain)?;
+            let texts = (0..row.columns().len()).map(|place| row.get::<Option<String>>(place));
+            rows.push(texts.collect::<Result<_, _>>().map_err(explain)?);
+        }
+        Ok(rows)
     }
 
     fn open(&mut self, sql: &str, binds: &[Bind]) -> Result<Columns, Problem> {
@@ -157,7 +162,7 @@ impl Connection for Thin {
         Ok(columns)
     }
 
-    fn fill(&mut self, columns: &Columns, batch: &mut RowBatch) -> Result<bool, Problem> {
+    fn fill(&mut self, columns: &Columns, batch: &mut RowBatch, rows_max: usize) -> Result<bool, Problem> {
         let Some(reading) = &mut self.reading else { return Ok(false) };
         loop {
             let row = match reading.next.take() {
@@ -170,7 +175,7 @@ impl Connection for Thin {
                     }
                 },
             };
-            if batch.is_full() {
+            if batch.is_full() || batch.len() >= rows_max {
                 reading.next = Some(row);
                 return Ok(true);
             }
