@@ -8,6 +8,7 @@ mod failure;
 mod http;
 mod mysql;
 mod postgres;
+mod probes;
 mod pump;
 pub mod registry;
 mod remote;
