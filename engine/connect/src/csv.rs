@@ -19,7 +19,8 @@ use engine_core::ports::{
     Ask, Cancel, Connector, CsvConfig, CsvFormat, Fetched, Source, SourceConfig, SourceError, SourceErrorKind,
     SourceIdentity,
 };
-use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
+use engine_core::probe::{Fact, Known, Probe};
+use engine_core::value::{Column, Columns, Kind, RowBatch, Slot, TypeRule};
 
 use self::folder::{File, Listing, Stamp, is_compressed, list};
 pub(crate) use self::records::{Dialect, Records};
@@ -38,7 +39,14 @@ pub(crate) const COLUMNS_MAX: usize = 2_000;
 const DEFAULT_ENCODING: &str = "utf-8";
 
 /// The connector.
-pub(crate) const CONNECTOR: Connector = Connector { name: "csv", open };
+pub(crate) const CONNECTOR: Connector = Connector { name: "csv", open, types: TYPES };
+
+const TYPES: &[TypeRule] = &[TypeRule {
+    types: &["csv"],
+    kind: Kind::Text,
+    note: "Every cell is text; an empty one is no value. With `decimal`, digits with the country's decimal point are an \
+        exact decimal.",
+}];
 
 fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
     let SourceConfig::Csv(config) = config else { return Err(Target::mismatch("csv")) };
@@ -64,15 +72,22 @@ struct Csv {
     left: Option<String>,
 }
 
-impl Source for Csv {
-    fn ask(&mut self, ask: &Ask) -> Result<(), SourceError> {
-        self.flow = None;
-        self.left = None;
+impl Csv {
+    fn listing(&self, ask: &Ask) -> Result<Listing, SourceError> {
         let CsvConfig { path, glob, settle, .. } = &self.config;
         // Whether a file has stopped growing is a matter of the machine's clock; a run may be told to act as of
         // another time.
         let now = SystemTime::now().max(SystemTime::from(ask.now));
-        let listing = list(path, glob, *settle, now).map_err(|error| self.target.querying(folder_problem(&error)))?;
+        list(path, glob, *settle, now).map_err(|error| self.target.querying(folder_problem(&error)))
+    }
+}
+
+impl Source for Csv {
+    fn ask(&mut self, ask: &Ask) -> Result<(), SourceError> {
+        self.flow = None;
+        self.left = None;
+        let listing = self.listing(ask)?;
+        let path = &self.config.path;
         let bytes: u64 = listing.files.iter().map(|file| file.stamp.bytes).sum();
         tracing::debug!(
             event = "folder_listed",
@@ -87,7 +102,8 @@ impl Source for Csv {
         self.left = listing.left();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let (feed, flow) = pump(move || stopped.store(true, Ordering::Relaxed));
+        let (mut feed, flow) = pump(move || stopped.store(true, Ordering::Relaxed));
+        feed.limit_rows(ask.batch_rows_max);
         let format = self.format.clone();
         let reader = move || read_all(&listing, &format, feed, &stop);
         std::thread::Builder::new().name("engine-csv".to_owned()).spawn(reader).map_err(|error| {
@@ -114,6 +130,24 @@ impl Source for Csv {
 
     fn left_for_later(&self) -> Option<String> {
         self.left.clone()
+    }
+
+    fn probe(&mut self, ask: &Ask) -> Result<Probe, SourceError> {
+        self.flow = None;
+        let listing = self.listing(ask)?;
+        let bytes: u64 = listing.files.iter().map(|file| file.stamp.bytes).sum();
+        let names = listing.files.first().map(|file| format!(", the newest is {}", file.name)).unwrap_or_default();
+        let still = if listing.growing.is_empty() {
+            String::new()
+        } else {
+            format!(", {} still growing", listing.growing.len())
+        };
+        let files = format!("{} to read, {bytes} bytes{still}{names}", listing.files.len());
+        Ok(Probe {
+            charset: Known::Is(self.format.encoding.name().to_owned()),
+            facts: vec![Fact { name: "files", value: files }],
+            ..Probe::inapplicable()
+        })
     }
 }
 

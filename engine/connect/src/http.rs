@@ -8,6 +8,7 @@ mod body;
 mod exchange;
 mod json;
 mod paging;
+mod probe;
 mod records;
 mod table;
 
@@ -18,6 +19,8 @@ use engine_core::ports::{
     Ask, Cancel, Connector, CsvFormat, HttpSourceConfig, Source, SourceConfig, SourceError, SourceErrorKind,
     SourceIdentity,
 };
+use engine_core::probe::Probe;
+use engine_core::value::{Kind, TypeRule};
 use engine_spec::model::TlsMode;
 use engine_spec::scalar::Period;
 use engine_spec::template::{RenderedRequest, Scope};
@@ -53,7 +56,17 @@ const COMMAS: CsvFormat =
 type Window = (Timestamp, Timestamp);
 
 /// The connector.
-pub(crate) const CONNECTOR: Connector = Connector { name: "http", open };
+pub(crate) const CONNECTOR: Connector = Connector { name: "http", open, types: TYPES };
+
+const TYPES: &[TypeRule] = &[
+    TypeRule {
+        types: &["json"],
+        kind: Kind::Any,
+        note: "A value says itself what it is: a whole number of 64 bits, else an exact decimal; text; a truth value; \
+            lists and objects as JSON.",
+    },
+    TypeRule { types: &["csv"], kind: Kind::Text, note: "As in CSV files." },
+];
 
 fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
     let SourceConfig::Http(config) = config else { return Err(Target::mismatch("http")) };
@@ -115,6 +128,10 @@ impl Driver for Api {
             feed.begin(columns(&[], &self.config.columns));
         }
         Ok(())
+    }
+
+    async fn probe(&self, session: &mut Session, ask: &Ask) -> Result<Probe, Problem> {
+        self.first_page(session, ask).await
     }
 
     async fn commit(&self, _: &mut Session) -> Result<(), Problem> {

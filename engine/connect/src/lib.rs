@@ -9,6 +9,7 @@ mod http;
 mod mysql;
 mod oracle;
 mod postgres;
+mod probes;
 mod pump;
 pub mod registry;
 mod remote;

@@ -9,6 +9,7 @@
 //! `TIMESTAMP` column is to be compared with `| utc` or `| instant`, since the session is in UTC.
 
 mod decode;
+mod probe;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use engine_core::ports::{
     Ask, Cancel, Connector, ServerConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
 };
+use engine_core::probe::Probe;
 use engine_spec::model::TlsMode;
 use engine_spec::template::{Bind, BindValue};
 use futures_util::TryStreamExt;
@@ -34,9 +36,9 @@ const PORT: u16 = 3306;
 const UNKNOWN_VARIABLE: u16 = 1193;
 
 /// The connector of MySQL.
-pub(crate) const MYSQL: Connector = Connector { name: "mysql", open: open_mysql };
+pub(crate) const MYSQL: Connector = Connector { name: "mysql", open: open_mysql, types: decode::TYPES };
 /// The connector of MariaDB.
-pub(crate) const MARIADB: Connector = Connector { name: "mariadb", open: open_mariadb };
+pub(crate) const MARIADB: Connector = Connector { name: "mariadb", open: open_mariadb, types: decode::MARIADB_TYPES };
 
 fn open_mysql(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
     let SourceConfig::MySql(config) = config else { return Err(Target::mismatch("mysql")) };
@@ -204,6 +206,10 @@ impl Driver for MySql {
             decoder.push_row(&row, columns, batch)?;
         }
         Ok(())
+    }
+
+    async fn probe(&self, session: &mut Session, ask: &Ask) -> Result<Probe, Problem> {
+        probe::probe(&mut session.connection, ask).await
     }
 
     async fn commit(&self, session: &mut Session) -> Result<(), Problem> {

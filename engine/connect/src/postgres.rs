@@ -6,6 +6,7 @@
 mod bind;
 mod decode;
 mod numeric;
+mod probe;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use engine_core::ports::{
     Ask, Cancel, Connector, ServerConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
 };
+use engine_core::probe::Probe;
 use engine_spec::model::TlsMode;
 use futures_util::TryStreamExt;
 use secrecy::ExposeSecret;
@@ -37,7 +39,7 @@ const CIPHER: &str =
 const SYSTEM_IDENTIFIER: &str = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
 
 /// The connector.
-pub(crate) const CONNECTOR: Connector = Connector { name: "postgres", open };
+pub(crate) const CONNECTOR: Connector = Connector { name: "postgres", open, types: decode::TYPES };
 
 fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
     let SourceConfig::Postgres(config) = config else { return Err(Target::mismatch("postgres")) };
@@ -161,6 +163,10 @@ impl Driver for Postgres {
             decoder.push_row(&row, columns, batch)?;
         }
         Ok(())
+    }
+
+    async fn probe(&self, session: &mut Session, ask: &Ask) -> Result<Probe, Problem> {
+        probe::probe(&mut session.connection, ask).await
     }
 
     async fn commit(&self, session: &mut Session) -> Result<(), Problem> {

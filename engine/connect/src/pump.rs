@@ -66,9 +66,15 @@ pub(crate) struct Feed<S> {
     empties: UnboundedReceiver<RowBatch>,
     batch: RowBatch,
     columns: Columns,
+    rows_max: usize,
 }
 
 impl<S> Feed<S> {
+    /// Bounds the rows of a batch further than the batch itself does; `None` leaves it at that.
+    pub(crate) fn limit_rows(&mut self, rows_max: Option<usize>) {
+        self.rows_max = rows_max.unwrap_or(usize::MAX).max(1);
+    }
+
     /// Says what the rows look like; comes before the first of them.
     pub(crate) fn begin(&mut self, columns: Columns) {
         self.batch.reset(&columns);
@@ -92,7 +98,7 @@ impl<S> Feed<S> {
 
     /// Whether the batch must be handed over before the next row.
     pub(crate) fn is_full(&self) -> bool {
-        self.batch.is_full()
+        self.batch.is_full() || self.batch.len() >= self.rows_max
     }
 
     /// Hands the batch over and waits for an empty one.
@@ -152,7 +158,8 @@ pub(crate) fn pump<S>(stop: impl FnOnce() + Send + 'static) -> (Feed<S>, Flow<S>
         // The receiver is alive, and an empty batch owns no memory yet.
         let _ = give.send(RowBatch::new());
     }
-    let feed = Feed { outbox, empties: take, batch: RowBatch::new(), columns: Columns::default() };
+    let feed =
+        Feed { outbox, empties: take, batch: RowBatch::new(), columns: Columns::default(), rows_max: usize::MAX };
     (feed, Flow { inbox, empties: give, ended: None, stop: Some(Box::new(stop)) })
 }
 
@@ -249,6 +256,20 @@ mod tests {
             assert_eq!(reader.join().unwrap(), rows);
             assert_eq!(flow.reclaim(&cancel, Duration::from_secs(5)), Some(()));
         }
+    }
+
+    #[test]
+    fn a_sample_comes_row_by_row() {
+        let (mut feed, mut flow) = pump(|| ());
+        feed.limit_rows(Some(1));
+        let reader = feed_rows(feed, 5);
+        let (mut batch, cancel) = (RowBatch::new(), Cancel::default());
+        for number in 0..5 {
+            assert_eq!(flow.next(&mut batch, &cancel), Ok(Fetched::Rows));
+            assert_eq!((batch.len(), batch.row(0).get(0)), (1, engine_core::value::Cell::Int(number)));
+        }
+        assert_eq!(flow.next(&mut batch, &cancel), Ok(Fetched::End));
+        assert_eq!(reader.join().unwrap(), 5);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use engine_core::ports::{Ask, Cancel, Fetched, Source, SourceError, SourceErrorKind, SourceIdentity, TimeoutConfig};
+use engine_core::probe::Probe;
 use engine_core::value::RowBatch;
 use engine_spec::template::Statement;
 use futures_util::FutureExt;
@@ -21,6 +22,8 @@ use crate::runtime;
 const RECLAIM_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the end of a session, or of a query that goes on at the server, may take.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a server may take to tell of itself.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much later than the engine a server gives up a query by itself: the second guard, for an engine that died.
 pub(crate) const SERVER_GRACE: Duration = Duration::from_secs(5);
 
@@ -43,6 +46,12 @@ pub(crate) trait Driver: Send + Sync + 'static {
         ask: &Ask,
         feed: &mut Feed<Self::Session>,
     ) -> impl Future<Output = Result<(), Problem>> + Send;
+
+    /// Asks the server about the session, the account and the question, within the transaction. What it refuses to tell
+    /// is unknown in the answer; only a connection that breaks is an error.
+    fn probe(&self, _session: &mut Self::Session, _ask: &Ask) -> impl Future<Output = Result<Probe, Problem>> + Send {
+        async { Ok(Probe::default()) }
+    }
 
     /// Ends the transaction.
     fn commit(&self, session: &mut Self::Session) -> impl Future<Output = Result<(), Problem>> + Send;
@@ -129,10 +138,11 @@ impl<D: Driver> Source for Remote<D> {
     fn ask(&mut self, ask: &Ask) -> Result<(), SourceError> {
         let session = self.ready()?;
         let (stop, stopped) = oneshot::channel();
-        let (feed, flow) = pump(move || {
+        let (mut feed, flow) = pump(move || {
             // A reader that has ended needs no telling.
             let _ = stop.send(());
         });
+        feed.limit_rows(ask.batch_rows_max);
         let reading = read(Arc::clone(&self.driver), session, ask.clone(), feed, stopped, self.timeouts.query);
         runtime().map_err(|problem| self.target.querying(problem))?.spawn(reading);
         self.state = State::Reading(flow);
@@ -152,6 +162,23 @@ impl<D: Driver> Source for Remote<D> {
 
     fn identity(&self) -> &SourceIdentity {
         &self.identity
+    }
+
+    fn probe(&mut self, ask: &Ask) -> Result<Probe, SourceError> {
+        let mut session = self.ready()?;
+        let (driver, ask) = (Arc::clone(&self.driver), ask.clone());
+        let probing = async move {
+            let Ok(probed) = timeout(PROBE_TIMEOUT, driver.probe(&mut session, &ask)).await else {
+                let _ = timeout(FAREWELL_TIMEOUT, driver.kill(session)).await;
+                return Err(Problem::query_timeout(PROBE_TIMEOUT));
+            };
+            let probe = probed?;
+            driver.commit(&mut session).await?;
+            Ok((session, probe))
+        };
+        let (session, probe) = run(probing, &self.cancel).map_err(|problem| self.target.querying(problem))?;
+        self.state = State::Idle(session);
+        Ok(probe)
     }
 }
 

@@ -5,6 +5,8 @@
 //! column types, only types of values: each value becomes what it is stored as; the declared type is shown to people
 //! and says which text is padded.
 
+mod probe;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +15,8 @@ use std::time::{Duration, Instant};
 use engine_core::ports::{
     Ask, Cancel, Connector, Fetched, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity, SqliteConfig,
 };
-use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
+use engine_core::probe::Probe;
+use engine_core::value::{Column, Columns, Kind, RowBatch, Slot, TypeRule};
 use engine_spec::template::{Bind, BindValue, Statement};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::{Value, ValueRef};
@@ -31,7 +34,7 @@ const RECLAIM_PATIENCE: Duration = Duration::from_secs(1);
 const READ_ONLY: &str = "A source is only read: the query must be one SELECT without side effects.";
 
 /// The connector.
-pub(crate) const CONNECTOR: Connector = Connector { name: "sqlite", open };
+pub(crate) const CONNECTOR: Connector = Connector { name: "sqlite", open, types: TYPES };
 
 fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
     let SourceConfig::Sqlite(config) = config else { return Err(Target::mismatch("sqlite")) };
@@ -55,28 +58,34 @@ enum State {
     Reading(Flow<Connection>),
 }
 
+impl Sqlite {
+    /// The session at hand, or a new one.
+    fn session(&mut self) -> Result<Connection, SourceError> {
+        let idle = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Idle(session) => Some(session),
+            State::Reading(flow) => flow.reclaim(&self.cancel, RECLAIM_PATIENCE),
+            State::Closed => None,
+        };
+        if let Some(session) = idle {
+            return Ok(session);
+        }
+        let (session, identity) = connect(&self.config).map_err(|problem| self.target.connecting(problem))?;
+        self.identity = identity;
+        Ok(session)
+    }
+}
+
 impl Source for Sqlite {
     fn ask(&mut self, ask: &Ask) -> Result<(), SourceError> {
         let Some(statement) = ask.statement.clone() else {
             let problem = Problem::new(SourceErrorKind::Config, "there is no statement to send");
             return Err(self.target.querying(problem));
         };
-        let idle = match std::mem::replace(&mut self.state, State::Closed) {
-            State::Idle(session) => Some(session),
-            State::Reading(flow) => flow.reclaim(&self.cancel, RECLAIM_PATIENCE),
-            State::Closed => None,
-        };
-        let session = match idle {
-            Some(session) => session,
-            None => {
-                let (session, identity) = connect(&self.config).map_err(|problem| self.target.connecting(problem))?;
-                self.identity = identity;
-                session
-            }
-        };
+        let session = self.session()?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let (feed, flow) = pump(move || stopped.store(true, Ordering::Relaxed));
+        let (mut feed, flow) = pump(move || stopped.store(true, Ordering::Relaxed));
+        feed.limit_rows(ask.batch_rows_max);
         let limit = self.config.timeouts.query;
         let reader = move || read_and_give_back(session, &statement, feed, &stop, limit);
         std::thread::Builder::new().name("engine-sqlite".to_owned()).spawn(reader).map_err(|error| {
@@ -99,6 +108,16 @@ impl Source for Sqlite {
 
     fn identity(&self) -> &SourceIdentity {
         &self.identity
+    }
+
+    fn probe(&mut self, ask: &Ask) -> Result<Probe, SourceError> {
+        let session = self.session()?;
+        let deadline = Instant::now() + self.config.timeouts.connect;
+        let limited = session.progress_handler(PROGRESS_OPS, Some(move || Instant::now() >= deadline));
+        limited.map_err(|error| self.target.querying(explain(&error)))?;
+        let probe = probe::probe(&session, ask);
+        self.state = State::Idle(session);
+        Ok(probe)
     }
 }
 
@@ -148,6 +167,7 @@ fn allow_reading(context: AuthContext<'_>) -> Authorization {
             Authorization::Deny
         }
         AuthAction::Function { .. } => Authorization::Allow,
+        AuthAction::Pragma { pragma_name: "encoding" | "query_only", pragma_value: None } => Authorization::Allow,
         AuthAction::Pragma { pragma_name, .. } if is_catalog(pragma_name) => Authorization::Allow,
         _ => Authorization::Deny,
     }
@@ -260,6 +280,33 @@ fn affinity(declared: &str) -> Kind {
         Kind::Any
     }
 }
+
+/// The contract of types. The declared type is what a column is likely to hold; a value is what it is stored as.
+const TYPES: &[TypeRule] = &[
+    TypeRule {
+        types: &["INT", "INTEGER", "TINYINT", "SMALLINT", "MEDIUMINT", "BIGINT", "UNSIGNED BIG INT", "INT2", "INT8"],
+        kind: Kind::Int,
+        note: "64 bits. A truth value is stored as 0 or 1.",
+    },
+    TypeRule { types: &["REAL", "DOUBLE", "DOUBLE PRECISION", "FLOAT"], kind: Kind::Float, note: "" },
+    TypeRule {
+        types: &["CHAR", "CHARACTER", "NCHAR", "NATIVE CHARACTER"],
+        kind: Kind::Text,
+        note: "Without trailing blanks.",
+    },
+    TypeRule {
+        types: &["TEXT", "VARCHAR", "VARYING CHARACTER", "NVARCHAR", "CLOB"],
+        kind: Kind::Text,
+        note: "UTF-8. Text that is not valid rejects its row.",
+    },
+    TypeRule { types: &["BLOB"], kind: Kind::Bytes, note: "" },
+    TypeRule {
+        types: &["NUMERIC", "DECIMAL", "BOOLEAN", "DATE", "DATETIME", "TIMESTAMP", ""],
+        kind: Kind::Any,
+        note: "As stored: whole number, number, text or bytes. SQLite has no type for decimals, dates or times; `format` \
+            says how they are written.",
+    },
+];
 
 /// Whether the declared type is one of fixed width, whose text other systems fill up with blanks.
 fn is_padded(declared: &str) -> bool {

@@ -285,3 +285,13 @@ fn asking_nothing_is_an_error_not_a_panic() {
     assert_eq!(source.next(&mut RowBatch::new()).unwrap_err().kind, SourceErrorKind::Config);
     assert_eq!(source.ask(&Ask::default()).unwrap_err().kind, SourceErrorKind::Config);
 }
+
+#[test]
+fn the_contract_says_what_is_decoded() {
+    for rule in TYPES {
+        for name in rule.types {
+            assert_eq!(affinity(name), rule.kind, "{name}");
+            assert_eq!(is_padded(name), rule.note.contains("trailing blanks"), "{name}");
+        }
+    }
+}

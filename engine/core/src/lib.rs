@@ -13,6 +13,7 @@ pub mod merge;
 pub mod pairing;
 pub mod plan;
 pub mod ports;
+pub mod probe;
 pub mod record;
 pub mod report;
 pub mod run;

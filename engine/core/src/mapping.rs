@@ -21,7 +21,7 @@ mod field;
 mod show;
 
 pub use self::build::find_column;
-pub use self::show::row_json;
+pub use self::show::{cell_json, row_json};
 
 /// Characters of a value that a message or the quarantine shows.
 pub const SHOWN_CHARS_MAX: usize = 1_000;

@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use crate::value::RowBatch;
+use crate::probe::Probe;
+use crate::value::{RowBatch, TypeRule};
 
 /// Asks a run, and everything it waits for, to stop soon.
 #[derive(Debug, Clone, Default)]
@@ -230,6 +231,8 @@ pub struct Ask {
     pub cursor: BTreeMap<String, BindValue>,
     /// The instant of the run.
     pub now: Timestamp,
+    /// Rows that a batch holds at most, where less than a whole batch is wanted: a sample.
+    pub batch_rows_max: Option<usize>,
 }
 
 /// What a source said of a `next`.
@@ -250,6 +253,11 @@ pub trait Source: Send {
     fn next(&mut self, batch: &mut RowBatch) -> Result<Fetched, SourceError>;
     /// What the server says of itself.
     fn identity(&self) -> &SourceIdentity;
+    /// Asks the server about the session, the account and the question, without asking the question. What it does not
+    /// tell, or the account may not see, is unknown in the answer, and no error. What was asked before is given up.
+    fn probe(&mut self, _ask: &Ask) -> Result<Probe, SourceError> {
+        Ok(Probe::default())
+    }
     /// What of the answer was left for a later run, for people: `2 files still grow`. Where something was, a row that
     /// did not come back is not gone.
     fn left_for_later(&self) -> Option<String> {
@@ -318,12 +326,14 @@ pub struct SourceError {
 /// Opens a read-only session.
 pub type OpenSource = fn(&SourceConfig, &Cancel) -> Result<Box<dyn Source>, SourceError>;
 
-/// A kind of source. A connector cannot exist without its dialect and its opener.
+/// A kind of source. A connector cannot exist without its opener and its contract of types.
 pub struct Connector {
     /// The name in `source.type`.
     pub name: &'static str,
     /// Opens a read-only session.
     pub open: OpenSource,
+    /// What its types become: the contract that documentation shows.
+    pub types: &'static [TypeRule],
 }
 
 // ----------------------------------------------------------------------------------------- destination

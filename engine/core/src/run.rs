@@ -10,7 +10,8 @@ use engine_spec::model::SyncMode;
 use engine_spec::template::{BindValue, Scope, Statement, TemplateError};
 use jiff::{SignedDuration, Timestamp};
 
-use self::failure::{cancelled, source_failure, state_failure};
+pub use self::failure::source_failure;
+use self::failure::{cancelled, state_failure};
 use self::reading::{Known, Reading, order_of};
 use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
@@ -337,7 +338,8 @@ impl Run<'_> {
             hint: Some("`engine render` shows the statement".to_owned()),
         })?;
         self.report.statements += 1;
-        source.ask(&Ask { statement, window, cursor: cursor.clone(), now: self.now }).map_err(source_failure)
+        let ask = Ask { statement, window, cursor: cursor.clone(), now: self.now, batch_rows_max: None };
+        source.ask(&ask).map_err(source_failure)
     }
 
     fn step(&mut self, source: &mut dyn Source, step: &Step, observer: &mut dyn Observer) -> Result<(), Failure> {

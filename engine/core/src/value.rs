@@ -94,6 +94,50 @@ pub enum Kind {
     Any,
 }
 
+impl Kind {
+    /// Its name in documents and messages.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Bool => "truth value",
+            Self::Int => "whole number",
+            Self::Float => "number",
+            Self::Decimal => "exact decimal",
+            Self::Text => "text",
+            Self::Bytes => "bytes",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Civil => "date-time",
+            Self::Instant => "instant",
+            Self::Json => "JSON",
+            Self::Any => "any",
+        }
+    }
+}
+
+/// What some types of a source become. The rules of a connector are its contract: each type stands in one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypeRule {
+    /// The types, as [`Column::source_type`] names them, without length and precision.
+    pub types: &'static [&'static str],
+    /// What a column of these types becomes. [`Kind::Any`] where its values are not carried, or say it themselves.
+    pub kind: Kind,
+    /// What is exact, trimmed or refused, and why. Markdown; may be empty.
+    pub note: &'static str,
+}
+
+impl TypeRule {
+    /// The rule of a column's type, whatever its length and precision: `varchar(20)` is a `varchar`.
+    pub fn find(rules: &'static [Self], source_type: &str) -> Option<&'static Self> {
+        let bare = match (source_type.split_once('('), source_type.rsplit_once(')')) {
+            (Some((name, _)), Some((_, rest))) => format!("{}{rest}", name.trim_end()),
+            _ => source_type.to_owned(),
+        };
+        let names = |rule: &&Self, name: &str| rule.types.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let exact = rules.iter().find(|rule| names(rule, source_type));
+        exact.or_else(|| rules.iter().find(|rule| names(rule, bare.trim())))
+    }
+}
+
 /// A column of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -310,6 +354,25 @@ pub enum Cell<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_type_is_found_whatever_its_length() {
+        const RULES: &[TypeRule] = &[
+            TypeRule { types: &["varchar", "tinyint(1)"], kind: Kind::Text, note: "" },
+            TypeRule { types: &["timestamp with time zone", "tinyint"], kind: Kind::Instant, note: "" },
+        ];
+        for (source_type, expected) in [
+            ("varchar", Some(Kind::Text)),
+            ("VARCHAR(20)", Some(Kind::Text)),
+            ("tinyint(1)", Some(Kind::Text)),
+            ("tinyint(4)", Some(Kind::Instant)),
+            ("TIMESTAMP(6) WITH TIME ZONE", Some(Kind::Instant)),
+            ("timestamp", None),
+            ("", None),
+        ] {
+            assert_eq!(TypeRule::find(RULES, source_type).map(|rule| rule.kind), expected, "{source_type}");
+        }
+    }
 
     #[test]
     fn a_slot_is_sixteen_bytes() {

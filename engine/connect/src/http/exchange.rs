@@ -43,6 +43,7 @@ pub(super) struct Question {
 pub(super) struct Page {
     /// Address that answered.
     pub(super) url: Url,
+    pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) content: Content,
 }
@@ -131,7 +132,7 @@ impl Session {
                         message: format!("{what}: {}", redact.clean(&problem.message)),
                         ..problem
                     })?;
-                    return Ok(Page { url, headers: reply.headers, content });
+                    return Ok(Page { url, status: reply.status, headers: reply.headers, content });
                 }
                 401 if self.peer.tokens.is_some() && !has_renewed => {
                     // The token may have been withdrawn before its end: one more try with a new one.

@@ -1,6 +1,6 @@
 //! From MySQL's and MariaDB's binary values to slots, straight from the driver's buffer.
 
-use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
+use engine_core::value::{Column, Columns, Kind, RowBatch, Slot, TypeRule};
 use sqlx::mysql::{MySql, MySqlColumn, MySqlRow, MySqlTypeInfo};
 use sqlx::{Column as _, Decode, Row as _, Type, TypeInfo as _};
 
@@ -37,29 +37,113 @@ enum Form {
     Null,
 }
 
+/// Whether a column's bytes are text: only its character set tells text in a binary collation from bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    Text,
+    Binary,
+}
+
+/// The types whose name says how they are read, in the driver's words.
+const NAMED: &[(&str, Form)] = &[
+    ("BOOLEAN", Form::Signed),
+    ("TINYINT", Form::Signed),
+    ("SMALLINT", Form::Signed),
+    ("MEDIUMINT", Form::Signed),
+    ("INT", Form::Signed),
+    ("BIGINT", Form::Signed),
+    ("TINYINT UNSIGNED", Form::Unsigned),
+    ("SMALLINT UNSIGNED", Form::Unsigned),
+    ("MEDIUMINT UNSIGNED", Form::Unsigned),
+    ("INT UNSIGNED", Form::Unsigned),
+    ("BIGINT UNSIGNED", Form::Unsigned),
+    ("YEAR", Form::Unsigned),
+    ("FLOAT", Form::Float),
+    ("DOUBLE", Form::Double),
+    ("DECIMAL", Form::Decimal),
+    ("DATE", Form::Date),
+    ("TIME", Form::Time),
+    ("DATETIME", Form::DateTime),
+    ("TIMESTAMP", Form::Timestamp),
+    ("JSON", Form::Json),
+    ("BIT", Form::Bits),
+    ("NULL", Form::Null),
+    ("ENUM", Form::Text),
+    ("SET", Form::Text),
+];
+
+/// The contract of types: how documentation says what [`Form::of`] does. What MariaDB lacks comes last.
+pub(super) const TYPES: &[TypeRule] = &[
+    TypeRule { types: &["tinyint", "smallint", "mediumint", "int", "bigint"], kind: Kind::Int, note: "Exact." },
+    TypeRule {
+        types: &["tinyint unsigned", "smallint unsigned", "mediumint unsigned", "int unsigned", "bigint unsigned"],
+        kind: Kind::Int,
+        note: "Exact; beyond 63 bits as an exact decimal.",
+    },
+    TypeRule {
+        types: &["tinyint(1)"],
+        kind: Kind::Int,
+        note: "That a one stands for a truth is a habit of some tables, and says nothing of the others.",
+    },
+    TypeRule { types: &["year"], kind: Kind::Int, note: "" },
+    TypeRule { types: &["bit"], kind: Kind::Int, note: "The first bit is the most significant." },
+    TypeRule { types: &["float", "double"], kind: Kind::Float, note: "`float` by its shortest digits: 0.1 stays 0.1." },
+    TypeRule { types: &["decimal"], kind: Kind::Decimal, note: "Every digit, trailing zeros included." },
+    TypeRule {
+        types: &["varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"],
+        kind: Kind::Text,
+        note: "In any character set; the connection translates it. MariaDB's `JSON` is a `longtext` with a check.",
+    },
+    TypeRule { types: &["char"], kind: Kind::Text, note: "Without trailing blanks." },
+    TypeRule {
+        types: &["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry"],
+        kind: Kind::Bytes,
+        note: "",
+    },
+    TypeRule {
+        types: &["date"],
+        kind: Kind::Date,
+        note: "`0000-00-00` is no value. A date that the calendar lacks, such as `2025-00-00`, rejects the row.",
+    },
+    TypeRule { types: &["time"], kind: Kind::Time, note: "To the microsecond; may be negative or beyond 24 hours." },
+    TypeRule {
+        types: &["datetime"],
+        kind: Kind::Civil,
+        note: "To the microsecond, read in `source.timezone`. Zero and partial dates as in `date`.",
+    },
+    TypeRule {
+        types: &["timestamp"],
+        kind: Kind::Instant,
+        note: "To the microsecond; the session is in UTC. Zero dates as in `date`.",
+    },
+    TypeRule { types: &["null"], kind: Kind::Any, note: "A column of nothing but nulls." },
+    TypeRule { types: &["json"], kind: Kind::Json, note: "" },
+];
+
+/// The contract of MariaDB, which has no type for JSON.
+pub(super) const MARIADB_TYPES: &[TypeRule] = match TYPES {
+    [shared @ .., _json] => shared,
+    [] => TYPES,
+};
+
 impl Form {
     fn of(type_info: &MySqlTypeInfo) -> Self {
-        match type_info.name() {
-            // The driver's name of a TINYINT(1) does not say whether it has a sign.
-            "BOOLEAN" if *type_info == <u8 as Type<MySql>>::type_info() => Self::Unsigned,
-            "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => Self::Signed,
-            "TINYINT UNSIGNED" | "SMALLINT UNSIGNED" | "MEDIUMINT UNSIGNED" | "INT UNSIGNED" | "BIGINT UNSIGNED"
-            | "YEAR" => Self::Unsigned,
-            "FLOAT" => Self::Float,
-            "DOUBLE" => Self::Double,
-            "DECIMAL" => Self::Decimal,
-            "DATE" => Self::Date,
-            "TIME" => Self::Time,
-            "DATETIME" => Self::DateTime,
-            "TIMESTAMP" => Self::Timestamp,
-            "JSON" => Self::Json,
-            "BIT" => Self::Bits,
-            "NULL" => Self::Null,
-            "ENUM" | "SET" => Self::Text,
-            // Text in a binary collation is named like bytes: only the character set tells them apart.
-            "CHAR" | "BINARY" if is_text(type_info) => Self::Padded,
-            _ if is_text(type_info) => Self::Text,
-            _ => Self::Bytes,
+        // The driver's name of a TINYINT(1) does not say whether it has a sign.
+        if *type_info == <u8 as Type<MySql>>::type_info() {
+            return Self::Unsigned;
+        }
+        let charset = if <str as Type<MySql>>::compatible(type_info) { Charset::Text } else { Charset::Binary };
+        Self::named(type_info.name(), charset)
+    }
+
+    fn named(name: &str, charset: Charset) -> Self {
+        if let Some((_, form)) = NAMED.iter().find(|(known, _)| *known == name) {
+            return *form;
+        }
+        match (name, charset) {
+            ("CHAR" | "BINARY", Charset::Text) => Self::Padded,
+            (_, Charset::Text) => Self::Text,
+            (_, Charset::Binary) => Self::Bytes,
         }
     }
 
@@ -78,10 +162,6 @@ impl Form {
             Self::Null => Kind::Any,
         }
     }
-}
-
-fn is_text(type_info: &MySqlTypeInfo) -> bool {
-    <str as Type<MySql>>::compatible(type_info)
 }
 
 /// Reads the rows of one result.
@@ -327,6 +407,30 @@ mod tests {
         check(Form::Time, &[12, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0], Cell::Time(1_000_001_000));
         check(Form::Date, &[7, 1, 1], Cell::Bad("3 bytes"));
         check(Form::Time, &[], Cell::Bad("0 bytes"));
+    }
+
+    #[test]
+    fn the_contract_says_what_is_decoded() {
+        let sized = |name: &'static str| ["", "TINY", "MEDIUM", "LONG"].map(|size| format!("{size}{name}"));
+        let decoded = NAMED.iter().map(|(name, form)| ((*name).to_owned(), *form));
+        let of_charset = |charset: Charset| move |name: String| (name.clone(), Form::named(&name, charset));
+        let strings = ["CHAR", "VARCHAR", "BINARY", "VARBINARY"].map(str::to_owned);
+        let text = strings.iter().cloned().chain(sized("TEXT")).chain(sized("BLOB")).map(of_charset(Charset::Text));
+        let bytes = ["BINARY", "VARBINARY", "GEOMETRY"].map(str::to_owned).into_iter().chain(sized("BLOB"));
+        let bytes = bytes.map(of_charset(Charset::Binary));
+        let mut seen = Vec::new();
+        for (name, form) in decoded.chain(text).chain(bytes) {
+            let shown = source_type(&name, form);
+            let rules: Vec<&TypeRule> = TYPES.iter().filter(|rule| rule.types.contains(&&*shown)).collect();
+            assert_eq!(rules.len(), 1, "{name}, shown as {shown}, stands in {} rules", rules.len());
+            assert_eq!(rules[0].kind, form.kind(), "{name}");
+            assert_eq!(rules[0].note.contains("trailing blanks"), form == Form::Padded, "{name}");
+            seen.push(shown);
+        }
+        assert_eq!((MARIADB_TYPES.len(), TYPES[MARIADB_TYPES.len()].kind), (TYPES.len() - 1, Kind::Json));
+        for name in TYPES.iter().flat_map(|rule| rule.types) {
+            assert!(seen.iter().any(|shown| shown == name), "{name} is not decoded");
+        }
     }
 
     const FORMS: [Form; 15] = [

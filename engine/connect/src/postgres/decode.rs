@@ -1,6 +1,6 @@
 //! From PostgreSQL's binary values to slots, straight from the driver's buffer.
 
-use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
+use engine_core::value::{Column, Columns, Kind, RowBatch, Slot, TypeRule};
 use sqlx::postgres::{PgColumn, PgRow, PgTypeInfo, PgTypeKind};
 use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
@@ -53,35 +53,107 @@ enum Form {
     Other,
 }
 
+/// The built-in types that are read: their fixed object ids, their names in the catalog, and how they are read.
+const BUILT_IN: &[(u32, &str, Form)] = &[
+    (16, "bool", Form::Bool),
+    (21, "int2", Form::Int2),
+    (23, "int4", Form::Int4),
+    (20, "int8", Form::Int8),
+    (26, "oid", Form::Oid),
+    (28, "xid", Form::Oid),
+    (29, "cid", Form::Oid),
+    (700, "float4", Form::Float4),
+    (701, "float8", Form::Float8),
+    (1700, "numeric", Form::Numeric),
+    (18, "\"char\"", Form::Text),
+    (19, "name", Form::Text),
+    (25, "text", Form::Text),
+    (142, "xml", Form::Text),
+    (705, "unknown", Form::Text),
+    (1043, "varchar", Form::Text),
+    (1042, "char", Form::Padded),
+    (17, "bytea", Form::Bytes),
+    (1082, "date", Form::Date),
+    (1083, "time", Form::Time),
+    (1266, "timetz", Form::TimeWithZone),
+    (1114, "timestamp", Form::Timestamp),
+    (1184, "timestamptz", Form::TimestampWithZone),
+    (1186, "interval", Form::Interval),
+    (114, "json", Form::Json),
+    (3802, "jsonb", Form::Jsonb),
+    (2950, "uuid", Form::Uuid),
+    (1560, "bit", Form::BitString),
+    (1562, "varbit", Form::BitString),
+    (790, "money", Form::Money),
+];
+
+/// The contract of types: how documentation says what [`BUILT_IN`] and [`Form::of`] do.
+pub(super) const TYPES: &[TypeRule] = &[
+    TypeRule { types: &["bool"], kind: Kind::Bool, note: "" },
+    TypeRule { types: &["int2", "int4", "int8", "oid", "xid", "cid"], kind: Kind::Int, note: "Exact." },
+    TypeRule {
+        types: &["float4", "float8"],
+        kind: Kind::Float,
+        note: "`float4` by its shortest digits: 0.1 stays 0.1. `NaN` and infinity reject the row.",
+    },
+    TypeRule {
+        types: &["numeric"],
+        kind: Kind::Decimal,
+        note: "Every digit, trailing zeros included. `NaN` and infinity reject the row.",
+    },
+    TypeRule {
+        types: &["text", "varchar", "name", "\"char\"", "xml", "citext", "unknown"],
+        kind: Kind::Text,
+        note: "Enums too.",
+    },
+    TypeRule { types: &["char"], kind: Kind::Text, note: "Without trailing blanks." },
+    TypeRule {
+        types: &["uuid", "bit", "varbit"],
+        kind: Kind::Text,
+        note: "A UUID in lower case with dashes, bits as `0` and `1`.",
+    },
+    TypeRule {
+        types: &["timetz"],
+        kind: Kind::Text,
+        note: "With its offset, which says nothing without a date: `01:02:03+02:00`.",
+    },
+    TypeRule { types: &["bytea"], kind: Kind::Bytes, note: "" },
+    TypeRule { types: &["date"], kind: Kind::Date, note: "Infinity, and years beyond 9999, reject the row." },
+    TypeRule {
+        types: &["time", "interval"],
+        kind: Kind::Time,
+        note: "To the microsecond. A day of an interval has 24 hours; one with months has no length and rejects the row.",
+    },
+    TypeRule {
+        types: &["timestamp"],
+        kind: Kind::Civil,
+        note: "To the microsecond, read in `source.timezone`. Infinity, and years beyond 9999, reject the row.",
+    },
+    TypeRule {
+        types: &["timestamptz"],
+        kind: Kind::Instant,
+        note: "To the microsecond; the session is in UTC. Infinity, and years beyond 9999, reject the row.",
+    },
+    TypeRule { types: &["json", "jsonb"], kind: Kind::Json, note: "" },
+    TypeRule {
+        types: &["money"],
+        kind: Kind::Any,
+        note: "Not carried: its scale depends on the server's locale. Cast it: `x::numeric`.",
+    },
+    TypeRule {
+        types: OTHER,
+        kind: Kind::Any,
+        note: "Not carried, and so are arrays, ranges, composites and all other types. Cast them: `x::text`. A domain is \
+            read as its base type.",
+    },
+];
+/// Well-known types that are not read.
+const OTHER: &[&str] = &["inet", "cidr", "macaddr", "point", "tsvector"];
+
 impl Form {
     /// The form of a built-in type, by its fixed object id; `None` for every other type.
     fn of_built_in(oid: u32) -> Option<Self> {
-        Some(match oid {
-            16 => Self::Bool,
-            21 => Self::Int2,
-            23 => Self::Int4,
-            20 => Self::Int8,
-            26 | 28 | 29 => Self::Oid,
-            700 => Self::Float4,
-            701 => Self::Float8,
-            1700 => Self::Numeric,
-            // "char", name, text, xml, unknown, varchar
-            18 | 19 | 25 | 142 | 705 | 1043 => Self::Text,
-            1042 => Self::Padded,
-            17 => Self::Bytes,
-            1082 => Self::Date,
-            1083 => Self::Time,
-            1266 => Self::TimeWithZone,
-            1114 => Self::Timestamp,
-            1184 => Self::TimestampWithZone,
-            1186 => Self::Interval,
-            114 => Self::Json,
-            3802 => Self::Jsonb,
-            2950 => Self::Uuid,
-            1560 | 1562 => Self::BitString,
-            790 => Self::Money,
-            _ => return None,
-        })
+        BUILT_IN.iter().find(|(known, ..)| *known == oid).map(|(.., form)| *form)
     }
 
     fn of(type_info: &PgTypeInfo) -> Self {
@@ -368,6 +440,23 @@ mod tests {
         check(Form::Interval, &interval(0, 0, 1), Cell::Bad("months"));
         let time_with_zone = [&micros(3_600_000_000 + 500)[..], &(-7_200_i32).to_be_bytes()].concat();
         check(Form::TimeWithZone, &time_with_zone, Cell::Text("01:00:00.000500+02:00"));
+    }
+
+    #[test]
+    fn the_contract_says_what_is_decoded() {
+        for (oid, name, form) in BUILT_IN {
+            let rules: Vec<&TypeRule> = TYPES.iter().filter(|rule| rule.types.contains(name)).collect();
+            assert_eq!(rules.len(), 1, "{name} stands in {} rules", rules.len());
+            assert_eq!(rules[0].kind, form.kind(), "{name}");
+            assert_eq!(rules[0].note.contains("trailing blanks"), *form == Form::Padded, "{name}");
+            assert_eq!(Form::of(&PgTypeInfo::with_oid(sqlx::postgres::types::Oid(*oid))), *form, "{name}");
+        }
+        for name in TYPES.iter().flat_map(|rule| rule.types) {
+            let is_built_in = BUILT_IN.iter().any(|(_, known, _)| known == name);
+            assert!(is_built_in || *name == "citext" || OTHER.contains(name), "{name} is not decoded");
+        }
+        assert_eq!(Form::of(&PgTypeInfo::with_name("citext")), Form::Text);
+        assert_eq!(Form::Other.kind(), TypeRule::find(TYPES, OTHER[0]).unwrap().kind);
     }
 
     const FORMS: [Form; 23] = [

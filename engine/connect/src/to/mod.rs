@@ -2,9 +2,12 @@
 
 pub mod file;
 pub mod http;
+mod reach;
 pub mod stdout;
 
 use engine_core::ports::{Destination, DestinationConfig};
+
+pub use self::reach::reach;
 
 /// A destination that cannot be used as it is configured. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

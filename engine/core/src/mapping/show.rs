@@ -17,18 +17,29 @@ pub fn row_json(row: Row<'_>) -> String {
         }
         write_json_text(&mut out, &column.name);
         out.push(':');
-        match write_json_cell(row.get(place), SHOWN_CHARS_MAX, &mut out, &mut scratch) {
-            Ok(true) => {}
-            Ok(false) => out.push_str("null"),
-            Err(reason) => {
-                let mut shown = String::new();
-                let _ = write!(shown, "<{}>", clip(&reason));
-                write_json_text(&mut out, &shown);
-            }
-        }
+        show_cell(row.get(place), &mut out, &mut scratch);
     }
     out.push('}');
     out
+}
+
+/// A value as JSON, as [`row_json`] shows it.
+pub fn cell_json(cell: Cell<'_>) -> String {
+    let mut out = String::new();
+    show_cell(cell, &mut out, &mut String::new());
+    out
+}
+
+fn show_cell(cell: Cell<'_>, out: &mut String, scratch: &mut String) {
+    match write_json_cell(cell, SHOWN_CHARS_MAX, out, scratch) {
+        Ok(true) => {}
+        Ok(false) => out.push_str("null"),
+        Err(reason) => {
+            let mut shown = String::new();
+            let _ = write!(shown, "<{}>", clip(&reason));
+            write_json_text(out, &shown);
+        }
+    }
 }
 
 /// Writes a cell as JSON, its text up to a number of characters; false, and nothing written, where it is null.

@@ -8,7 +8,8 @@ pub(super) fn cancelled() -> Failure {
     Failure { kind: FailureKind::Cancelled, message: "stopped before it was done".to_owned(), hint: None }
 }
 
-pub(super) fn source_failure(error: SourceError) -> Failure {
+/// A failure of a source, in the words of a run.
+pub fn source_failure(error: SourceError) -> Failure {
     let kind = match error.kind {
         SourceErrorKind::Config => FailureKind::Spec,
         SourceErrorKind::Cancelled => FailureKind::Cancelled,
