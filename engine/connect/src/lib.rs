@@ -15,5 +15,6 @@ mod runtime;
 mod slots;
 mod sqlite;
 mod sqlx_error;
+mod tls_error;
 pub mod to;
 mod web;

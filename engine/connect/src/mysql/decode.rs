@@ -33,6 +33,8 @@ enum Form {
     Json,
     /// Up to 64 bits, most significant first.
     Bits,
+    /// A geometry, in a form that only the server itself reads.
+    Shape,
     /// A column of nothing but nulls.
     Null,
 }
@@ -54,6 +56,7 @@ impl Form {
             "TIMESTAMP" => Self::Timestamp,
             "JSON" => Self::Json,
             "BIT" => Self::Bits,
+            "GEOMETRY" => Self::Shape,
             "NULL" => Self::Null,
             "ENUM" | "SET" => Self::Text,
             // Text in a binary collation is named like bytes: only the character set tells them apart.
@@ -75,7 +78,7 @@ impl Form {
             Self::DateTime => Kind::Civil,
             Self::Timestamp => Kind::Instant,
             Self::Json => Kind::Json,
-            Self::Null => Kind::Any,
+            Self::Shape | Self::Null => Kind::Any,
         }
     }
 }
@@ -132,6 +135,7 @@ fn push(form: Form, bytes: &[u8], column: &Column, batch: &mut RowBatch) {
         Form::Text => push_utf8(batch, column, bytes),
         Form::Padded => push_utf8_padded(batch, column, bytes),
         Form::Bytes | Form::Null => batch.push_bytes(bytes),
+        Form::Shape => push_bad(batch, column, "a geometry is not carried; select ST_AsText(…) or ST_X(…) of it"),
         Form::Decimal => match std::str::from_utf8(bytes) {
             Ok(digits) => batch.push_decimal(digits),
             Err(_) => push_bad(batch, column, "the digits are not text"),
@@ -329,7 +333,7 @@ mod tests {
         check(Form::Time, &[], Cell::Bad("0 bytes"));
     }
 
-    const FORMS: [Form; 15] = [
+    const FORMS: [Form; 16] = [
         Form::Signed,
         Form::Unsigned,
         Form::Float,
@@ -344,6 +348,7 @@ mod tests {
         Form::Timestamp,
         Form::Json,
         Form::Bits,
+        Form::Shape,
         Form::Null,
     ];
 
