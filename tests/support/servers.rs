@@ -83,9 +83,11 @@ pub fn postgres() -> Server {
 
 /// Starts MariaDB from Debian's package `mariadb-server`. Panics, with the server's own words, where it does not start.
 pub fn mariadb() -> Server {
-    if let Some(server) = named(Kind::MariaDb, "ENGINE_TEST_MARIADB_URL") {
-        return server;
-    }
+    named(Kind::MariaDb, "ENGINE_TEST_MARIADB_URL").unwrap_or_else(|| mariadb_with(&[]))
+}
+
+/// A MariaDB that is started here whatever is named, with settings of its own: arguments of `mariadbd`.
+pub fn mariadb_with(settings: &[&str]) -> Server {
     let folder = owned_folder("mysql");
     let (data, socket) = (folder.path().join("data"), folder.path().join("s.sock"));
     let datadir = format!("--datadir={}", data.display());
@@ -104,30 +106,39 @@ pub fn mariadb() -> Server {
     start.arg(format!("--pid-file={}", folder.path().join("m.pid").display()));
     start.arg(format!("--ssl-cert={}", certificate.chain.display()));
     start.arg(format!("--ssl-key={}", certificate.key.display()));
+    start.args(settings);
     let process = await_ready(&mut start, Kind::MariaDb, folder, "ready for connections");
     // An account without a name would take precedence over the tests' own.
     make_account(&socket, "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES;");
     Server::local(Kind::MariaDb, port, "plant", certificate, process)
 }
 
-/// Starts the genuine MySQL from packages that `tests/support/fetch-mysql.sh` unpacked into the folder that
-/// `ENGINE_TEST_MYSQL_ROOT` names. `None`, said on standard error, where there is none: Debian 12 has no MySQL.
+/// Starts the genuine MySQL from packages that `tests/support/fetch-mysql.sh` unpacked: into the folder that
+/// `ENGINE_TEST_MYSQL_ROOT` names, or where `./test` has it put. `None`, said on standard error, where there is none.
 pub fn mysql() -> Option<Server> {
-    if let Some(server) = named(Kind::MySql, "ENGINE_TEST_MYSQL_URL") {
-        return Some(server);
-    }
-    let Ok(root) = std::env::var("ENGINE_TEST_MYSQL_ROOT") else {
-        let _ = writeln!(std::io::stderr(), "skipped: neither ENGINE_TEST_MYSQL_ROOT nor ENGINE_TEST_MYSQL_URL is set");
+    named(Kind::MySql, "ENGINE_TEST_MYSQL_URL").or_else(|| mysql_with(&[]))
+}
+
+/// A MySQL that is started here whatever is named, with settings of its own: arguments of `mysqld`.
+pub fn mysql_with(settings: &[&str]) -> Option<Server> {
+    let Some(root) = mysql_root() else {
+        let _ = writeln!(std::io::stderr(), "skipped: no genuine MySQL is here; `./test` fetches it");
         return None;
     };
-    let usr = Path::new(&root).join("usr");
+    let usr = root.join("usr");
     let libraries = usr.join("lib").join("x86_64-linux-gnu");
-    let folder = owned_folder("nobody");
+    let loader = libraries.join("ld-linux-x86-64.so.2");
+    // A checkout in root's own folder is open to nobody else.
+    let user = if may_read("nobody", &loader) { "nobody" } else { "root" };
+    let folder = owned_folder(user);
     let (data, socket) = (folder.path().join("data"), folder.path().join("s.sock"));
     let server = || {
         // The packages bring their own C library, and with it their own loader.
-        let mut command = as_user("nobody", &libraries.join("ld-linux-x86-64.so.2"));
+        let mut command = as_user(user, &loader);
         command.arg("--library-path").arg(&libraries).arg(usr.join("sbin").join("mysqld")).arg("--no-defaults");
+        if runs_as_root() {
+            command.arg(format!("--user={user}"));
+        }
         for (flag, path) in [
             ("--basedir", &usr),
             ("--datadir", &data),
@@ -142,10 +153,11 @@ pub fn mysql() -> Option<Server> {
         command
     };
     finish(server().arg("--initialize-insecure"), "mysqld --initialize-insecure");
-    let certificate = Certificate::new(folder.path(), "nobody");
+    let certificate = Certificate::new(folder.path(), user);
     let port = free_port();
     let mut start = server();
     start.args(["--bind-address=127.0.0.1", "--mysqlx=OFF", "--skip-log-bin"]).arg(format!("--port={port}"));
+    start.args(settings);
     for (flag, path) in [
         ("--socket", &socket),
         ("--pid-file", &folder.path().join("m.pid")),
@@ -160,15 +172,31 @@ pub fn mysql() -> Option<Server> {
     Some(Server::local(Kind::MySql, port, "plant", certificate, process))
 }
 
-/// Makes the database and the account that tests use, as the administrator at the socket.
+fn mysql_root() -> Option<PathBuf> {
+    if let Some(root) = std::env::var_os("ENGINE_TEST_MYSQL_ROOT") {
+        return Some(root.into());
+    }
+    // target/debug/deps/run-0123456789abcdef
+    let test = std::env::current_exe().ok()?;
+    let root = test.ancestors().nth(3)?.join("mysql");
+    root.join("complete").exists().then_some(root)
+}
+
+/// Makes the database and the account that tests use.
 fn make_account(socket: &Path, before: &str) {
+    as_administrator(
+        socket,
+        &format!(
+            "{before} CREATE DATABASE plant CHARACTER SET utf8mb4; CREATE USER {USERNAME}@'%' IDENTIFIED BY '{PASSWORD}'; \
+             GRANT ALL ON *.* TO {USERNAME}@'%' WITH GRANT OPTION;"
+        ),
+    );
+}
+
+fn as_administrator(socket: &Path, sql: &str) {
     let mut client = Command::new("mariadb");
-    client.args(["--no-defaults", "--user=root"]).arg(format!("--socket={}", socket.display())).arg("--execute");
-    client.arg(format!(
-        "{before} CREATE DATABASE plant CHARACTER SET utf8mb4; CREATE USER {USERNAME}@'%' IDENTIFIED BY '{PASSWORD}'; \
-         GRANT ALL ON *.* TO {USERNAME}@'%' WITH GRANT OPTION;"
-    ));
-    finish(&mut client, "mariadb");
+    client.args(["--no-defaults", "--skip-ssl", "--user=root"]).arg(format!("--socket={}", socket.display()));
+    finish(client.arg("--execute").arg(sql), "mariadb");
 }
 
 impl Server {
@@ -204,6 +232,37 @@ impl Server {
             }
         };
         finish(&mut client, "the server's client")
+    }
+
+    /// Runs statements as the administrator at the socket of a MySQL or MariaDB that was started here.
+    pub fn administer(&self, sql: &str) {
+        as_administrator(&self.file("s.sock"), sql);
+    }
+
+    /// Makes the server serve another certificate from now on.
+    pub fn replace_certificate(&self, authority: &Path, chain: &Path, key: &Path) {
+        // In place, so that the files stay the server's own. MySQL takes none that its own authority did not issue.
+        for (from, to) in [(authority, "ca.pem"), (chain, "server.pem"), (key, "server.key")] {
+            let content = std::fs::read(from).expect("the certificate is there");
+            std::fs::write(self.file(to), content).expect("the folder is writable");
+        }
+        match self.kind {
+            Kind::Postgres => self.reload(),
+            Kind::MariaDb => self.administer("FLUSH SSL"),
+            Kind::MySql => self.administer("ALTER INSTANCE RELOAD TLS"),
+        }
+    }
+
+    /// Makes a PostgreSQL read its settings anew, and waits until it has.
+    pub fn reload(&self) {
+        let before = self.execute("SELECT pg_conf_load_time()");
+        self.execute("SELECT pg_reload_conf()");
+        self.await_answer(&format!("SELECT pg_conf_load_time() > '{}'", before.trim()), "t");
+    }
+
+    /// A file in the folder of a server that was started here.
+    fn file(&self, name: &str) -> PathBuf {
+        self.ca_file.as_ref().expect("the server was started here").with_file_name(name)
     }
 
     /// Runs a statement until it prints `expected`. For what a server does a moment later by itself.
@@ -334,6 +393,12 @@ fn as_user(user: &str, program: &Path) -> Command {
     }
     command.arg("--").arg(program).current_dir("/");
     command
+}
+
+/// Whether an account may read a file; only root can take another one.
+fn may_read(user: &str, path: &Path) -> bool {
+    !runs_as_root()
+        || as_user(user, Path::new("test")).arg("-r").arg(path).status().is_ok_and(|status| status.success())
 }
 
 fn free_port() -> u16 {

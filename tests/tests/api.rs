@@ -653,11 +653,9 @@ fn records() -> Vec<Value> {
 
 #[test]
 fn the_same_bookings_of_databases_of_files_and_of_an_api_are_the_same_runs() {
-    let server = servers::postgres();
-    let deliver = |spec: &dyn Fn(&Workspace, &Value) -> Value| {
+    let deliver = |spec: &dyn Fn(&mut Workspace, &Value) -> Value| {
         let mut workspace = Workspace::new();
-        workspace.env("DB_PASSWORD", &server.password);
-        let spec = spec(&workspace, &plant::to_file("runs.ndjson"));
+        let spec = spec(&mut workspace, &plant::to_file("runs.ndjson"));
         workspace.spec("acme.yaml", &spec);
         workspace.engine(&["run", "--once", "--now", NOW, "acme.yaml"]).expect(0);
         workspace.read("runs.ndjson")
@@ -686,22 +684,29 @@ fn the_same_bookings_of_databases_of_files_and_of_an_api_are_the_same_runs() {
         spec
     });
     assert_eq!(of_files, database);
-    server.execute("CREATE TABLE buchung (id int PRIMARY KEY, anr text, artnr varchar(20), mnr char(6), kenn char(1), zeit timestamp)");
-    for (id, order, machine, kind, at) in BOOKINGS {
+    let servers =
+        [("postgres", Some(servers::postgres())), ("mariadb", Some(servers::mariadb())), ("mysql", servers::mysql())];
+    for (kind, server) in servers.iter().filter_map(|(kind, server)| Some((*kind, server.as_ref()?))) {
+        let moment = if kind == "postgres" { "timestamp" } else { "datetime" };
         server.execute(&format!(
-            "INSERT INTO buchung VALUES ({id}, '{order}', '25-1002', '{machine}', '{kind}', '{at}')"
+            "DROP TABLE IF EXISTS buchung; CREATE TABLE buchung (id int PRIMARY KEY, anr text, artnr varchar(20), mnr char(6), kenn char(1), zeit {moment})"
         ));
-    }
-    let of_postgres = deliver(&|_, destination| {
-        let mut spec = plant::bookings("acme", destination);
-        spec["source"] = json!({
-            "type": "postgres", "host": server.host, "port": server.port, "database": server.database,
-            "username": server.username, "password": { "env": "DB_PASSWORD" }, "tls": { "mode": "disable" },
-            "timezone": "Europe/Berlin",
+        for (id, order, machine, kind, at) in BOOKINGS {
+            server.execute(&format!(
+                "INSERT INTO buchung VALUES ({id}, '{order}', '25-1002', '{machine}', '{kind}', '{at}')"
+            ));
+        }
+        let of_server = deliver(&|workspace, destination| {
+            workspace.env("DB_PASSWORD", &server.password);
+            let mut spec = plant::bookings("acme", destination);
+            spec["source"] = json!({
+                "type": kind, "host": server.host, "port": server.port, "database": server.database,
+                "username": server.username, "password": { "env": "DB_PASSWORD" }, "timezone": "Europe/Berlin",
+            });
+            spec
         });
-        spec
-    });
-    assert_eq!(of_postgres, database);
+        assert_eq!(of_server, database, "{kind}");
+    }
     let api = Api::start(|asked, _| page_of(asked, &records(), Pages::Cursor, 4));
     let url = api.url();
     let of_api = deliver(&|_, destination| bookings_of(&url, destination));

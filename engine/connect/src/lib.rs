@@ -18,6 +18,7 @@ mod slots;
 mod sqlite;
 mod sqlserver;
 mod sqlx_error;
+mod tls_error;
 pub mod to;
 mod web;
 mod worker;

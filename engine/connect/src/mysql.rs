@@ -9,6 +9,7 @@
 //! `TIMESTAMP` column is to be compared with `| utc` or `| instant`, since the session is in UTC.
 
 mod decode;
+mod error;
 mod probe;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use engine_spec::template::{Bind, BindValue};
 use futures_util::TryStreamExt;
 use secrecy::ExposeSecret;
 use sqlx::error::BoxDynError;
-use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlSslMode};
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{Arguments as _, ConnectOptions, Connection, Either, Executor, Row, Statement as _, raw_sql};
 
 use crate::failure::{Problem, Target};
@@ -31,9 +32,18 @@ use crate::pump::Feed;
 use crate::remote::{self, Driver, Remote, SERVER_GRACE};
 use crate::sqlx_error::{self, fit_to_send};
 
+use error::{explain, number};
+
 const PORT: u16 = 3306;
 /// A server that does not know a variable says so with this number.
 const UNKNOWN_VARIABLE: u16 = 1193;
+
+/// A server whose own level is `SERIALIZABLE` would lock every row that is read.
+const READING: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+/// A server can be set to cut every result short, and says nothing of it; and to compare a `CHAR` with the blanks that
+/// its values lose here, so that no value that is bound would be found.
+const WHOLE: &str = "SET SESSION sql_select_limit = 18446744073709551615, \
+    sql_mode = REPLACE(@@sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', '')";
 
 /// The connector of MySQL.
 pub(crate) const MYSQL: Connector = Connector { name: "mysql", open: open_mysql, types: decode::TYPES };
@@ -85,7 +95,7 @@ impl MySql {
             .database(&config.database)
             .charset("utf8mb4")
             .timezone(Some("+00:00".to_owned()))
-            // What `||` means, and every other mode, is the server's business: the query is written for it.
+            // What `||` means, and almost every other mode, is the server's business: the query is written for it.
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .ssl_mode(mode)
@@ -149,7 +159,8 @@ impl Driver for MySql {
     type Session = Session;
 
     async fn connect(&self) -> Result<(Session, SourceIdentity), Problem> {
-        let mut connection = self.options.connect().await.map_err(explain)?;
+        let connecting = self.options.connect().await;
+        let mut connection = connecting.map_err(|error| sqlx_error::connecting(error, self.tls, explain))?;
         let about = raw_sql("SELECT VERSION(), CONNECTION_ID(), DATABASE(), @@hostname");
         let row = about.fetch_one(&mut connection).await.map_err(explain)?;
         let text = |place: usize| row.try_get::<Option<String>, _>(place).map_err(explain);
@@ -159,7 +170,8 @@ impl Driver for MySql {
         let mut facts = BTreeMap::new();
         facts.extend(text(2)?.map(|database| ("database".to_owned(), database)));
         self.limit_queries(&mut connection, is_mariadb).await?;
-        connection.execute("SET SESSION TRANSACTION READ ONLY").await.map_err(explain)?;
+        connection.execute(READING).await.map_err(explain)?;
+        connection.execute(WHOLE).await.map_err(explain)?;
         match self.server_uuid(&mut connection, is_mariadb).await? {
             Some(uuid) => facts.extend([("server_uuid".to_owned(), uuid)]),
             // It changes when a container is made anew, so it stands in only where there is nothing better.
@@ -268,76 +280,9 @@ fn as_text(value: &BindValue) -> Option<String> {
     }
 }
 
-fn number(error: &sqlx::Error) -> Option<u16> {
-    let server = error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?;
-    Some(server.number())
-}
-
-/// An error in plain words. The server's message names the place in the statement by itself.
-fn explain(error: sqlx::Error) -> Problem {
-    sqlx_error::explain(error, |error| match error.try_downcast_ref::<MySqlDatabaseError>() {
-        Some(error) => {
-            let state = error.code().map(|state| format!(", SQLSTATE {state}")).unwrap_or_default();
-            let (kind, hint) = classify(error.number());
-            Problem::new(kind, format!("{} (error {}{state})", error.message(), error.number())).hint(hint)
-        }
-        None => Problem::new(SourceErrorKind::Query, error.to_string()),
-    })
-}
-
-fn classify(number: u16) -> (SourceErrorKind, &'static str) {
-    match number {
-        1045 | 1698 => {
-            (SourceErrorKind::Auth, "Check `source.username` and the variable or file behind `source.password`.")
-        }
-        1129 | 1130 => (SourceErrorKind::Auth, "The server does not admit connections from this address."),
-        1251 | 1524 => (SourceErrorKind::Auth, "The account's way to log in is not one that engine knows."),
-        3159 => (SourceErrorKind::Tls, "The server asks for encryption: leave `tls.mode: disable` out."),
-        1049 => (SourceErrorKind::Config, "Check `source.database`."),
-        1044 | 1142 | 1143 | 1227 | 1356 | 1370 => {
-            (SourceErrorKind::Permission, "Give the account SELECT on what the query reads.")
-        }
-        1290 | 1792 => {
-            (SourceErrorKind::Permission, "A source is only read: the query must be one SELECT without side effects.")
-        }
-        1205 | 1317 | 1907 | 1969 | 3024 => (
-            SourceErrorKind::Timeout,
-            "The server ended the query: its own limit, a lock, an administrator, or `timeouts.query`. Narrow the window or give its column an index.",
-        ),
-        1040 | 1203 | 1226 => {
-            (SourceErrorKind::Network, "The server has no connection free. The next run tries again.")
-        }
-        1053 | 1077..=1080 | 1152..=1161 | 1184 | 1213 | 1927 => {
-            (SourceErrorKind::Network, "The server or the network ended the session. The next run tries again.")
-        }
-        _ => (
-            SourceErrorKind::Query,
-            "Run `engine render` to see the exact statement, and try it with the server's client.",
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_become_kinds() {
-        for (number, expected) in [
-            (1045, SourceErrorKind::Auth),
-            (1049, SourceErrorKind::Config),
-            (1142, SourceErrorKind::Permission),
-            (1792, SourceErrorKind::Permission),
-            (1969, SourceErrorKind::Timeout),
-            (3024, SourceErrorKind::Timeout),
-            (1053, SourceErrorKind::Network),
-            (1927, SourceErrorKind::Network),
-            (1146, SourceErrorKind::Query),
-            (1064, SourceErrorKind::Query),
-        ] {
-            assert_eq!(classify(number).0, expected, "{number}");
-        }
-    }
 
     #[test]
     fn times_are_bound_as_text() {

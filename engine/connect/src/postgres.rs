@@ -111,7 +111,8 @@ impl Driver for Postgres {
 
     async fn connect(&self) -> Result<(Session, SourceIdentity), Problem> {
         let explain = |error| explain(error, "");
-        let mut connection = self.options.connect().await.map_err(explain)?;
+        let connecting = self.options.connect().await;
+        let mut connection = connecting.map_err(|error| sqlx_error::connecting(error, self.tls, explain))?;
         let row = raw_sql(fit_to_send(self.setup())).fetch_one(&mut connection).await.map_err(explain)?;
         let text = |place: usize| row.try_get::<Option<String>, _>(place).map_err(explain);
         let mut facts = BTreeMap::new();

@@ -7,6 +7,7 @@ use engine_spec::model::TlsMode;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::failure::Problem;
+use crate::tls_error;
 
 /// Marks SQL as fit to be sent: the engine's own text, or a [`Statement`](engine_spec::template::Statement), whose
 /// values are bound and never in the text. The only place that does.
@@ -34,11 +35,28 @@ pub(crate) fn explain(error: sqlx::Error, server: impl FnOnce(&dyn sqlx::error::
     }
 }
 
+/// Explains a failure to connect: `explain` does, but for a server that hangs up.
+pub(crate) fn connecting(error: sqlx::Error, tls: TlsMode, explain: impl FnOnce(sqlx::Error) -> Problem) -> Problem {
+    let hung_up = matches!(&error, sqlx::Error::Io(error)
+        if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset));
+    let problem = explain(error);
+    if hung_up && tls != TlsMode::Disable {
+        return problem.hint(
+            "The server or something between closed the connection. The next run tries again. If it is always so, the server \
+             may speak only TLS 1.1 or older: engine speaks TLS 1.2 and 1.3.",
+        );
+    }
+    problem
+}
+
 pub(crate) fn explain_io(error: &io::Error) -> Problem {
+    // A refused certificate or a failed handshake comes as invalid data of the socket.
+    if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        return tls_error::explain(error);
+    }
     let message = error.to_string();
     let network = |hint: &str| Problem::new(SourceErrorKind::Network, message.clone()).hint(hint);
     match error.kind() {
-        // rustls reports a refused certificate or a failed handshake as invalid data of the socket.
         io::ErrorKind::InvalidData => tls(message),
         io::ErrorKind::ConnectionRefused => {
             network("Nothing listens there. Check `source.host` and `source.port`, and whether the server runs.")
@@ -58,17 +76,12 @@ pub(crate) fn explain_io(error: &io::Error) -> Problem {
     }
 }
 
-pub(crate) fn tls(message: String) -> Problem {
+/// What the driver itself says of encryption, and what is no error of the TLS library.
+fn tls(message: String) -> Problem {
     let hint = if message.contains("does not support TLS") || message.contains("TLS upgrade required") {
         "The server offers no encryption. Turn it on there; `tls: { mode: disable }` sends everything in the clear."
-    } else if message.contains("UnknownIssuer") || message.contains("UnknownCa") {
-        "The certificate's authority is not trusted. Name its file in `tls.ca_file`."
-    } else if message.contains("NotValidForName") || message.contains("not valid for") {
-        "The certificate is for another name. Write that name in `source.host`, or use `tls: { mode: verify-ca }`."
-    } else if message.contains("Expired") || message.contains("NotValidYet") {
-        "The certificate is out of date, or this machine's clock is wrong."
     } else {
-        "Check `source.tls` and the server's certificate; `tls: { mode: verify-ca }` checks no host name."
+        "Check `source.tls` and the files that it names."
     };
     Problem::new(SourceErrorKind::Tls, message).hint(hint)
 }
@@ -114,8 +127,8 @@ mod tests {
         check(io(io::ErrorKind::TimedOut, "timed out"), Network, "firewall");
         check(io(io::ErrorKind::Other, "failed to lookup address information"), Network, "DNS");
         check(io(io::ErrorKind::NotFound, "no such file"), Config, "source.tls");
-        check(io(io::ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer"), Tls, "ca_file");
-        check(io(io::ErrorKind::InvalidData, "invalid peer certificate: Expired"), Tls, "clock");
+        let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        check(sqlx::Error::Io(io::Error::new(io::ErrorKind::InvalidData, tls)), Tls, "ca_file");
         check(sqlx::Error::Tls("server does not support TLS".into()), Tls, "no encryption");
         check(sqlx::Error::Configuration("RSA auth backend disabled; enable".into()), Tls, "tls.mode");
         check(sqlx::Error::Protocol("unexpected byte".to_owned()), Data, "source.type");

@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+mod encryption;
+mod mysql;
 mod peers;
 
 use std::time::{Duration, Instant};

@@ -207,6 +207,11 @@ pub const MARIADB: Peer = Peer {
             Kind::Decimal,
             Cell::Decimal("-123456789012345678901234567890.000000001"),
         ),
+        (
+            "CAST('-12345678901234567890123456789012345.000000000000000000000000000001' AS decimal(65, 30))",
+            Kind::Decimal,
+            Cell::Decimal("-12345678901234567890123456789012345.000000000000000000000000000001"),
+        ),
         ("'00123'", Kind::Text, Cell::Text("00123")),
         ("CAST('Ω ' AS char(3))", Kind::Text, Cell::Text("Ω ")),
         ("(SELECT code FROM booking WHERE id = 1)", Kind::Text, Cell::Text("M1")),
@@ -219,6 +224,7 @@ pub const MARIADB: Peer = Peer {
         ("b", Kind::Int, Cell::Int(5)),
         ("wide", Kind::Int, Cell::Decimal("18446744073709551615")),
         ("y", Kind::Int, Cell::Int(2025)),
+        ("g", Kind::Any, Cell::Null),
         ("DATE '1969-12-31'", Kind::Date, Cell::Date(-1)),
         ("DATE '2025-03-30'", Kind::Date, Cell::Date(20_177)),
         ("z", Kind::Date, Cell::Null),
@@ -238,11 +244,20 @@ pub const MARIADB: Peer = Peer {
         ("CAST(NULL AS double)", Kind::Float, Cell::Null),
         ("CAST(NULL AS date)", Kind::Date, Cell::Null),
     ],
-    // MariaDB's JSON is a text with a check.
-    own_values: &[("j", Kind::Text, Cell::Text("{\"a\": 1}"))],
+    own_values: &[
+        // MariaDB's JSON is a text with a check.
+        ("j", Kind::Text, Cell::Text("{\"a\": 1}")),
+        (
+            "CAST('3f2b7c1e-0d5a-4a53-9d0e-0a6f5f1c8f11' AS uuid)",
+            Kind::Text,
+            Cell::Text("3f2b7c1e-0d5a-4a53-9d0e-0a6f5f1c8f11"),
+        ),
+        ("CAST('2001:db8::1' AS inet6)", Kind::Text, Cell::Text("2001:db8::1")),
+    ],
     bad: &[
         ("p", "2025-00-00 is no date of the calendar"),
         ("pt", "2025-03-00 is no date of the calendar"),
+        ("ST_GeomFromText('POINT(1 2)')", "ST_AsText"),
     ],
     binds: || {
         let civil = date(2025, 3, 30).at(1, 30, 0, 0);

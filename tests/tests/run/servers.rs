@@ -37,6 +37,8 @@ const MARIADB: Dialect = Dialect {
     literal: |instant| format!("'{instant}'"),
 };
 
+const MYSQL: Dialect = Dialect { name: "mysql", ..MARIADB };
+
 fn spec(dialect: &Dialect, server: &Server, port: u16, destination: &Value) -> Value {
     let mut spec = plant::orders("acme", destination);
     spec["source"] = json!({
@@ -58,6 +60,13 @@ fn mariadb_reaches_the_platform() {
     walk(&MARIADB, &servers::mariadb());
 }
 
+#[test]
+fn mysql_reaches_the_platform() {
+    if let Some(server) = servers::mysql() {
+        walk(&MYSQL, &server);
+    }
+}
+
 fn walk(dialect: &Dialect, server: &Server) {
     server.execute(dialect.table);
     server.execute(&insert_for(dialect, 1..201));
@@ -70,7 +79,7 @@ fn walk(dialect: &Dialect, server: &Server) {
 
 fn insert_for(dialect: &Dialect, ids: std::ops::Range<i64>) -> String {
     let insert = insert_orders(ids, dialect.at);
-    if dialect.name == "mariadb" { insert.replace("4711000 + id", "cast(4711000 + id as char)") } else { insert }
+    if dialect.name == "postgres" { insert } else { insert.replace("4711000 + id", "cast(4711000 + id as char)") }
 }
 
 fn changes_arrive(dialect: &Dialect, server: &Server) {

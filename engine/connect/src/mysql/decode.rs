@@ -33,6 +33,8 @@ enum Form {
     Json,
     /// Up to 64 bits, most significant first.
     Bits,
+    /// A geometry, in a form that only the server itself reads.
+    Shape,
     /// A column of nothing but nulls.
     Null,
 }
@@ -67,6 +69,7 @@ const NAMED: &[(&str, Form)] = &[
     ("TIMESTAMP", Form::Timestamp),
     ("JSON", Form::Json),
     ("BIT", Form::Bits),
+    ("GEOMETRY", Form::Shape),
     ("NULL", Form::Null),
     ("ENUM", Form::Text),
     ("SET", Form::Text),
@@ -96,7 +99,7 @@ pub(super) const TYPES: &[TypeRule] = &[
     },
     TypeRule { types: &["char"], kind: Kind::Text, note: "Without trailing blanks." },
     TypeRule {
-        types: &["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry"],
+        types: &["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"],
         kind: Kind::Bytes,
         note: "",
     },
@@ -115,6 +118,11 @@ pub(super) const TYPES: &[TypeRule] = &[
         types: &["timestamp"],
         kind: Kind::Instant,
         note: "To the microsecond; the session is in UTC. Zero dates as in `date`.",
+    },
+    TypeRule {
+        types: &["geometry"],
+        kind: Kind::Any,
+        note: "Not read: select `ST_AsText(…)` or `ST_X(…)` of it.",
     },
     TypeRule { types: &["null"], kind: Kind::Any, note: "A column of nothing but nulls." },
     TypeRule { types: &["json"], kind: Kind::Json, note: "" },
@@ -159,7 +167,7 @@ impl Form {
             Self::DateTime => Kind::Civil,
             Self::Timestamp => Kind::Instant,
             Self::Json => Kind::Json,
-            Self::Null => Kind::Any,
+            Self::Shape | Self::Null => Kind::Any,
         }
     }
 }
@@ -212,6 +220,7 @@ fn push(form: Form, bytes: &[u8], column: &Column, batch: &mut RowBatch) {
         Form::Text => push_utf8(batch, column, bytes),
         Form::Padded => push_utf8_padded(batch, column, bytes),
         Form::Bytes | Form::Null => batch.push_bytes(bytes),
+        Form::Shape => push_bad(batch, column, "a geometry is not carried; select ST_AsText(…) or ST_X(…) of it"),
         Form::Decimal => match std::str::from_utf8(bytes) {
             Ok(digits) => batch.push_decimal(digits),
             Err(_) => push_bad(batch, column, "the digits are not text"),
@@ -416,7 +425,7 @@ mod tests {
         let of_charset = |charset: Charset| move |name: String| (name.clone(), Form::named(&name, charset));
         let strings = ["CHAR", "VARCHAR", "BINARY", "VARBINARY"].map(str::to_owned);
         let text = strings.iter().cloned().chain(sized("TEXT")).chain(sized("BLOB")).map(of_charset(Charset::Text));
-        let bytes = ["BINARY", "VARBINARY", "GEOMETRY"].map(str::to_owned).into_iter().chain(sized("BLOB"));
+        let bytes = ["BINARY", "VARBINARY"].map(str::to_owned).into_iter().chain(sized("BLOB"));
         let bytes = bytes.map(of_charset(Charset::Binary));
         let mut seen = Vec::new();
         for (name, form) in decoded.chain(text).chain(bytes) {
@@ -433,7 +442,7 @@ mod tests {
         }
     }
 
-    const FORMS: [Form; 15] = [
+    const FORMS: [Form; 16] = [
         Form::Signed,
         Form::Unsigned,
         Form::Float,
@@ -448,6 +457,7 @@ mod tests {
         Form::Timestamp,
         Form::Json,
         Form::Bits,
+        Form::Shape,
         Form::Null,
     ];
 

@@ -3,7 +3,7 @@
 use engine_core::ports::SourceErrorKind;
 
 use crate::failure::{Problem, line_and_column};
-use crate::sqlx_error::tls;
+use crate::tls_error::explain_words;
 
 /// What to do where the thin driver does not reach.
 const USE_CLIENT: &str = "This server needs Oracle's Instant Client: install Instant Client 19 (Basic Light), which reaches 11.2 and later, \
@@ -41,7 +41,7 @@ pub(super) fn thin(error: &oracledb::Error, sql: &str) -> Problem {
         }
         ErrorKind::TnsAliasNotFound(..) | ErrorKind::NoConfigDir => Problem::new(SourceErrorKind::Config, error.to_string())
             .hint("Check `source.tns`, and that `source.config_dir` holds the tnsnames.ora that knows it."),
-        ErrorKind::TlsOperation | ErrorKind::PemFileOperation => tls(error.to_string()),
+        ErrorKind::TlsOperation | ErrorKind::PemFileOperation => explain_words(&error.to_string()),
         ErrorKind::WalletPasswordMissingOrInvalid(..) | ErrorKind::WalletPrivateKeyInvalid(_) | ErrorKind::WalletUnreadable(_) => {
             Problem::new(SourceErrorKind::Config, error.to_string())
                 .hint("The thin driver reads ewallet.pem of `source.config_dir`, without a password.")
@@ -101,7 +101,7 @@ fn stream(message: &str) -> Problem {
     } else if message.contains("lookup address") {
         "The name is not known here. Check `source.host` and DNS."
     } else if message.contains("certificate") || message.contains("alert") || message.contains("InvalidContentType") {
-        return tls(message.to_owned());
+        return explain_words(message);
     } else {
         "Check host, port, routes and firewall. The next run tries again."
     };

@@ -6,7 +6,8 @@ use engine_core::ports::SourceErrorKind;
 use tiberius::error::{Error, TokenError};
 
 use crate::failure::Problem;
-use crate::sqlx_error::{explain_io, tls};
+use crate::sqlx_error::explain_io;
+use crate::tls_error::explain_words;
 
 const OLD_SERVER: &str = "SQL Server encrypts the login even where the data is not, and this one does not do TLS 1.2. \
      Install the update that brings TLS 1.2 (SQL Server 2008 to 2014 have one), or put a TLS proxy before the server.";
@@ -17,7 +18,7 @@ const BAD_BYTES: &str =
 pub(super) fn explain(error: Error) -> Problem {
     match error {
         Error::Server(error) => explain_server(&error),
-        Error::Tls(message) => tls(certificate(&message)),
+        Error::Tls(message) => explain_words(&certificate(&message)),
         Error::Io { kind, message } => explain_transport(kind, message),
         Error::Encoding(message) => Problem::new(SourceErrorKind::Data, message).hint(BAD_BYTES),
         Error::Conversion(message) if message.contains("browser") => browser(&message),
@@ -61,7 +62,7 @@ fn explain_transport(kind: io::ErrorKind, message: String) -> Problem {
     match kind {
         io::ErrorKind::TimedOut => Problem::new(SourceErrorKind::Timeout, message)
             .hint("Check host, port and firewall, or raise `timeouts.connect` or `timeouts.query`."),
-        io::ErrorKind::InvalidData if message.contains("certificate") => tls(message),
+        io::ErrorKind::InvalidData if message.contains("certificate") => explain_words(&message),
         _ => explain_io(&io::Error::new(kind, message)),
     }
 }
