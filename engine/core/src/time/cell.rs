@@ -82,9 +82,14 @@ impl PartReader {
 
     /// What the cell says, or that it says nothing. Typed dates and times need no `transform` and no `format`.
     pub(super) fn read(&self, cell: Cell<'_>, scratch: &mut String) -> Result<Said, TimeError> {
-        if self.null_if.contains(cell, scratch)? {
+        if self.null_if.contains_cell(cell, scratch)? {
             return Ok(Said::Nothing);
         }
+        let said = self.read_cell(cell, scratch)?;
+        Ok(if self.null_if.contains(said) { Said::Nothing } else { said })
+    }
+
+    fn read_cell(&self, cell: Cell<'_>, scratch: &mut String) -> Result<Said, TimeError> {
         match cell {
             Cell::Null => Ok(Said::Nothing),
             Cell::Civil { secs, nanos } => Ok(Said::Civil(Civil { secs, nanos })),
@@ -249,8 +254,8 @@ impl Format {
     }
 }
 
-/// `null_if`, compared with the text of a cell; dates and date-times are compared as such, so that `1900-01-01` is
-/// also the midnight of a date-time column.
+/// `null_if`, compared with the text of a cell and with the date or date-time that it says: `1900-01-01` is also the
+/// midnight of a date-time, and the number 19000101 in `yyyymmdd`.
 #[derive(Debug, Clone, Default)]
 struct NullIf {
     texts: Vec<String>,
@@ -274,18 +279,21 @@ impl NullIf {
         null_if
     }
 
-    fn contains(&self, cell: Cell<'_>, scratch: &mut String) -> Result<bool, TimeError> {
-        if self.texts.is_empty() {
+    /// Whether the text of a cell is a filler. Typed dates are compared by what they say.
+    fn contains_cell(&self, cell: Cell<'_>, scratch: &mut String) -> Result<bool, TimeError> {
+        if self.texts.is_empty() || matches!(cell, Cell::Date(_) | Cell::Civil { .. } | Cell::Instant { .. }) {
             return Ok(false);
         }
-        Ok(match cell {
-            Cell::Date(days) => self.civils.contains(&Civil::midnight(days.into())),
-            Cell::Civil { secs, nanos } => self.civils.contains(&Civil { secs, nanos }),
-            Cell::Instant { secs, nanos } => {
-                Instant::new(secs, nanos).is_some_and(|instant| self.instants.contains(&instant))
-            }
-            _ => cell_text_in(cell, scratch)?.is_some_and(|text| self.contains_text(text)),
-        })
+        Ok(cell_text_in(cell, scratch)?.is_some_and(|text| self.contains_text(text)))
+    }
+
+    fn contains(&self, said: Said) -> bool {
+        match said {
+            Said::Date(days) => self.civils.contains(&Civil::midnight(days)),
+            Said::Civil(civil) => self.civils.contains(&civil),
+            Said::Instant(instant) => self.instants.contains(&instant),
+            Said::Time(_) | Said::Nothing => false,
+        }
     }
 
     fn contains_text(&self, text: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use sqlparser::dialect as parsers;
 
+mod denied;
 mod lex;
 mod read_only;
 

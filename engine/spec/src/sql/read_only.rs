@@ -3,12 +3,17 @@
 //! The words are checked always, by the dialect's own rules of quoting. The parser's tree is checked as well where
 //! it can be built: no parser knows all of any dialect, so its failure is a warning.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use sqlparser::ast::{Query, SetExpr, Statement};
 use sqlparser::parser::{Parser, ParserError};
 
 use super::Dialect;
+use super::denied::{
+    CHANGING, ORACLE_LOB_READS, ORACLE_PURE_PACKAGES, SQL_SERVER_LOCKS, SQL_SERVER_STATEMENTS, denied_functions,
+    matches_name,
+};
 use super::lex::{Token, TokenKind, lex};
 use crate::template::Severity;
 
@@ -17,6 +22,10 @@ const PARSE_DEPTH_MAX: usize = 100;
 
 /// Tokens of a statement that is parsed; the tree of a longer one may be too deep to be taken down again.
 const PARSE_TOKENS_MAX: usize = 10_000;
+
+/// Words that an expression follows: a dot behind one belongs to a number.
+const BEFORE_EXPRESSION: &[&str] =
+    &["SELECT", "DISTINCT", "ALL", "WHERE", "HAVING", "ON", "AND", "OR", "NOT", "BY", "CASE", "WHEN", "THEN", "ELSE"];
 
 /// Something about a statement that keeps it, or may keep it, from being sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,114 +42,38 @@ pub struct SqlFinding {
     pub range: Range<usize>,
 }
 
-/// Words that change data or rights wherever they stand as code.
-const CHANGING: &[&str] =
-    &["INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "TRUNCATE", "CREATE", "ALTER", "DROP", "GRANT", "REVOKE"];
-
-/// Reserved words of SQL Server that begin a statement; it needs no semicolon between two.
-const SQL_SERVER_STATEMENTS: &[&str] = &[
-    "BACKUP",
-    "BEGIN",
-    "BULK",
-    "COMMIT",
-    "DBCC",
-    "DECLARE",
-    "DENY",
-    "EXEC",
-    "EXECUTE",
-    "GOTO",
-    "IF",
-    "KILL",
-    "PRINT",
-    "RAISERROR",
-    "RECONFIGURE",
-    "RESTORE",
-    "RETURN",
-    "REVERT",
-    "ROLLBACK",
-    "SAVE",
-    "SET",
-    "SHUTDOWN",
-    "UPDATETEXT",
-    "USE",
-    "WAITFOR",
-    "WHILE",
-    "WRITETEXT",
-];
-
-/// Functions with an effect, or that hold up the server, by dialect. Lower case; a trailing `*` is any ending.
-fn denied_functions(dialect: Dialect) -> &'static [&'static str] {
-    match dialect {
-        Dialect::Postgres => &[
-            "pg_sleep*",
-            "lo_*",
-            "nextval",
-            "setval",
-            "dblink*",
-            "pg_read_file",
-            "pg_read_binary_file",
-            "pg_ls_*",
-            "pg_stat_file",
-            "pg_terminate_backend",
-            "pg_cancel_backend",
-            "pg_reload_conf",
-            "pg_rotate_logfile",
-            "pg_advisory_*",
-            "pg_try_advisory_*",
-            "pg_notify",
-            "pg_switch_wal",
-            "pg_create_*",
-            "pg_drop_*",
-            "pg_promote",
-            "pg_backup_*",
-            "pg_start_backup",
-            "pg_stop_backup",
-            "pg_logical_*",
-            "pg_replication_*",
-            "pg_file_*",
-            "pg_log_backend_memory_contexts",
-            "pg_stat_reset*",
-            "pg_wal_replay_*",
-            "set_config",
-            "query_to_xml*",
-            "cursor_to_xml*",
-            "pg_export_snapshot",
-            "pg_import_system_collations",
-        ],
-        Dialect::MySql | Dialect::MariaDb => &[
-            "sleep",
-            "benchmark",
-            "get_lock",
-            "release_lock",
-            "release_all_locks",
-            "load_file",
-            "nextval",
-            "setval",
-            "lastval",
-            "master_pos_wait",
-            "source_pos_wait",
-            "wait_for_executed_gtid_set",
-            "master_gtid_wait",
-            "sys_exec",
-            "sys_eval",
-            "sys_set",
-        ],
-        Dialect::SqlServer => &["xp_*", "sp_*", "openquery", "openrowset", "opendatasource"],
-        Dialect::Oracle => {
-            &["httpuritype", "dburitype", "xdburitype", "dbms_*", "utl_*", "ctx_*", "owa_*", "apex_web_service"]
-        }
-        Dialect::Sqlite => &["load_extension", "writefile", "readfile", "edit", "fts3_tokenizer"],
-    }
-}
-
-/// Packages of Oracle that only compute.
-const ORACLE_PURE_PACKAGES: &[&str] =
-    &["dbms_lob", "dbms_random", "dbms_crypto", "utl_raw", "utl_i18n", "utl_encode", "utl_match", "dbms_rowid"];
-/// Functions of `dbms_lob` that only read.
-const ORACLE_LOB_READS: &[&str] = &["substr", "getlength", "instr", "compare"];
-
 /// Checks that SQL is one statement, and that it reads. Findings come in the order of their places.
 pub fn check_read_only(sql: &str, dialect: Dialect) -> Vec<SqlFinding> {
+    let mut found = check_reading(sql, dialect);
+    // Some servers end a comment at a carriage return, others go on to the line feed. What either of them would execute
+    // is looked at.
+    let joined = lone_returns_as_blanks(sql);
+    if joined != sql {
+        for finding in check_reading(&joined, dialect) {
+            if !found.contains(&finding) {
+                found.push(finding);
+            }
+        }
+        found.sort_by_key(|finding| finding.range.start);
+    }
+    found
+}
+
+/// The SQL with a blank for every carriage return that no line feed follows; every place stays where it is.
+fn lone_returns_as_blanks(sql: &str) -> Cow<'_, str> {
+    if !sql.contains('\r') {
+        return Cow::Borrowed(sql);
+    }
+    let mut chars = sql.chars().peekable();
+    let mut joined = String::with_capacity(sql.len());
+    while let Some(char) = chars.next() {
+        let is_lone = char == '\r' && chars.peek() != Some(&'\n');
+        joined.push(if is_lone { ' ' } else { char });
+    }
+    Cow::Owned(joined)
+}
+
+fn check_reading(sql: &str, dialect: Dialect) -> Vec<SqlFinding> {
     let tokens = lex(sql, dialect);
     let mut check =
         Check { sql, dialect, code: tokens.iter().filter(|token| token.is_code()).collect(), found: vec![] };
@@ -199,6 +132,21 @@ impl Check<'_> {
         place.checked_sub(1).map_or("", |before| self.text(before))
     }
 
+    fn is_text(&self, place: usize) -> bool {
+        self.code.get(place).is_some_and(|token| token.kind == TokenKind::Text)
+    }
+
+    /// Whether a dot before a place makes the word there a name. A dot behind a number or the sign of a currency ends that
+    /// number: to SQL Server, `$.DELETE` is zero dollars and a second statement.
+    fn is_qualified(&self, place: usize) -> bool {
+        let Some(owner) = place.checked_sub(2).filter(|_| self.before(place) == ".") else { return false };
+        match self.code[owner].kind {
+            TokenKind::Word => !BEFORE_EXPRESSION.contains(&self.word(owner).as_str()),
+            TokenKind::Name => true,
+            _ => matches!(self.text(owner), "." | ")" | "]"),
+        }
+    }
+
     fn statements(&mut self) {
         let Some(end) = (0..self.code.len()).find(|place| self.text(*place) == ";") else { return };
         if let Some(second) = (end..self.code.len()).find(|place| self.text(*place) != ";") {
@@ -233,11 +181,13 @@ impl Check<'_> {
             }
             let word = self.word(place);
             let next = self.word(place + 1);
-            // Behind a dot or AS, any word is a name.
-            if word.is_empty() || self.before(place) == "." || self.word(place.wrapping_sub(1)) == "AS" {
+            let before = self.word(place.wrapping_sub(1));
+            // Behind the name of a table or AS, any word is a name.
+            if word.is_empty() || self.is_qualified(place) || before == "AS" {
                 continue;
             }
             let is_call = self.text(place + 1) == "(";
+            let is_oracle = self.dialect == Dialect::Oracle;
             match word.as_str() {
                 "INTO" => {
                     let message = "a query gives back rows; it puts them INTO nothing";
@@ -251,12 +201,12 @@ impl Check<'_> {
                     self.lock(range.start..self.code[place + 1].range.end);
                 }
                 "LOCK" if next == "IN" => self.lock(range),
-                "UPDLOCK" | "XLOCK" | "TABLOCKX" | "TABLOCK" | "PAGLOCK" | "HOLDLOCK"
-                    if self.dialect == Dialect::SqlServer && matches!(self.text(place + 1), ")" | ",") =>
-                {
-                    self.lock(range);
-                }
-                "UPDATE" if matches!(self.word(place.wrapping_sub(1)).as_str(), "FOR" | "KEY") => {}
+                lock if self.dialect == Dialect::SqlServer && SQL_SERVER_LOCKS.contains(&lock) => self.lock(range),
+                "UPDATE" if matches!(before.as_str(), "FOR" | "KEY") => {}
+                // `MODEL … RULES UPDATE`, `LISTAGG(… ON OVERFLOW TRUNCATE)`, `JSON_TRANSFORM(a, REPLACE '$.b' = …)`.
+                "UPDATE" if is_oracle && before == "RULES" => {}
+                "TRUNCATE" if is_oracle && before == "OVERFLOW" => {}
+                "INSERT" | "REPLACE" if is_oracle && self.is_text(place + 1) => {}
                 "REPLACE" | "TRUNCATE" | "INSERT" if is_call => {}
                 "MERGE" if matches!(next.as_str(), "JOIN" | "UNION") => {}
                 "USE" if matches!(next.as_str(), "HINT" | "PLAN") => {}
@@ -269,6 +219,9 @@ impl Check<'_> {
                     let message = format!("`{}` begins a statement of its own", self.text(place));
                     let help = "if it is the name of a column, write it in brackets";
                     self.error("sql_not_a_read", range, message, Some(help));
+                }
+                "END" if next == "CONVERSATION" => {
+                    self.error("sql_not_a_read", range, "ending a conversation changes the source", None);
                 }
                 "NEXT" if next == "VALUE" && self.word(place + 2) == "FOR" => self.sequence(range),
                 _ => {}
@@ -294,7 +247,9 @@ impl Check<'_> {
             let name = unquoted(self.text(place)).to_lowercase();
             let next = self.text(place + 1);
             let range = token.range.clone();
-            if self.dialect == Dialect::Oracle && name == "nextval" && self.before(place) == "." {
+            // A sequence of another database: `s.NEXTVAL@link`.
+            let local = name.split('@').next().unwrap_or_default();
+            if self.dialect == Dialect::Oracle && local == "nextval" && self.before(place) == "." {
                 self.sequence(range);
                 continue;
             }
@@ -370,10 +325,6 @@ impl Check<'_> {
     }
 }
 
-fn matches_name(denied: &str, name: &str) -> bool {
-    denied.strip_suffix('*').map_or(denied == name, |start| name.starts_with(start))
-}
-
 /// A name without its quotes.
 pub(crate) fn unquoted(text: &str) -> &str {
     let mut chars = text.chars();
@@ -399,108 +350,4 @@ fn body_reads(body: &SetExpr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use Dialect::*;
-
-    fn check(sql: &str, dialect: Dialect, expected: &[&str]) {
-        let found = check_read_only(sql, dialect);
-        let mut codes: Vec<&str> = found.iter().map(|finding| finding.code).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        assert_eq!(codes, expected, "{dialect:?}: {sql}: {found:?}");
-    }
-
-    #[test]
-    fn what_reads_passes() {
-        for dialect in Dialect::ALL {
-            check("SELECT a, b FROM t WHERE c = 'DELETE; DROP' -- UPDATE", dialect, &[]);
-            check("WITH x AS (SELECT 1 AS a FROM t) SELECT a FROM x UNION ALL SELECT a FROM x", dialect, &[]);
-            check("(SELECT a FROM t) UNION (SELECT b FROM u)", dialect, &[]);
-            check("SELECT t.update, REPLACE(a, 'x', 'y') FROM t", dialect, &[]);
-            check(&format!("SELECT a FROM t WHERE b = {}", dialect.placeholder(1)), dialect, &[]);
-        }
-        for (sql, dialect) in [
-            ("SELECT a FROM t;", Postgres),
-            ("SELECT 'a''; DELETE FROM t' FROM t", SqlServer),
-            (r"SELECT 'a\'; DELETE FROM t' FROM t", MySql),
-            ("SELECT TRUNCATE(a, 2), INSERT(a, 1, 1, 'x') FROM t", MySql),
-            ("SELECT TOP 5 a FROM dbo.t WITH (NOLOCK) CROSS APPLY f(t.a) x", SqlServer),
-            ("SELECT [update] FROM [delete] AS d", SqlServer),
-            ("SELECT a FROM t WHERE ROWNUM < 5 AND b = q'[it's; DROP]'", Oracle),
-            ("SELECT a, LISTAGG(b, ',') WITHIN GROUP (ORDER BY b) FROM t GROUP BY a", Oracle),
-            ("SELECT dbms_lob.getlength(a), utl_raw.cast_to_varchar2(b) FROM t", Oracle),
-            ("SELECT $$a; DELETE$$ FROM t", Postgres),
-        ] {
-            check(sql, dialect, &[]);
-        }
-    }
-
-    #[test]
-    fn what_changes_the_source_is_refused() {
-        for dialect in Dialect::ALL {
-            check("DELETE FROM t", dialect, &["sql_not_a_read"]);
-            check("DROP TABLE t", dialect, &["sql_not_a_read"]);
-            check("WITH x AS (DELETE FROM t RETURNING a) SELECT a FROM x", dialect, &["sql_not_a_read"]);
-            check("WITH x AS (SELECT 1 AS a) UPDATE t SET a = 1", dialect, &["sql_not_a_read"]);
-            check("SELECT 1; SELECT 2", dialect, &["sql_many_statements"]);
-            check("SELECT a FROM t FOR UPDATE", dialect, &["sql_lock"]);
-            check("SELECT a INTO b FROM t", dialect, &["sql_select_into"]);
-            check("EXEC p", dialect, &["sql_not_a_read"]);
-            check("PRAGMA journal_mode = off", dialect, &["sql_not_a_read"]);
-            check("ATTACH 'x' AS y", dialect, &["sql_not_a_read"]);
-            check("", dialect, &["sql_empty"]);
-            check(" -- only a comment", dialect, &["sql_empty"]);
-            check("SELECT 'open FROM t", dialect, &["sql_unterminated"]);
-        }
-        for (sql, dialect, code) in [
-            ("SELECT 1 DELETE FROM t", SqlServer, "sql_not_a_read"),
-            ("SELECT 1DELETE FROM t", SqlServer, "sql_not_a_read"),
-            ("SELECT 1.INTO b FROM t", SqlServer, "sql_select_into"),
-            ("SELECT a FROM t SHUTDOWN", SqlServer, "sql_not_a_read"),
-            ("SELECT a FROM t EXEC xp_cmdshell 'dir'", SqlServer, "sql_not_a_read"),
-            ("SELECT a FROM t WITH (UPDLOCK)", SqlServer, "sql_lock"),
-            ("SELECT a FROM OPENQUERY(srv, 'delete from t')", SqlServer, "sql_side_effect"),
-            ("SELECT a FROM [OPENROWSET]('x', 'y', 'z')", SqlServer, "sql_side_effect"),
-            ("SELECT NEXT VALUE FOR s", SqlServer, "sql_side_effect"),
-            ("SELECT a FROM t FOR NO KEY UPDATE", Postgres, "sql_lock"),
-            ("SELECT a FROM t FOR SHARE", Postgres, "sql_lock"),
-            ("SELECT pg_sleep(10)", Postgres, "sql_side_effect"),
-            ("SELECT \"pg_sleep\" (10)", Postgres, "sql_side_effect"),
-            ("SELECT pg_catalog.lo_import('/etc/passwd')", Postgres, "sql_side_effect"),
-            ("SELECT nextval('s')", Postgres, "sql_side_effect"),
-            ("SELECT * FROM dblink('x', 'y') AS t(a int)", Postgres, "sql_side_effect"),
-            ("SELECT a INTO OUTFILE '/tmp/x' FROM t", MySql, "sql_select_into"),
-            ("SELECT a FROM t LOCK IN SHARE MODE", MySql, "sql_lock"),
-            ("SELECT SLEEP(10)", MariaDb, "sql_side_effect"),
-            ("SELECT BENCHMARK(1000, 1), LOAD_FILE('x')", MySql, "sql_side_effect"),
-            ("SELECT 1 /*!50000 INTO OUTFILE 'x' */", MySql, "sql_executable_comment"),
-            ("SELECT 1 /*M! INTO OUTFILE 'x' */", MariaDb, "sql_executable_comment"),
-            ("SELECT s.NEXTVAL FROM dual", Oracle, "sql_side_effect"),
-            ("SELECT UTL_HTTP.REQUEST('http://x') FROM dual", Oracle, "sql_side_effect"),
-            ("SELECT dbms_lob.createtemporary(a) FROM dual", Oracle, "sql_side_effect"),
-            ("SELECT sys.dbms_pipe.receive_message('x', 10) FROM dual", Oracle, "sql_side_effect"),
-            ("SELECT a FROM t;", Oracle, "sql_semicolon"),
-            ("SELECT load_extension('x')", Sqlite, "sql_side_effect"),
-        ] {
-            check(sql, dialect, &[code]);
-        }
-    }
-
-    #[test]
-    fn what_the_parser_does_not_know_is_a_note() {
-        let sql = "SELECT a\nFROM t\nWHERE a = 1\nOPTION (RECOMPILE, MERGE JOIN)";
-        let found = check_read_only(sql, SqlServer);
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!((found[0].code, found[0].severity), ("sql_unparsed", Severity::Note));
-        assert_eq!(&sql[found[0].range.clone()], "OPTION");
-        check("SELECT DBMS_LOB.SUBSTR(a, 10, 1) FROM t", Oracle, &["sql_unparsed"]);
-    }
-
-    #[test]
-    fn a_finding_knows_its_place() {
-        let sql = "SELECT a, pg_sleep(1) FROM t; DELETE FROM t";
-        let places: Vec<&str> = check_read_only(sql, Postgres).into_iter().map(|finding| &sql[finding.range]).collect();
-        assert_eq!(places, ["pg_sleep", "DELETE", "DELETE"]);
-    }
-}
+mod tests;

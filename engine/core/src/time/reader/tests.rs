@@ -222,7 +222,10 @@ fn fillers_are_no_value() {
     check(&field, Cell::Date(-25_567), "none");
     check(&field, civil("9999-12-31T23:59:59"), "none");
     check(&field, Cell::Text(" n/a "), "none");
-    check(&field, Cell::Text("1900-01-01"), "none");
+    for text in ["1900-01-01", "1900-01-01T00:00:00", "1900-01-01 00:00", "2000-01-01T01:00:00+01:00"] {
+        check(&field, Cell::Text(text), "none");
+    }
+    check(&field, Cell::Text("1900-01-01T00:00:01"), "1899-12-31T23:00:01Z");
     check(&field, Cell::Instant { secs: 946_684_800, nanos: 0 }, "none");
     check(&field, civil("1900-01-02T00:00:00"), "1900-01-01T23:00:00Z");
     check(&field, Cell::Bad("month 13"), "time_undecodable");
@@ -232,6 +235,11 @@ fn fillers_are_no_value() {
     check(&number, Cell::Int(-1), "none");
     check(&number, Cell::Decimal("-1.0"), "none");
     check(&number, Cell::Text("-1"), "none");
+
+    let mut digits = whole(Some(TimeFormat::Yyyymmdd));
+    digits.options.null_if = fillers(&["9999-12-31"]);
+    check(&digits, Cell::Int(99_991_231), "none");
+    check(&digits, Cell::Text("99991231"), "none");
 
     let mut two = parts(None, None);
     two.options.null_if = fillers(&["1753-01-01"]);
