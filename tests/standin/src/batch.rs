@@ -51,12 +51,13 @@ pub(crate) fn tokens(product: Product, text: &str) -> Fallible<Tokens> {
         };
         ServerError { place: place(product, text, failure.location), ..raised }
     })?;
-    let all = all.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)).collect();
-    Ok(fixed_up(product, all))
+    let all = all.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    let all = all.collect::<Tokens>();
+    Ok(fixed_up(product, &all))
 }
 
 /// Rewrites what sqlparser does not know into what it knows.
-fn fixed_up(product: Product, all: Tokens) -> Tokens {
+fn fixed_up(product: Product, all: &[TokenWithSpan]) -> Tokens {
     let mut kept: Tokens = Vec::with_capacity(all.len());
     let mut at = 0;
     while at < all.len() {
@@ -87,7 +88,7 @@ fn fixed_up(product: Product, all: Tokens) -> Tokens {
                 if product == Product::SqlServer
                     && matches!(all.get(at + 1).map(|token| &token.token), Some(Token::LParen)) =>
             {
-                at = closing(&all, at + 1) + 1;
+                at = closing(all, at + 1) + 1;
                 continue;
             }
             _ => {}

@@ -161,10 +161,10 @@ impl<'a> Compiler<'a> {
             Product::Oracle => error(942, "table or view does not exist"),
         };
         let table = parts.first().ok_or_else(unknown)?;
-        if let Some(database) = parts.get(2) {
-            if !database.eq_ignore_ascii_case(&self.facts.database) {
-                return Err(unknown());
-            }
+        if let Some(database) = parts.get(2)
+            && !database.eq_ignore_ascii_case(&self.facts.database)
+        {
+            return Err(unknown());
         }
         let schema = parts.get(1).filter(|schema| !schema.is_empty()).unwrap_or(&self.facts.schema);
         let key = key(schema, table);
@@ -218,7 +218,6 @@ impl<'a> Compiler<'a> {
             Value::Float(float) => format!("{float:?}"),
             Value::Text(text) => text_literal(text),
             Value::Bytes(bytes) => format!("x'{}'", crate::convert::hex(bytes)),
-            Value::Typed { value, .. } => return self.constant(value, ty),
         };
         Typed::certain(sql, ty)
     }

@@ -8,7 +8,7 @@ use crate::formats;
 use crate::moment::{self, Moment};
 use crate::number;
 use crate::types::{Class, Type, UNBOUNDED};
-use crate::{Product, ServerError, Value};
+use crate::{Product, ServerError, Value, variant};
 
 /// What a session says that conversions depend on.
 #[derive(Debug, Clone)]
@@ -52,12 +52,12 @@ pub(crate) struct Target<'a> {
 /// Converts a value.
 pub(crate) fn convert(value: &Value, from: &Type, target: &Target, settings: &Settings) -> Fallible<Value> {
     let to = target.to;
-    if let Value::Typed { declared, value } = value {
-        let own = Type::parse(settings.product, declared).unwrap_or_else(|| from.clone());
+    if let Some((declared, own)) = variant::open(value) {
         if to.class() == Class::Variant {
-            return Ok(Value::Typed { declared: declared.clone(), value: value.clone() });
+            return Ok(value.clone());
         }
-        return convert(value, &own, target, settings);
+        let from = Type::parse(settings.product, &declared).unwrap_or_else(|| from.clone());
+        return convert(&own, &from, target, settings);
     }
     if *value == Value::Null || settings.product == Product::Oracle && *value == Value::Text(String::new()) {
         return Ok(Value::Null);
@@ -76,7 +76,7 @@ pub(crate) fn convert(value: &Value, from: &Type, target: &Target, settings: &Se
             }
             _ => Err(wrong_kind(from, to, settings)),
         },
-        Class::Variant => Ok(Value::Typed { declared: from.to_string(), value: Box::new(value.clone()) }),
+        Class::Variant => Ok(variant::wrap(&from.to_string(), value)),
         Class::Time | Class::Date | Class::DateTime | Class::Local | Class::Offset => time(value, from, to, settings),
     }
 }
@@ -221,7 +221,7 @@ fn text(value: &Value, from: &Type, target: &Target, settings: &Settings) -> Fal
         Value::Text(text) => text.clone(),
         Value::Int(whole) => whole.to_string(),
         Value::Float(float) => formats::float_as_text(*float, settings.product),
-        Value::Null | Value::Typed { .. } => return Ok(value.clone()),
+        Value::Null => return Ok(Value::Null),
     };
     if to.class() == Class::RowId {
         return Ok(Value::Text(shown));

@@ -294,7 +294,7 @@ impl StandIn {
         let plan = Plan { columns: columns.collect(), constraints: Vec::new() };
         let table = self.make(&schema, &name, plan)?;
         let names = table.columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
-        let sql = self.compile(|compiler| compiler.from_query(&compiled, &table.columns, &[]))?;
+        let sql = self.compile(|compiler| compiler.rows_of_query(&compiled, &table.columns, &[]))?;
         self.work(
             &format!("INSERT INTO {} ({names}) {sql}", quoted(&table.store)),
             &Compiled { sql: String::new(), columns: Vec::new() },

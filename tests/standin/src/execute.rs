@@ -12,7 +12,7 @@ use crate::compile::Output;
 use crate::errors::{Fallible, from_sqlite};
 use crate::functions;
 use crate::types::Class;
-use crate::{Outcome, Parameter, Product, ServerError, Sink, Value, moment};
+use crate::{Outcome, Parameter, Product, ServerError, Sink, Value, moment, variant};
 
 /// How often a sink is asked while no row comes.
 const IDLE: Duration = Duration::from_millis(20);
@@ -57,7 +57,7 @@ pub(crate) fn run(
     let (sender, receiver) = sync_channel(ROWS_AHEAD);
     std::thread::scope(|scope| {
         let given_up = &stopped;
-        scope.spawn(move || worker(connection, work, given_up, sender));
+        scope.spawn(move || worker(connection, work, given_up, &sender));
         let ended = take(&receiver, killed, sink);
         if !matches!(ended, Ok(Ended { outcome: Outcome::Complete, .. })) {
             stopped.store(true, Ordering::SeqCst);
@@ -104,10 +104,10 @@ fn take(receiver: &Receiver<Message>, killed: &AtomicBool, sink: &mut dyn Sink) 
     }
 }
 
-fn worker(connection: &mut Connection, work: &Work, stopped: &AtomicBool, sender: SyncSender<Message>) {
+fn worker(connection: &mut Connection, work: &Work, stopped: &AtomicBool, sender: &SyncSender<Message>) {
     let begun = Instant::now();
     loop {
-        let message = match steps(connection, work, stopped, &sender) {
+        let message = match steps(connection, work, stopped, sender) {
             Ok(changed) => Message::Done(changed),
             Err(failure) => match failure.sqlite_error_code() {
                 Some(ErrorCode::OperationInterrupted) => Message::Interrupted,
@@ -166,6 +166,7 @@ fn stored(product: Product, parameter: &Parameter) -> Value {
         (Value::Float(float), Some(Class::Decimal)) => crate::number::of(&Value::Float(*float))
             .map_or(Value::Null, |number| Value::Text(crate::number::trimmed(&number))),
         (Value::Int(whole), Some(Class::Float)) => Value::Float(*whole as f64),
+        (value, Some(Class::Variant)) if *value != Value::Null => variant::inside(value),
         (Value::Text(text), Some(Class::Uuid)) => Value::Text(text.to_lowercase()),
         (value, _) => value.clone(),
     }
@@ -179,6 +180,7 @@ fn shown(value: Value, column: &Output, zone: &TimeZone) -> Value {
                 moment::read(text, moment::DATE_ORDER).and_then(|moment| moment.instant(jiff::tz::Offset::UTC));
             instant.map_or(value, |instant| Value::Text(moment::civil(zone.to_datetime(instant))))
         }
+        (Class::Variant, _) => variant::outside(value),
         (Class::Float, Value::Int(whole)) => Value::Float(*whole as f64),
         (Class::Decimal, Value::Int(whole)) => Value::Text(whole.to_string()),
         _ => value,

@@ -356,15 +356,11 @@ fn read_element<'a>(element: &str, rest: &'a str, parts: &mut Parts) -> Fallible
         }
         _ => {
             let literal = element.strip_prefix('\'').unwrap_or(element);
-            after = if rest.starts_with(literal) {
-                &rest[literal.len()..]
-            } else if rest.starts_with(|c: char| c.is_ascii_punctuation() || c == ' ') {
-                &rest[1..]
-            } else if rest.starts_with('T') && literal == " " {
-                &rest[1..]
-            } else {
-                return Err(error(1861, "literal does not match format string"));
-            };
+            let mark = |letter: char| letter.is_ascii_punctuation() || letter == ' ' || letter == 'T' && literal == " ";
+            after = rest
+                .strip_prefix(literal)
+                .or_else(|| rest.strip_prefix(mark))
+                .ok_or_else(|| error(1861, "literal does not match format string"))?;
         }
     }
     Ok(after)

@@ -18,9 +18,6 @@ use crate::errors::{Fallible, error, raise};
 use crate::types::Type;
 use crate::{Product, Value, moment, number};
 
-/// Sets the parts of a `sql_variant` apart where SQLite keeps it as one text.
-const VARIANT_MARK: char = '\u{2}';
-
 /// Counters that all sessions share.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -154,23 +151,8 @@ pub(crate) fn from_sqlite(value: ValueRef) -> Value {
         ValueRef::Integer(whole) => Value::Int(whole),
         ValueRef::Real(float) => Value::Float(float),
         ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
-        ValueRef::Text(bytes) => {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            variant(&text).unwrap_or(Value::Text(text))
-        }
+        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
     }
-}
-
-fn variant(text: &str) -> Option<Value> {
-    let mut parts = text.strip_prefix(VARIANT_MARK)?.splitn(3, VARIANT_MARK);
-    let (declared, kind, shown) = (parts.next()?, parts.next()?, parts.next()?);
-    let value = match kind {
-        "i" => Value::Int(shown.parse().ok()?),
-        "f" => Value::Float(shown.parse().ok()?),
-        "b" => Value::Bytes(crate::convert::unhex(shown)?),
-        _ => Value::Text(shown.to_owned()),
-    };
-    Some(Value::Typed { declared: declared.to_owned(), value: Box::new(value) })
 }
 
 /// A value in SQLite's own form.
@@ -182,16 +164,6 @@ pub(crate) fn to_sqlite(value: Value) -> ToSqlOutput<'static> {
         Value::Float(float) => Own::Real(float),
         Value::Text(text) => Own::Text(text),
         Value::Bytes(bytes) => Own::Blob(bytes),
-        Value::Typed { declared, value } => {
-            let (kind, shown) = match *value {
-                Value::Int(whole) => ("i", whole.to_string()),
-                Value::Float(float) => ("f", format!("{float:?}")),
-                Value::Bytes(bytes) => ("b", crate::convert::hex(&bytes)),
-                Value::Text(text) => ("t", text),
-                Value::Null | Value::Typed { .. } => return ToSqlOutput::Owned(Own::Null),
-            };
-            Own::Text(format!("{VARIANT_MARK}{declared}{VARIANT_MARK}{kind}{VARIANT_MARK}{shown}"))
-        }
     })
 }
 
@@ -219,10 +191,7 @@ struct Sums {
 impl Sum {
     fn add(context: &Context, sums: &mut Sums, sign: i64) -> rusqlite::Result<()> {
         let value = from_sqlite(context.get_raw(0));
-        let value = match value {
-            Value::Typed { value, .. } => *value,
-            other => other,
-        };
+        let value = crate::variant::open(&value).map_or(value, |(_, own)| own);
         if value == Value::Null {
             return Ok(());
         }

@@ -20,6 +20,7 @@ mod rights;
 mod session;
 mod statements;
 mod types;
+mod variant;
 mod views;
 
 use std::ops::ControlFlow;
@@ -40,7 +41,8 @@ pub enum Product {
 /// What has no kind here travels as text in one form: decimals as digits (`-12.50`), `2025-03-30` for a date,
 /// `01:30:00.1234567` for a time, `2025-03-30 01:30:00.1234567` for a date-time (fraction as long as need be, none
 /// where it is zero), the same and ` +02:00` for one with an offset (a `TIMESTAMP WITH LOCAL TIME ZONE` has none: it is shown in the zone of
-/// the session), `-1 02:03:04.5` for an interval of days, `2-03` for one of years, UUIDs in lower case with dashes.
+/// the session), `-1 02:03:04.5` for an interval of days, `2-03` for one of years,
+/// `(decimal(10,2)) 12.50` for a `sql_variant`, which has its own type in front unless it is bytes, UUIDs in lower case with dashes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// No value.
@@ -53,13 +55,6 @@ pub enum Value {
     Text(String),
     /// Bytes; also text of a code page that is to go out as it is, valid or not.
     Bytes(Vec<u8>),
-    /// A value of a `sql_variant`, with the type that it has itself.
-    Typed {
-        /// In the words of [`Column::declared`].
-        declared: String,
-        /// The value.
-        value: Box<Value>,
-    },
 }
 
 /// A column of a result.

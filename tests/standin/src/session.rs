@@ -242,11 +242,11 @@ impl StandIn {
             if let Some(assignments) = assignments(query) {
                 return self.assign(&assignments, sink);
             }
-            if let SetExpr::Select(select) = query.body.as_mut() {
-                if let Some(into) = select.into.take() {
-                    let name = into.targets.first().map(ToString::to_string).unwrap_or_default();
-                    return self.table_of_query(&name, query, sink);
-                }
+            if let SetExpr::Select(select) = query.body.as_mut()
+                && let Some(into) = select.into.take()
+            {
+                let name = into.targets.first().map(ToString::to_string).unwrap_or_default();
+                return self.table_of_query(&name, query, sink);
             }
         }
         match statement {
@@ -335,7 +335,7 @@ impl StandIn {
             let compiled = self.compile(|compiler| compiler.query(query, None))?;
             let value = self.scalar(&format!("({})", compiled.sql))?;
             let ty = compiled.columns.first().map_or_else(Type::null, |column| column.ty.clone());
-            self.set_variable(name, value, &ty)?;
+            self.set_variable(name, &value, &ty)?;
         }
         Ok(if sink.done(1).is_continue() { Flow::Next } else { Flow::Ended(Outcome::Cancelled) })
     }
@@ -419,10 +419,10 @@ impl StandIn {
     }
 
     fn run_batch(&mut self, sink: &mut dyn Sink) -> Fallible<Outcome> {
-        if let Some(answer) = self.prepared() {
-            if let Some(outcome) = self.give(answer, sink)? {
-                return Ok(outcome);
-            }
+        if let Some(answer) = self.prepared()
+            && let Some(outcome) = self.give(answer, sink)?
+        {
+            return Ok(outcome);
         }
         let text = self.text.clone();
         let tokens = batch::tokens(self.product(), &text)?;

@@ -68,7 +68,7 @@ impl StandIn {
             }
             let expr = batch::parse_condition(self.product(), &tokens[3..])?;
             let (value, ty) = self.value(&expr)?;
-            self.set_variable(&name, value, &ty)?;
+            self.set_variable(&name, &value, &ty)?;
             return Ok(Flow::Next);
         }
         if words(tokens, 4)[1..] == ["TRANSACTION", "ISOLATION", "LEVEL"] {
@@ -186,20 +186,20 @@ impl StandIn {
             if equals < part.len() {
                 let expr = batch::parse_condition(self.product(), &part[equals + 1..])?;
                 let (value, from) = self.value(&expr)?;
-                self.set_variable(&name, value, &from)?;
+                self.set_variable(&name, &value, &from)?;
             }
         }
         Ok(Flow::Next)
     }
 
-    pub(crate) fn set_variable(&mut self, name: &str, value: Value, from: &Type) -> Fallible<()> {
+    pub(crate) fn set_variable(&mut self, name: &str, value: &Value, from: &Type) -> Fallible<()> {
         let settings = self.settings();
         let product = self.product();
         let found =
             self.parameters.iter_mut().find(|known| known.name.trim_start_matches('@').eq_ignore_ascii_case(name));
         let variable = found.ok_or_else(|| error(137, format!("Must declare the scalar variable \"@{name}\".")))?;
         let to = Type::parse(product, &variable.declared).unwrap_or_else(Type::null);
-        variable.value = convert(&value, from, &Target { to: &to, style: None, purpose: Purpose::Cast }, &settings)?;
+        variable.value = convert(value, from, &Target { to: &to, style: None, purpose: Purpose::Cast }, &settings)?;
         Ok(())
     }
 

@@ -37,10 +37,10 @@ impl Compiler<'_> {
         if let Some(special) = self.special(name, arguments, scope)? {
             return Ok(special);
         }
-        if arguments.is_empty() {
-            if let Some(known) = self.word(name, scope)? {
-                return Ok(known);
-            }
+        if arguments.is_empty()
+            && let Some(known) = self.word(name, scope)?
+        {
+            return Ok(known);
         }
         let typed = arguments.iter().map(|argument| self.expr(argument, scope)).collect::<Fallible<Vec<_>>>()?;
         let computed =

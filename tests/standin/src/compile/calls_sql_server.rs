@@ -94,7 +94,7 @@ impl Compiler<'_> {
             ("YEAR" | "MONTH" | "DAY", 1) => self.date_part("DATEPART", &name.to_lowercase(), arguments[0], scope)?,
             ("SERVERPROPERTY", 1) => {
                 let (value, ty) = views::server_property(&text(0));
-                self.constant(&Value::Typed { declared: ty.to_string(), value: Box::new(value) }, ty)
+                self.constant(&crate::variant::wrap(&ty.to_string(), &value), Type::new("sql_variant"))
             }
             ("DATABASEPROPERTYEX", 2) => self.property(views::database_property(&text(1))),
             ("SESSIONPROPERTY", 1) => {
@@ -297,11 +297,11 @@ impl Compiler<'_> {
             }
             ("DATEFROMPARTS", [_, _, _]) => self.computed("FROMPARTS", arguments, Type::new("date")),
             ("DATETIMEFROMPARTS", [_, _, _, _, _, _, _]) => {
-                self.from_parts(&arguments[..6], &arguments[6], 3, &Type::new("datetime"))
+                self.of_parts(&arguments[..6], &arguments[6], 3, &Type::new("datetime"))
             }
             ("DATETIME2FROMPARTS", [_, _, _, _, _, _, _, digits]) => {
                 let digits = bound(digits).unwrap_or(7);
-                self.from_parts(&arguments[..6], &arguments[6], digits, &Type::sized("datetime2", digits))
+                self.of_parts(&arguments[..6], &arguments[6], digits, &Type::sized("datetime2", digits))
             }
             ("SWITCHOFFSET", [value, _]) => self.computed(name, arguments, value.ty.clone()),
             ("TODATETIMEOFFSET", [value, _]) => {
@@ -324,7 +324,7 @@ impl Compiler<'_> {
         if value.sql == "NULL" || value.ty == *ty { value.sql.clone() } else { self.convert(value, ty, Purpose::Cast) }
     }
 
-    fn from_parts(&self, parts: &[Typed], fraction: &Typed, digits: i64, ty: &Type) -> Typed {
+    fn of_parts(&self, parts: &[Typed], fraction: &Typed, digits: i64, ty: &Type) -> Typed {
         let mut all = parts.to_vec();
         all.push(fraction.clone());
         all.push(Typed::certain(digits.to_string(), Type::new("int")));

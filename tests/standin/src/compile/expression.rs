@@ -158,10 +158,11 @@ impl Compiler<'_> {
     fn column(&mut self, path: &[Ident], scope: &Scope) -> Fallible<Typed> {
         let location = path.first().map_or(Location::empty(), |ident| ident.span.start);
         let names = path.iter().map(|ident| self.name(ident)).collect::<Vec<_>>();
-        if let [name] = names.as_slice() {
-            if !self.is_oracle() && name.starts_with('@') {
-                return self.variable(name).map_err(|raised| self.at(raised, location));
-            }
+        if let [name] = names.as_slice()
+            && !self.is_oracle()
+            && name.starts_with('@')
+        {
+            return self.variable(name).map_err(|raised| self.at(raised, location));
         }
         match scope.find(self.product, &names) {
             Found::Column(column) => return Ok(column),
@@ -176,12 +177,11 @@ impl Compiler<'_> {
             }
             Found::Nothing => {}
         }
-        if let [ident] = path {
-            if ident.quote_style.is_none() {
-                if let Some(known) = self.word(&names[0], scope)? {
-                    return Ok(known);
-                }
-            }
+        if let [ident] = path
+            && ident.quote_style.is_none()
+            && let Some(known) = self.word(&names[0], scope)?
+        {
+            return Ok(known);
         }
         let raised = match (self.is_oracle(), names.len()) {
             (true, _) => {

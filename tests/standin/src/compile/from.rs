@@ -28,14 +28,14 @@ impl Compiler<'_> {
             let mut sql = self.factor(&item.relation, &mut scope)?;
             let first = scope.sources.len() - 1;
             for join in &item.joins {
-                sql = self.join_to(sql, join, first, &mut scope)?;
+                sql = self.join_to(&sql, join, first, &mut scope)?;
             }
             items.push(sql);
         }
         Ok((items.join(" CROSS JOIN "), scope))
     }
 
-    fn join_to(&mut self, left: String, join: &Join, first: usize, scope: &mut Scope) -> Fallible<String> {
+    fn join_to(&mut self, left: &str, join: &Join, first: usize, scope: &mut Scope) -> Fallible<String> {
         let right = self.factor(&join.relation, scope)?;
         let new = scope.sources.len() - 1;
         let (word, constraint) = match &join.join_operator {
@@ -71,13 +71,13 @@ impl Compiler<'_> {
             },
             TableFactor::Derived { subquery, alias, .. } => {
                 let query = self.query(subquery, scope.outer)?;
-                self.derived(query.sql, query.columns, alias.as_ref(), None, scope)
+                self.derived(&query.sql, query.columns, alias.as_ref(), None, scope)
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 let first = scope.sources.len();
                 let mut sql = self.factor(&table_with_joins.relation, scope)?;
                 for join in &table_with_joins.joins {
-                    sql = self.join_to(sql, join, first, scope)?;
+                    sql = self.join_to(&sql, join, first, scope)?;
                 }
                 Ok(format!("({sql})"))
             }
@@ -88,7 +88,7 @@ impl Compiler<'_> {
     /// A query in parentheses, under its alias.
     fn derived(
         &mut self,
-        sql: String,
+        sql: &str,
         columns: Vec<Output>,
         alias: Option<&TableAlias>,
         own_name: Option<&str>,
@@ -125,7 +125,7 @@ impl Compiler<'_> {
                     ty: Type::sized("VARCHAR2", 1),
                     nullable: true,
                 };
-                return self.derived("SELECT 'X' AS \"DUMMY\"".to_owned(), vec![dummy], alias, Some("DUAL"), scope);
+                return self.derived("SELECT 'X' AS \"DUMMY\"", vec![dummy], alias, Some("DUAL"), scope);
             }
         }
         if let Some(view) = views::find(self.product, &parts) {
@@ -169,7 +169,7 @@ impl Compiler<'_> {
         self.deeper()?;
         let query = self.query(&query, None)?;
         self.depth -= 1;
-        self.derived(query.sql, query.columns, alias, Some(&view.name), scope)
+        self.derived(&query.sql, query.columns, alias, Some(&view.name), scope)
     }
 
     fn plain(
@@ -225,7 +225,7 @@ impl Compiler<'_> {
                     high = high.sql
                 );
                 let value = Output { name: "value".into(), inner: "value".into(), ty: low.ty, nullable: false };
-                self.derived(sql, vec![value], alias, Some("GENERATE_SERIES"), scope)
+                self.derived(&sql, vec![value], alias, Some("GENERATE_SERIES"), scope)
             }
             "FN_MY_PERMISSIONS" if !self.is_oracle() => {
                 let class = match arguments.get(1) {

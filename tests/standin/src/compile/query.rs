@@ -59,10 +59,10 @@ impl Compiler<'_> {
         };
         // What calls itself has its columns from its first part.
         let known = self.ctes.len();
-        if let SetExpr::SetOperation { left, .. } = cte.query.body.as_ref() {
-            if let Ok(first) = self.set(left, None) {
-                self.ctes.push((name.clone(), rename(&first.columns)));
-            }
+        if let SetExpr::SetOperation { left, .. } = cte.query.body.as_ref()
+            && let Ok(first) = self.set(left, None)
+        {
+            self.ctes.push((name.clone(), rename(&first.columns)));
         }
         let whole = self.query(&cte.query, None)?;
         self.ctes.truncate(known);

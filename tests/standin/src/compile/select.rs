@@ -131,10 +131,8 @@ impl Compiler<'_> {
         for item in items {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
-                    let (name, expr) = self.named_by_equals(expr);
                     let cell = self.expr(expr, scope)?;
-                    let name = name.unwrap_or_else(|| self.own_name(expr));
-                    self.cell(&mut cells, name, cell);
+                    self.cell(&mut cells, self.own_name(expr), cell);
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     let cell = self.expr(expr, scope)?;
@@ -190,21 +188,10 @@ impl Compiler<'_> {
         cells.push((Output { name, inner, ty: cell.ty.clone(), nullable: cell.nullable }, cell));
     }
 
-    /// T-SQL's `SELECT name = expression`.
-    fn named_by_equals<'e>(&self, expr: &'e Expr) -> (Option<String>, &'e Expr) {
-        match expr {
-            Expr::BinaryOp { left, op: BinaryOperator::Eq, right } if !self.is_oracle() => match left.as_ref() {
-                Expr::Identifier(ident) if !ident.value.starts_with('@') => (Some(self.name(ident)), right),
-                _ => (None, expr),
-            },
-            _ => (None, expr),
-        }
-    }
-
     /// The name of a cell without an alias: none in SQL Server, its own text in Oracle.
     fn own_name(&self, expr: &Expr) -> String {
         match expr {
-            Expr::Identifier(ident) if !(ident.value.starts_with('@') && !self.is_oracle()) => self.name(ident),
+            Expr::Identifier(ident) if !ident.value.starts_with('@') || self.is_oracle() => self.name(ident),
             Expr::CompoundIdentifier(path) => path.last().map(|ident| self.name(ident)).unwrap_or_default(),
             other if self.is_oracle() => other.to_string().replace(' ', "").to_uppercase(),
             _ => String::new(),

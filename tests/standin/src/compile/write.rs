@@ -38,7 +38,7 @@ impl Compiler<'_> {
                 }
                 _ => {
                     let query = self.query(query, None)?;
-                    self.from_query(&query, &targets, &more)?
+                    self.rows_of_query(&query, &targets, &more)?
                 }
             },
             None => format!("VALUES ({})", more.join(", ")),
@@ -139,7 +139,7 @@ impl Compiler<'_> {
     }
 
     /// The rows of a query in the form of columns.
-    pub(crate) fn from_query(
+    pub(crate) fn rows_of_query(
         &mut self,
         query: &Compiled,
         targets: &[TableColumn],

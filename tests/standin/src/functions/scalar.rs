@@ -116,17 +116,17 @@ fn numeric(name: &str, values: &[Value], settings: &Settings) -> Fallible<Value>
                 &digits[20..32]
             )));
         }
-        ("SQL_VARIANT_PROPERTY", [Value::Typed { declared, value }, property]) => {
-            let ty = Type::parse(settings.product, declared).unwrap_or_else(Type::null);
+        ("SQL_VARIANT_PROPERTY", [variant, property]) => {
+            let Some((declared, value)) = crate::variant::open(variant) else { return Ok(Value::Null) };
+            let ty = Type::parse(settings.product, &declared).unwrap_or_else(Type::null);
             return Ok(match text::shown(property).to_lowercase().as_str() {
-                "basetype" => Value::Text(ty.name.clone()),
+                "basetype" => Value::Text(ty.name),
                 "precision" => Value::Text(ty.digits().0.to_string()),
                 "scale" => Value::Text(ty.digits().1.to_string()),
-                "maxlength" => Value::Text(ty.length.unwrap_or_else(|| text::shown(value).len() as i64).to_string()),
+                "maxlength" => Value::Text(ty.length.unwrap_or_else(|| text::shown(&value).len() as i64).to_string()),
                 _ => Value::Null,
             });
         }
-        ("SQL_VARIANT_PROPERTY", _) => return Ok(Value::Null),
         ("TO_NUMBER", [value, ..]) => return text::to_number(value),
         ("SQRT" | "EXP" | "LN" | "LOG" | "LOG10", [value]) => {
             let x = number::float(value).ok_or_else(|| error(1722, "invalid number"))?;

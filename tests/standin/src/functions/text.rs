@@ -12,7 +12,6 @@ pub(crate) fn shown(value: &Value) -> String {
         Value::Float(float) => float.to_string(),
         Value::Text(text) => text.clone(),
         Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::Typed { value, .. } => shown(value),
     }
 }
 

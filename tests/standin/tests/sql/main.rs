@@ -84,7 +84,6 @@ pub(crate) fn shown(answers: &Answers) -> String {
         Value::Float(float) => format!("{float:?}f"),
         Value::Text(text) => format!("'{text}'"),
         Value::Bytes(bytes) => format!("{bytes:02x?}"),
-        Value::Typed { declared, value } => format!("{declared}:{value:?}"),
     };
     let rows = rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" | "));
     [header.join(" | ")].into_iter().chain(rows).collect::<Vec<_>>().join("\n")

@@ -53,7 +53,7 @@ fn every_type_keeps_its_declaration_and_its_value() {
             ),
             (
                 "SELECT u, x, v FROM [all types] WHERE id = 1",
-                "u uniqueidentifier | x xml | v sql_variant\n'6f9619ff-8b86-d011-b42d-00c04fc964ff' | '<a/>' | smallint:Int(7)",
+                "u uniqueidentifier | x xml | v sql_variant\n'6f9619ff-8b86-d011-b42d-00c04fc964ff' | '<a/>' | '(smallint) 7'",
             ),
             ("SELECT COUNT(*) AS n FROM [all types] WHERE d IS NULL AND v IS NULL", "n int\n1"),
             (
