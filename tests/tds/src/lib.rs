@@ -1,0 +1,25 @@
+//! A server that speaks the wire protocol of SQL Server (MS-TDS 7.2 to 8.0), for tests.
+//!
+//! It leaves everything about SQL to an [`engine_standin::Backend`], and does what servers do in bad hours when it is
+//! told to. It listens on the loopback only.
+
+mod browser;
+mod code_page;
+mod collation;
+mod faults;
+mod login;
+mod packet;
+mod pre_login;
+mod reader;
+mod settings;
+mod tls;
+mod token;
+mod transport;
+mod types;
+mod values;
+mod writer;
+
+pub use browser::{BROWSER_PORT, Browser};
+pub use faults::{Fault, Faults, Place};
+pub use login::Login;
+pub use settings::{Encryption, NullRows, Settings, Version, certificate_of_localhost};
