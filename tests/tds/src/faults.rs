@@ -153,7 +153,8 @@ mod tests {
         let (_, count) = faults.reached(Place::Login).unwrap();
         assert_eq!(faults.limits(), (Some(3), Some(1)));
         assert!(!faults.is_cleared_since(count));
-        faults.clone().clear();
+        let same = faults.clone();
+        same.clear();
         assert!(faults.is_cleared_since(count));
         assert_eq!((faults.reached(Place::Login), faults.limits()), (None, (None, None)));
     }

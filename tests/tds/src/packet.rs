@@ -84,13 +84,15 @@ pub(crate) struct Channel {
     /// What is not sent yet.
     waiting: Vec<u8>,
     id: u8,
+    /// Packets that were sent.
+    pub(crate) sent: u64,
     /// Head of a packet that came while an answer was given.
     early: Option<Head>,
 }
 
 impl Channel {
     pub(crate) fn new(transport: Transport) -> Self {
-        Self { transport, packet_bytes: PACKET_BYTES, session: 0, waiting: Vec::new(), id: 0, early: None }
+        Self { transport, packet_bytes: PACKET_BYTES, session: 0, waiting: Vec::new(), id: 0, sent: 0, early: None }
     }
 
     /// The head of the next packet, or `None` where the client has closed.
@@ -191,6 +193,7 @@ impl Channel {
 
     fn send(&mut self, kind: u8, status: u8, begin: usize, end: usize) -> io::Result<()> {
         self.id = self.id.wrapping_add(1);
+        self.sent += 1;
         let mut packet = Head::of_server(kind, status, end - begin, self.session, self.id).to_vec();
         packet.extend_from_slice(&self.waiting[begin..end]);
         self.transport.write_all(&packet)
