@@ -21,6 +21,11 @@ const FIELDS_AT: usize = 7;
 /// Where the size of strings is among those of the runtime.
 const STRINGS_AT: usize = 6;
 const LONG_STRINGS: u8 = 0x04;
+/// Where it is, among those of the runtime, whether data types come with a time zone.
+const ZONE_AT: usize = 1;
+const WITH_ZONE: u8 = 0x01;
+/// UTC, as an interval of no hours and no minutes.
+const UTC: [u8; 11] = [128, 0, 0, 0, 60, 60, 60, 128, 0, 0, 0];
 const UTF8: u16 = 873;
 const UTF16: u16 = 2000;
 
@@ -55,6 +60,7 @@ pub fn put_protocol(out: &mut Vec<u8>, profile: Profile) {
     abilities[FIELDS_AT] = profile.fields();
     out.bytes(&abilities);
     let mut runtime = [0; RUNTIME_ABILITIES];
+    runtime[ZONE_AT] = if profile.tells_zone() { WITH_ZONE } else { 0 };
     runtime[STRINGS_AT] = if profile.string_bytes_max() > 4_000 { LONG_STRINGS } else { 0 };
     out.bytes(&runtime);
 }
@@ -64,6 +70,8 @@ pub fn put_protocol(out: &mut Vec<u8>, profile: Profile) {
 pub struct Client {
     /// Its field version.
     pub fields: u8,
+    /// Whether it told its time zone and wants to know that of the database.
+    with_zone: bool,
     types: Vec<[u16; 3]>,
 }
 
@@ -71,13 +79,17 @@ pub struct Client {
 pub fn take_types(take: &mut Take<'_>) -> Result<Client, Broken> {
     take.raw(5)?;
     let abilities = take.bytes()?.unwrap_or_default();
-    take.bytes()?;
+    let runtime = take.bytes()?.unwrap_or_default();
+    let with_zone = runtime.get(ZONE_AT).is_some_and(|zone| zone & WITH_ZONE != 0);
+    if with_zone {
+        take.raw(UTC.len())?;
+    }
     let fields = *abilities.get(FIELDS_AT).ok_or(Broken::Malformed("a client without a field version"))?;
     let mut types = Vec::new();
     loop {
         let number = take.u16()?;
         if number == 0 {
-            return Ok(Client { fields, types });
+            return Ok(Client { fields, with_zone, types });
         }
         let converted = take.u16()?;
         let mut form = 0;
@@ -95,6 +107,9 @@ pub fn take_types(take: &mut Take<'_>) -> Result<Client, Broken> {
 /// Writes the server's message of data types: it takes what the client has.
 pub fn put_types(out: &mut Vec<u8>, client: &Client) {
     out.u8(TYPES);
+    if client.with_zone {
+        out.raw(&UTC);
+    }
     for [number, converted, form] in &client.types {
         out.u16(*number);
         out.u16(*converted);

@@ -53,6 +53,12 @@ impl Profile {
         if self == Self::Oracle23ai { 32_767 } else { 4_000 }
     }
 
+    /// Whether the time zone of the database comes with the data types, so that clients need not ask for it.
+    #[must_use]
+    pub fn tells_zone(self) -> bool {
+        self == Self::Oracle23ai
+    }
+
     /// The message of ORA-01017.
     #[must_use]
     pub fn login_denied(self) -> &'static str {
