@@ -13,6 +13,7 @@ mod bind;
 mod descriptor;
 mod explain;
 mod oci;
+mod probe;
 mod thin;
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,6 +24,7 @@ use engine_core::ports::{
     Ask, Cancel, Connector, OracleOptions, ServerConfig, Source, SourceConfig, SourceError, SourceErrorKind,
     SourceIdentity,
 };
+use engine_core::probe::Probe;
 use engine_core::value::{BATCH_ROWS_MAX, Columns, RowBatch};
 use engine_spec::model::OracleDriver;
 use engine_spec::sql::{Dialect, highest_placeholder};
@@ -52,7 +54,7 @@ const CONTAINER: &str = "SELECT SYS_CONTEXT('USERENV', 'CON_NAME') AS name FROM 
 const VERSION: &str = "SELECT banner FROM v$version WHERE ROWNUM = 1";
 
 /// The connector.
-pub(crate) const CONNECTOR: Connector = Connector { name: "oracle", open };
+pub(crate) const CONNECTOR: Connector = Connector { name: "oracle", open, types: thin::TYPES };
 
 fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
     let SourceConfig::Oracle(config, options) = config else { return Err(Target::mismatch("oracle")) };
@@ -174,7 +176,7 @@ impl Driver for Oracle {
         let opening = session.run(left(), move |connection| connection.open(&statement.sql, &statement.binds));
         let columns = opening.await?;
         feed.begin(columns.clone());
-        let rows_max = BATCH_ROWS_MAX;
+        let rows_max = ask.batch_rows_max.unwrap_or(BATCH_ROWS_MAX);
         loop {
             let (mut batch, columns) = (feed.take(), columns.clone());
             let filling = session.run(left(), move |connection| {
@@ -190,6 +192,10 @@ impl Driver for Oracle {
         }
     }
 
+    async fn probe(&self, session: &mut Session, _ask: &Ask) -> Result<Probe, Problem> {
+        session.run(self.connect_limit, |connection| Ok(probe::probe(connection))).await
+    }
+
     async fn commit(&self, session: &mut Session) -> Result<(), Problem> {
         session.run(self.connect_limit, |connection| connection.execute("COMMIT")).await
     }
@@ -203,6 +209,21 @@ impl Driver for Oracle {
             interrupt();
         }
         drop(session);
+    }
+}
+
+/// A type in the server's words, without what a driver adds or hides.
+fn source_type(shown: &str) -> String {
+    let shown = shown.to_lowercase();
+    if shown.starts_with("interval day") {
+        "interval day to second".to_owned()
+    } else if shown.starts_with("interval year") {
+        "interval year to month".to_owned()
+    } else if shown.starts_with("number(") && shown.ends_with(",-127)") {
+        // So the server describes a FLOAT: any scale.
+        "float".to_owned()
+    } else {
+        shown
     }
 }
 
@@ -265,6 +286,18 @@ impl Drop for Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_shown_in_the_servers_words() {
+        for (shown, expected) in [
+            ("NUMBER(10)", "number(10)"),
+            ("NUMBER(126,-127)", "float"),
+            ("INTERVAL DAY(2) TO SECOND(6)", "interval day to second"),
+            ("TIMESTAMP(6) WITH TIME ZONE", "timestamp(6) with time zone"),
+        ] {
+            assert_eq!(source_type(shown), expected);
+        }
+    }
 
     #[test]
     fn attempts_that_hang_are_bounded_by_their_place() {

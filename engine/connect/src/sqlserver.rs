@@ -11,6 +11,7 @@ mod decode;
 mod describe;
 mod explain;
 mod login;
+mod probe;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use engine_core::ports::{
     Ask, Cancel, Connector, ServerConfig, Source, SourceConfig, SourceError, SourceErrorKind, SourceIdentity,
     SqlServerOptions,
 };
+use engine_core::probe::Probe;
 use engine_spec::model::Isolation;
 use engine_spec::sql::{Dialect, check_read_only, highest_placeholder};
 use engine_spec::template::{Bind, Severity};
@@ -32,7 +34,7 @@ use crate::remote::{self, Driver, Remote};
 use explain::explain;
 
 /// The connector.
-pub(crate) const CONNECTOR: Connector = Connector { name: "sqlserver", open };
+pub(crate) const CONNECTOR: Connector = Connector { name: "sqlserver", open, types: decode::TYPES };
 
 fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
     let SourceConfig::SqlServer(config, options) = config else { return Err(Target::mismatch("sqlserver")) };
@@ -123,6 +125,10 @@ impl Driver for SqlServer {
             decoder.push_row(row, columns, batch);
         }
         Ok(())
+    }
+
+    async fn probe(&self, session: &mut Session, ask: &Ask) -> Result<Probe, Problem> {
+        probe::probe(session, ask).await
     }
 
     async fn commit(&self, session: &mut Session) -> Result<(), Problem> {

@@ -133,8 +133,13 @@ impl TypeRule {
             _ => source_type.to_owned(),
         };
         let names = |rule: &&Self, name: &str| rule.types.iter().any(|known| known.eq_ignore_ascii_case(name));
-        let exact = rules.iter().find(|rule| names(rule, source_type));
-        exact.or_else(|| rules.iter().find(|rule| names(rule, bare.trim())))
+        // `number(10,2)` in the words of a rule: `number(p,s)`.
+        let shape = match (source_type.split_once('('), source_type.rsplit_once(')')) {
+            (Some((name, inside)), Some(_)) => format!("{name}({})", if inside.contains(',') { "p,s" } else { "p" }),
+            _ => String::new(),
+        };
+        let find = |name: &str| rules.iter().find(|rule| names(rule, name));
+        find(source_type).or_else(|| find(&shape)).or_else(|| find(bare.trim()))
     }
 }
 
@@ -360,6 +365,8 @@ mod tests {
         const RULES: &[TypeRule] = &[
             TypeRule { types: &["varchar", "tinyint(1)"], kind: Kind::Text, note: "" },
             TypeRule { types: &["timestamp with time zone", "tinyint"], kind: Kind::Instant, note: "" },
+            TypeRule { types: &["number(p)"], kind: Kind::Int, note: "" },
+            TypeRule { types: &["number", "number(p,s)"], kind: Kind::Decimal, note: "" },
         ];
         for (source_type, expected) in [
             ("varchar", Some(Kind::Text)),
@@ -367,6 +374,9 @@ mod tests {
             ("tinyint(1)", Some(Kind::Text)),
             ("tinyint(4)", Some(Kind::Instant)),
             ("TIMESTAMP(6) WITH TIME ZONE", Some(Kind::Instant)),
+            ("number(10)", Some(Kind::Int)),
+            ("NUMBER(10,2)", Some(Kind::Decimal)),
+            ("number", Some(Kind::Decimal)),
             ("timestamp", None),
             ("", None),
         ] {

@@ -78,7 +78,7 @@ impl Connection for Oci {
         let columns = rows.column_info().iter().map(|column| Column {
             name: column.name().to_owned(),
             kind: kind(column.oracle_type()),
-            source_type: column.oracle_type().to_string().to_lowercase(),
+            source_type: super::source_type(&column.oracle_type().to_string()),
         });
         let columns = columns.collect();
         self.reading = Some((rows, sql.to_owned()));

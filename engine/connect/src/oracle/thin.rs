@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
+use engine_core::value::{Column, Columns, Kind, RowBatch, Slot, TypeRule};
 use engine_spec::template::Bind;
 use jiff::civil::DateTime;
 use oracledb::{Config, Cursor, DbType, Metadata, OracleIntervalDS, OracleNumber, OracleTimestamp, Row, ToDbValue};
@@ -56,6 +56,45 @@ struct Reading {
     /// A row for which the batch had no room.
     next: Option<Row>,
 }
+
+/// The contract of types, of both drivers.
+pub(super) const TYPES: &[TypeRule] = &[
+    TypeRule { types: &["number(p)"], kind: Kind::Int, note: "A whole number of more than 64 bits is an exact decimal." },
+    TypeRule {
+        types: &["number", "number(p,s)", "float"],
+        kind: Kind::Decimal,
+        note: "Every digit at any scale; the server keeps no trailing zeros. A literal and most expressions are a `number` without precision.",
+    },
+    TypeRule {
+        types: &["binary_float", "binary_double"],
+        kind: Kind::Float,
+        note: "`binary_float` by its shortest digits. What is not a finite number rejects the row.",
+    },
+    TypeRule { types: &["boolean"], kind: Kind::Bool, note: "Of 23ai and later." },
+    TypeRule {
+        types: &["varchar2", "nvarchar2", "clob", "nclob", "long", "long nvarchar", "rowid", "urowid"],
+        kind: Kind::Text,
+        note: "An empty text is no value, as everywhere in Oracle.",
+    },
+    TypeRule { types: &["char", "nchar"], kind: Kind::Text, note: "Without trailing blanks." },
+    TypeRule { types: &["raw", "long raw", "blob"], kind: Kind::Bytes, note: "" },
+    TypeRule {
+        types: &["date", "timestamp"],
+        kind: Kind::Civil,
+        note: "Read in `source.timezone`; a `date` has seconds. A date before the year 1 rejects the row.",
+    },
+    TypeRule {
+        types: &["timestamp with time zone", "timestamp with local time zone"],
+        kind: Kind::Instant,
+        note: "The session is in UTC.",
+    },
+    TypeRule { types: &["interval day to second"], kind: Kind::Time, note: "May be negative or beyond 24 hours." },
+    TypeRule {
+        types: &["interval year to month", "json", "xmltype", "object", "vector", "cursor", "bfile"],
+        kind: Kind::Any,
+        note: "Not read: convert it in the query, as in `JSON_SERIALIZE(…)`, `XMLSERIALIZE(…)` or `TO_CHAR(…)`.",
+    },
+];
 
 /// How a column's values are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +194,7 @@ impl Connection for Thin {
         let columns = cursor.columns().iter().zip(&forms).map(|(column, form)| Column {
             name: column.name().to_owned(),
             kind: form.kind(),
-            source_type: column.data_type().replace("DB_TYPE_", "").to_lowercase(),
+            source_type: super::source_type(&column.data_type()),
         });
         let columns = columns.collect();
         self.reading = Some(Reading { cursor, forms, sql: sql.to_owned(), next: None });

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
+use engine_core::value::{Column, Columns, Kind, RowBatch, Slot, TypeRule};
 use tiberius::numeric::Numeric;
 use tiberius::{ColumnData, ColumnType, Row, time as wire};
 
@@ -18,6 +18,41 @@ const SECOND_NANOS: u64 = 1_000_000_000;
 const MILLI_NANOS: u32 = 1_000_000;
 /// Money up to here is told apart to its last digit by the driver's binary float.
 const EXACT_MONEY_MAX: f64 = 9.0e11;
+
+/// The contract of types.
+pub(super) const TYPES: &[TypeRule] = &[
+    TypeRule { types: &["bit"], kind: Kind::Bool, note: "" },
+    TypeRule { types: &["tinyint", "smallint", "int", "bigint"], kind: Kind::Int, note: "" },
+    TypeRule { types: &["real", "float"], kind: Kind::Float, note: "`real` by its shortest digits: 0.1 stays 0.1." },
+    TypeRule { types: &["decimal", "numeric"], kind: Kind::Decimal, note: "Every digit, trailing zeros included." },
+    TypeRule {
+        types: &["money", "smallmoney"],
+        kind: Kind::Decimal,
+        note: "Exact, with four digits after the point. SQL Server 2008 cannot convert it: there, more than 900 billion rejects the row.",
+    },
+    TypeRule {
+        types: &["nvarchar", "ntext", "varchar", "text", "xml"],
+        kind: Kind::Text,
+        note: "Text in a code page that the driver cannot read is converted by the server. A byte that is no character, or half a character of Unicode, rejects the row.",
+    },
+    TypeRule { types: &["nchar", "char"], kind: Kind::Text, note: "As above, without trailing blanks." },
+    TypeRule { types: &["uniqueidentifier"], kind: Kind::Text, note: "In lower case, with dashes." },
+    TypeRule {
+        types: &["binary", "varbinary", "image", "timestamp", "a type of .NET"],
+        kind: Kind::Bytes,
+        note: "`timestamp` is what `rowversion` is called in results; it can be a cursor. Types of .NET (`geometry`, `hierarchyid`) come as the server stores them.",
+    },
+    TypeRule { types: &["date"], kind: Kind::Date, note: "" },
+    TypeRule { types: &["time"], kind: Kind::Time, note: "To 100 ns." },
+    TypeRule {
+        types: &["smalldatetime", "datetime", "datetime2"],
+        kind: Kind::Civil,
+        note: "Read in `source.timezone`. `datetime` lies on a grid of 1/300 s and is read in milliseconds, as the server shows it; `datetime2` to 100 ns.",
+    },
+    TypeRule { types: &["datetimeoffset"], kind: Kind::Instant, note: "To 100 ns." },
+    TypeRule { types: &["sql_variant"], kind: Kind::Any, note: "Each value is what it was stored as; money in it is a binary float." },
+    TypeRule { types: &["null"], kind: Kind::Any, note: "A column of nothing but nulls." },
+];
 
 /// Reads the rows of one result.
 #[derive(Debug)]
@@ -239,6 +274,59 @@ mod tests {
 
     fn numeric(value: i128, scale: u8) -> ColumnData<'static> {
         ColumnData::Numeric(Some(Numeric::new_with_scale(value, scale)))
+    }
+
+    const ALL: &[ColumnType] = &[
+        ColumnType::Null,
+        ColumnType::Bit,
+        ColumnType::Int1,
+        ColumnType::Int2,
+        ColumnType::Int4,
+        ColumnType::Int8,
+        ColumnType::Datetime4,
+        ColumnType::Float4,
+        ColumnType::Float8,
+        ColumnType::Money,
+        ColumnType::Datetime,
+        ColumnType::Money4,
+        ColumnType::Guid,
+        ColumnType::Intn,
+        ColumnType::Bitn,
+        ColumnType::Decimaln,
+        ColumnType::Numericn,
+        ColumnType::Floatn,
+        ColumnType::Datetimen,
+        ColumnType::Daten,
+        ColumnType::Timen,
+        ColumnType::Datetime2,
+        ColumnType::DatetimeOffsetn,
+        ColumnType::BigVarBin,
+        ColumnType::BigVarChar,
+        ColumnType::BigBinary,
+        ColumnType::BigChar,
+        ColumnType::NVarchar,
+        ColumnType::NChar,
+        ColumnType::Xml,
+        ColumnType::Udt,
+        ColumnType::Text,
+        ColumnType::Image,
+        ColumnType::NText,
+        ColumnType::SSVariant,
+    ];
+
+    #[test]
+    fn the_contract_says_what_is_decoded() {
+        for column_type in ALL {
+            let shown = name(*column_type);
+            let rules: Vec<&TypeRule> = TYPES.iter().filter(|rule| rule.types.contains(&shown)).collect();
+            assert_eq!(rules.len(), 1, "{column_type:?}, shown as {shown}, stands in {} rules", rules.len());
+            assert_eq!(rules[0].kind, kind(*column_type), "{column_type:?}");
+        }
+        // The protocol has no type of its own for a rowversion: the server's description names it.
+        let shown: Vec<&str> = ALL.iter().map(|column_type| name(*column_type)).chain(["timestamp"]).collect();
+        for name in TYPES.iter().flat_map(|rule| rule.types) {
+            assert!(shown.contains(name), "{name} is not decoded");
+        }
     }
 
     #[test]
