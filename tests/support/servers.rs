@@ -15,13 +15,15 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::standins::StandIn;
+
 /// How long a server may take to accept connections.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a server may take to stop before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-const USERNAME: &str = "etl";
-const PASSWORD: &str = "s3cret-canary";
+pub(crate) const USERNAME: &str = "etl";
+pub(crate) const PASSWORD: &str = "s3cret-canary";
 
 /// A server that accepts connections.
 #[derive(Debug)]
@@ -39,15 +41,20 @@ pub struct Server {
     /// The authority of the server's certificate, which is for the address 127.0.0.1 and for no name. `None` for a
     /// server that was not started here.
     pub ca_file: Option<PathBuf>,
+    /// What stands in for the server, where something does.
+    pub standin: Option<StandIn>,
     kind: Kind,
     _process: Option<Process>,
+    _folder: Option<TempDir>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Postgres,
     MariaDb,
     MySql,
+    SqlServer,
+    Oracle,
 }
 
 #[derive(Debug)]
@@ -208,13 +215,47 @@ impl Server {
             username: USERNAME.to_owned(),
             password: PASSWORD.to_owned(),
             ca_file: Some(certificate.authority),
+            standin: None,
             kind,
             _process: Some(process),
+            _folder: None,
         }
+    }
+
+    /// A server that is stood in for.
+    pub(crate) fn stood_in(kind: Kind, port: u16, database: &str, ca_file: Option<PathBuf>, standin: StandIn) -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port,
+            database: database.to_owned(),
+            username: USERNAME.to_owned(),
+            password: PASSWORD.to_owned(),
+            ca_file,
+            standin: Some(standin),
+            kind,
+            _process: None,
+            _folder: None,
+        }
+    }
+
+    /// Keeps a folder for as long as the server.
+    pub(crate) fn keep(&mut self, folder: TempDir) {
+        self._folder = Some(folder);
+    }
+
+    /// What stands in for the server.
+    ///
+    /// # Panics
+    /// Where nothing does.
+    pub fn database_itself(&self) -> &engine_standin::Database {
+        &self.standin.as_ref().expect("the server is stood in for").database
     }
 
     /// Runs statements through the server's own client and returns what it prints: rows without headings.
     pub fn execute(&self, sql: &str) -> String {
+        if let Some(standin) = &self.standin {
+            return standin.execute(sql);
+        }
         let port = self.port.to_string();
         let mut client = match self.kind {
             Kind::Postgres => {
@@ -229,6 +270,21 @@ impl Server {
                 client.args(["--default-character-set=utf8mb4", "-h", &self.host, "-P", &port, "-u", &self.username]);
                 client.args(["-D", &self.database, "-e", sql]);
                 client
+            }
+            Kind::SqlServer => {
+                let mut client = Command::new("sqlcmd");
+                let server = format!("{},{port}", self.host);
+                client.env("SQLCMDPASSWORD", &self.password).args(["-C", "-b", "-W", "-h", "-1", "-s", "\t"]);
+                client.args(["-S", &server, "-U", &self.username, "-d", &self.database]);
+                client.arg("-Q").arg(format!("SET NOCOUNT ON; {sql}"));
+                client
+            }
+            Kind::Oracle => {
+                let login = format!("{}/\"{}\"@//{}:{port}/{}", self.username, self.password, self.host, self.database);
+                let script = "printf 'SET HEADING OFF FEEDBACK OFF PAGESIZE 0\nWHENEVER SQLERROR EXIT FAILURE\n%s;\n' \"$1\"";
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("{script} | \"$0\" -S -L \"$2\"")).arg("sqlplus").arg(sql).arg(login);
+                shell
             }
         };
         finish(&mut client, "the server's client")
@@ -250,6 +306,7 @@ impl Server {
             Kind::Postgres => self.reload(),
             Kind::MariaDb => self.administer("FLUSH SSL"),
             Kind::MySql => self.administer("ALTER INSTANCE RELOAD TLS"),
+            Kind::SqlServer | Kind::Oracle => unreachable!("no administrator of these is here"),
         }
     }
 
@@ -283,7 +340,7 @@ impl Drop for Process {
         let signal = match self.kind {
             // Disconnects the clients; the default waits for them.
             Kind::Postgres => "-INT",
-            Kind::MariaDb | Kind::MySql => "-TERM",
+            _ => "-TERM",
         };
         let told = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
         let deadline = Instant::now() + STOP_TIMEOUT;
@@ -298,7 +355,7 @@ impl Drop for Process {
     }
 }
 
-fn named(kind: Kind, variable: &str) -> Option<Server> {
+pub(crate) fn named(kind: Kind, variable: &str) -> Option<Server> {
     let url = std::env::var(variable).ok()?;
     let parsed = (|| {
         let (account, place) = url.split_once("://")?.1.rsplit_once('@')?;
@@ -309,18 +366,18 @@ fn named(kind: Kind, variable: &str) -> Option<Server> {
     })();
     let (host, port, database, username, password) =
         parsed.unwrap_or_else(|| panic!("{variable} is not `kind://user:password@host:port/database`"));
-    Some(Server { host, port, database, username, password, ca_file: None, kind, _process: None })
+    Some(Server { host, port, database, username, password, ca_file: None, standin: None, kind, _process: None, _folder: None })
 }
 
 /// A certificate of an authority of its own, made by the `openssl` tool.
-struct Certificate {
-    authority: PathBuf,
-    chain: PathBuf,
-    key: PathBuf,
+pub(crate) struct Certificate {
+    pub(crate) authority: PathBuf,
+    pub(crate) chain: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Certificate {
-    fn new(folder: &Path, user: &str) -> Self {
+    pub(crate) fn new(folder: &Path, user: &str) -> Self {
         let file = |name: &str| folder.join(name);
         let extensions = file("extensions");
         std::fs::write(&extensions, "subjectAltName = IP:127.0.0.1\n").expect("the folder is writable");
