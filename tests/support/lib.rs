@@ -9,3 +9,4 @@ pub mod plant;
 pub mod platform;
 pub mod proxy;
 pub mod servers;
+pub mod suite;
