@@ -10,3 +10,4 @@ pub mod platform;
 pub mod proxy;
 pub mod servers;
 pub mod standins;
+pub mod suite;

@@ -281,7 +281,8 @@ impl Server {
             }
             Kind::Oracle => {
                 let login = format!("{}/\"{}\"@//{}:{port}/{}", self.username, self.password, self.host, self.database);
-                let script = "printf 'SET HEADING OFF FEEDBACK OFF PAGESIZE 0\nWHENEVER SQLERROR EXIT FAILURE\n%s;\n' \"$1\"";
+                let script =
+                    "printf 'SET HEADING OFF FEEDBACK OFF PAGESIZE 0\nWHENEVER SQLERROR EXIT FAILURE\n%s;\n' \"$1\"";
                 let mut shell = Command::new("sh");
                 shell.arg("-c").arg(format!("{script} | \"$0\" -S -L \"$2\"")).arg("sqlplus").arg(sql).arg(login);
                 shell
@@ -366,7 +367,18 @@ pub(crate) fn named(kind: Kind, variable: &str) -> Option<Server> {
     })();
     let (host, port, database, username, password) =
         parsed.unwrap_or_else(|| panic!("{variable} is not `kind://user:password@host:port/database`"));
-    Some(Server { host, port, database, username, password, ca_file: None, standin: None, kind, _process: None, _folder: None })
+    Some(Server {
+        host,
+        port,
+        database,
+        username,
+        password,
+        ca_file: None,
+        standin: None,
+        kind,
+        _process: None,
+        _folder: None,
+    })
 }
 
 /// A certificate of an authority of its own, made by the `openssl` tool.

@@ -1,5 +1,7 @@
 //! What is MySQL's and MariaDB's own: accounts, character sets, clocks and limits, on servers that are set oddly.
 
+use engine_core::value::Cell;
+
 use super::*;
 
 /// Settings of a server that customers have, and that change what a query means or gives.

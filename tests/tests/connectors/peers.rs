@@ -14,10 +14,18 @@ pub struct Peer {
     pub setup: &'static str,
     /// A `FROM` of one row, whose columns the values may name.
     pub from: &'static str,
+    /// A statement of one row.
+    pub ping: &'static str,
+    /// An expression that is the whole number 7, by its type too.
+    pub seven: &'static str,
     /// An expression, its kind, and its value.
     pub values: &'static [(&'static str, Kind, Cell<'static>)],
     /// The same, for what differs between servers of one family.
     pub own_values: &'static [(&'static str, Kind, Cell<'static>)],
+    /// Types of the values that an administrator made, and that no document names.
+    pub own_types: &'static [&'static str],
+    /// Kinds that the connector knows and this server has no type for.
+    pub lacks: &'static [Kind],
     /// An expression whose value cannot be carried, and a part of the reason.
     pub bad: &'static [(&'static str, &'static str)],
     /// A condition with one placeholder, a value that makes it true.
@@ -40,8 +48,10 @@ pub struct Peer {
     pub tls: TlsMode,
     /// Facts of the identity that must be there.
     pub facts: &'static [&'static str],
-    /// An account that may log in and read nothing.
+    /// A statement that reads what the account `stranger` may not.
     pub stranger: &'static str,
+    /// Cases that do not hold, and why.
+    pub cannot: &'static [(&'static str, &'static str)],
 }
 
 /// PostgreSQL.
@@ -58,6 +68,8 @@ pub const POSTGRES: Peer = Peer {
         CREATE FUNCTION sneak() RETURNS int LANGUAGE sql AS 'INSERT INTO booking VALUES (99) RETURNING id';
         CREATE ROLE stranger LOGIN PASSWORD 's3cret-canary'",
     from: "",
+    ping: "SELECT 1",
+    seven: "7",
     values: &[
         ("true", Kind::Bool, Cell::Bool(true)),
         ("(-7)::int2", Kind::Int, Cell::Int(-7)),
@@ -101,7 +113,12 @@ pub const POSTGRES: Peer = Peer {
         ("'{\"a\":1}'::jsonb", Kind::Json, Cell::Json("{\"a\": 1}")),
         ("4000000000::oid", Kind::Int, Cell::Int(4_000_000_000)),
         ("b'101'", Kind::Text, Cell::Text("101")),
+        ("NULL::bool", Kind::Bool, Cell::Null),
         ("NULL::int", Kind::Int, Cell::Null),
+        ("NULL::float8", Kind::Float, Cell::Null),
+        ("NULL::date", Kind::Date, Cell::Null),
+        ("NULL::time", Kind::Time, Cell::Null),
+        ("NULL::timestamp", Kind::Civil, Cell::Null),
         ("NULL::text", Kind::Text, Cell::Null),
         ("NULL::numeric", Kind::Decimal, Cell::Null),
         ("NULL::timestamptz", Kind::Instant, Cell::Null),
@@ -110,6 +127,8 @@ pub const POSTGRES: Peer = Peer {
         ("NULL::inet", Kind::Any, Cell::Null),
     ],
     own_values: &[],
+    own_types: &["state", "plant"],
+    lacks: &[],
     bad: &[
         ("'NaN'::numeric", "NaN"),
         ("'Infinity'::numeric", "infinity"),
@@ -171,6 +190,7 @@ pub const POSTGRES: Peer = Peer {
     tls: TlsMode::Disable,
     facts: &["database", "database_oid", "system_identifier"],
     stranger: "SELECT id FROM booking",
+    cannot: &[],
 };
 
 /// MariaDB.
@@ -184,14 +204,18 @@ pub const MARIADB: Peer = Peer {
         SET sql_mode = '';
         CREATE TABLE odd (t1 tinyint(1), u1 tinyint(1) unsigned, y year, e enum('START', 'END'), s set('a', 'b'),
             b bit(3), wide bit(64), z date, p date, pt datetime, ts timestamp(6) NULL, tx mediumtext COLLATE utf8mb4_bin,
-            vb varbinary(4), bc char(6) CHARACTER SET latin1 COLLATE latin1_bin, g point, j json);
+            vb varbinary(4), bc char(6) CHARACTER SET latin1 COLLATE latin1_bin, g point, j json,
+            f1 timestamp NULL, f2 timestamp NULL);
         INSERT INTO odd VALUES (2, 200, 2025, 'END', 'a,b', b'101', ~0, '0000-00-00', '2025-00-00', '2025-03-00 10:00',
-            '1970-01-01 00:00:01.5', 'Ω ', x'00ff', 'Mü', NULL, '{\"a\": 1}');
+            '1970-01-01 00:00:01.5', 'Ω ', x'00ff', 'Mü', NULL, '{\"a\": 1}',
+            '2025-10-26 00:30:00', '2025-10-26 01:30:00');
         CREATE FUNCTION sneak() RETURNS int MODIFIES SQL DATA RETURN 1;
         CREATE TABLE open_to_all (a int);
         CREATE USER stranger@'%' IDENTIFIED BY 's3cret-canary';
         GRANT SELECT ON open_to_all TO stranger@'%'",
     from: "FROM odd",
+    ping: "SELECT 1",
+    seven: "7",
     values: &[
         ("true", Kind::Int, Cell::Int(1)),
         ("CAST(-7 AS signed)", Kind::Int, Cell::Int(-7)),
@@ -236,6 +260,9 @@ pub const MARIADB: Peer = Peer {
         ("TIMESTAMP '1969-12-31 23:59:59.75'", Kind::Civil, Cell::Civil { secs: -1, nanos: 750_000_000 }),
         ("(SELECT seen FROM booking WHERE id = 1)", Kind::Instant, Cell::Instant { secs: 1_743_294_600, nanos: 0 }),
         ("ts", Kind::Instant, Cell::Instant { secs: 1, nanos: 500_000_000 }),
+        // Both sides of the hour that Berlin repeats.
+        ("f1", Kind::Instant, Cell::Instant { secs: 1_761_438_600, nanos: 0 }),
+        ("f2", Kind::Instant, Cell::Instant { secs: 1_761_442_200, nanos: 0 }),
         ("NULL", Kind::Any, Cell::Null),
         ("(SELECT note FROM booking WHERE id = 2)", Kind::Text, Cell::Null),
         ("(SELECT at FROM booking WHERE id = 2)", Kind::Civil, Cell::Null),
@@ -243,7 +270,12 @@ pub const MARIADB: Peer = Peer {
         ("CAST(NULL AS decimal(6, 2))", Kind::Decimal, Cell::Null),
         ("CAST(NULL AS double)", Kind::Float, Cell::Null),
         ("CAST(NULL AS date)", Kind::Date, Cell::Null),
+        ("CAST(NULL AS time)", Kind::Time, Cell::Null),
+        ("CAST(NULL AS signed)", Kind::Int, Cell::Null),
+        ("CAST(NULL AS binary)", Kind::Bytes, Cell::Null),
     ],
+    own_types: &[],
+    lacks: &[Kind::Json],
     own_values: &[
         // MariaDB's JSON is a text with a check.
         ("j", Kind::Text, Cell::Text("{\"a\": 1}")),
@@ -299,6 +331,7 @@ pub const MARIADB: Peer = Peer {
     tls: TlsMode::Disable,
     facts: &["database", "hostname"],
     stranger: "SELECT id FROM booking",
+    cannot: &[],
 };
 
 /// The genuine MySQL: what differs from MariaDB.
@@ -311,15 +344,21 @@ pub const MYSQL: Peer = Peer {
         INSERT INTO booking VALUES (1, 'M1', 'Müller', '2025-03-30 01:30', '2025-03-30 00:30'), (2, 'M2', NULL, NULL, NULL);
         CREATE TABLE odd (t1 tinyint(1), u1 tinyint unsigned, y year, e enum('START', 'END'), s set('a', 'b'),
             b bit(3), wide bit(64), z date, p date, pt datetime, ts timestamp(6) NULL, tx mediumtext COLLATE utf8mb4_bin,
-            vb varbinary(4), bc char(6) CHARACTER SET latin1 COLLATE latin1_bin, g point, j json);
+            vb varbinary(4), bc char(6) CHARACTER SET latin1 COLLATE latin1_bin, g point, j json,
+            f1 timestamp NULL, f2 timestamp NULL);
         INSERT INTO odd VALUES (2, 200, 2025, 'END', 'a,b', b'101', ~0, '0000-00-00', '2025-00-00', '2025-03-00 10:00',
-            '1970-01-01 00:00:01.5', 'Ω ', x'00ff', 'Mü', NULL, '{\"a\": 1}');
+            '1970-01-01 00:00:01.5', 'Ω ', x'00ff', 'Mü', NULL, '{\"a\": 1}',
+            '2025-10-26 00:30:00', '2025-10-26 01:30:00');
         CREATE TABLE many (i int PRIMARY KEY)
             AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT i FROM n;
         CREATE TABLE open_to_all (a int);
         CREATE USER stranger@'%' IDENTIFIED BY 's3cret-canary';
         GRANT SELECT ON open_to_all TO stranger@'%'",
-    own_values: &[("j", Kind::Json, Cell::Json("{\"a\": 1}"))],
+    own_values: &[
+        ("j", Kind::Json, Cell::Json("{\"a\": 1}")),
+        ("CAST(NULL AS json)", Kind::Json, Cell::Null),
+    ],
+    lacks: &[],
     many: "SELECT i, repeat('x', 200) FROM many ORDER BY i",
     writes: &[
         "INSERT INTO booking (id) VALUES (3)",

@@ -119,11 +119,7 @@ pub(super) const TYPES: &[TypeRule] = &[
         kind: Kind::Instant,
         note: "To the microsecond; the session is in UTC. Zero dates as in `date`.",
     },
-    TypeRule {
-        types: &["geometry"],
-        kind: Kind::Any,
-        note: "Not read: select `ST_AsText(…)` or `ST_X(…)` of it.",
-    },
+    TypeRule { types: &["geometry"], kind: Kind::Any, note: "Not read: select `ST_AsText(…)` or `ST_X(…)` of it." },
     TypeRule { types: &["null"], kind: Kind::Any, note: "A column of nothing but nulls." },
     TypeRule { types: &["json"], kind: Kind::Json, note: "" },
 ];

@@ -57,13 +57,18 @@ fn rights(connection: &mut dyn Connection, account: &str) -> Known<Vec<Right>> {
         Ok(rows) => rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect(),
         Err(problem) => return Known::Unknown(problem.message),
     };
-    let mut rights = vec![Right { privileges: system, on: String::new(), revoke: format!("REVOKE {{}} FROM {account}") }];
+    let mut rights =
+        vec![Right { privileges: system, on: String::new(), revoke: format!("REVOKE {{}} FROM {account}") }];
     for row in connection.ask_all(OBJECTS, RIGHTS_MAX).unwrap_or_default() {
         let mut row = row.into_iter().map(Option::unwrap_or_default);
         let (privilege, on) = (row.next().unwrap_or_default(), row.next().unwrap_or_default());
         match rights.last_mut() {
             Some(last) if last.on == on => last.privileges.push(privilege),
-            _ => rights.push(Right { privileges: vec![privilege], revoke: format!("REVOKE {{}} ON {on} FROM {account}"), on }),
+            _ => rights.push(Right {
+                privileges: vec![privilege],
+                revoke: format!("REVOKE {{}} ON {on} FROM {account}"),
+                on,
+            }),
         }
     }
     Known::Is(rights)

@@ -59,7 +59,11 @@ struct Reading {
 
 /// The contract of types, of both drivers.
 pub(super) const TYPES: &[TypeRule] = &[
-    TypeRule { types: &["number(p)"], kind: Kind::Int, note: "A whole number of more than 64 bits is an exact decimal." },
+    TypeRule {
+        types: &["number(p)"],
+        kind: Kind::Int,
+        note: "A whole number of more than 64 bits is an exact decimal.",
+    },
     TypeRule {
         types: &["number", "number(p,s)", "float"],
         kind: Kind::Decimal,

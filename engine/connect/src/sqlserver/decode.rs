@@ -50,7 +50,11 @@ pub(super) const TYPES: &[TypeRule] = &[
         note: "Read in `source.timezone`. `datetime` lies on a grid of 1/300 s and is read in milliseconds, as the server shows it; `datetime2` to 100 ns.",
     },
     TypeRule { types: &["datetimeoffset"], kind: Kind::Instant, note: "To 100 ns." },
-    TypeRule { types: &["sql_variant"], kind: Kind::Any, note: "Each value is what it was stored as; money in it is a binary float." },
+    TypeRule {
+        types: &["sql_variant"],
+        kind: Kind::Any,
+        note: "Each value is what it was stored as; money in it is a binary float.",
+    },
     TypeRule { types: &["null"], kind: Kind::Any, note: "A column of nothing but nulls." },
 ];
 

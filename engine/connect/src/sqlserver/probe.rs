@@ -2,11 +2,11 @@
 
 use engine_core::ports::Ask;
 use engine_core::probe::{ClockReading, Fact, Known, Probe, QueryPlan, RIGHTS_MAX, ReadOnly, Right, TableRead};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use tiberius::error::Error;
 use tiberius::{QueryItem, Row};
-use futures_util::TryStreamExt;
 
 use super::{Session, bind, explain, text};
 use crate::failure::Problem;
@@ -19,7 +19,8 @@ const ABOUT: &str = "SELECT SUSER_SNAME() AS login, USER_NAME() AS db_user, \
     CONVERT(varchar(33), SYSUTCDATETIME(), 126) AS utc, \
     RIGHT(CONVERT(varchar(40), SYSDATETIMEOFFSET(), 126), 6) AS clock_offset";
 /// What the account may do in the database, whoever gave it that.
-const RIGHTS: &str = "SELECT permission_name AS privilege FROM fn_my_permissions(NULL, 'DATABASE') ORDER BY permission_name";
+const RIGHTS: &str =
+    "SELECT permission_name AS privilege FROM fn_my_permissions(NULL, 'DATABASE') ORDER BY permission_name";
 /// Roles that may do what no list of permissions of the database shows.
 const ROLES: &str = "SELECT r.name AS privilege FROM (SELECT 'sysadmin' AS name, IS_SRVROLEMEMBER('sysadmin') AS holds \
     UNION ALL SELECT 'db_owner', IS_ROLEMEMBER('db_owner') UNION ALL SELECT 'db_datawriter', IS_ROLEMEMBER('db_datawriter') \
@@ -37,7 +38,8 @@ pub(super) async fn probe(session: &mut Session, ask: &Ask) -> Result<Probe, Pro
             login = text("db_user").unwrap_or_default();
             probe.account = Known::Is(format!("{}, in the database {login}", text("login").unwrap_or_default()));
             probe.charset = known(text("collation"));
-            probe.session_timezone = known(text("clock_offset").map(|offset| format!("none; the server's clock is at {offset}")));
+            probe.session_timezone =
+                known(text("clock_offset").map(|offset| format!("none; the server's clock is at {offset}")));
             probe.clock = clock(asked, answered, text("utc").as_deref());
             probe.read_only = match text("updateability") {
                 Some(word) if word == "READ_ONLY" => {
@@ -143,7 +145,8 @@ async fn document(session: &mut Session, sql: &str) -> Result<Result<String, Str
 /// What a plan says, as far as it matters here. Only attributes are looked at, whatever the version of the document.
 fn read_plan(document: &str) -> QueryPlan {
     let number = |element: &str, name: &str| attribute(element, name).and_then(|value| value.parse::<f64>().ok());
-    let statement = elements(document, "StmtSimple").filter(|element| attribute(element, "StatementSubTreeCost").is_some()).last();
+    let statement =
+        elements(document, "StmtSimple").filter(|element| attribute(element, "StatementSubTreeCost").is_some()).last();
     let mut plan = QueryPlan {
         cost: statement.and_then(|element| number(element, "StatementSubTreeCost")),
         rows: statement.and_then(|element| number(element, "StatementEstRows")),
