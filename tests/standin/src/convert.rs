@@ -285,7 +285,8 @@ fn binary(value: &Value, from: &Type, target: &Target, settings: &Settings) -> F
                 "tinyint" | "bit" => 1,
                 _ => 4,
             };
-            let wide = to.length.filter(|_| to.name == "binary").unwrap_or(width).clamp(width, 8) as usize;
+            let own = if to.name == "rowversion" { Some(8) } else { to.length.filter(|_| to.name == "binary") };
+            let wide = own.unwrap_or(width).clamp(width, 8) as usize;
             whole.to_be_bytes()[8 - wide..].to_vec()
         }
         _ => return Err(wrong_kind(from, to, settings)),

@@ -126,7 +126,7 @@ impl StandIn {
         self.must_be_new(&schema, &name)?;
         let rest = &tokens[used..];
         if words(rest, 1).first().is_some_and(|word| word == "AS") {
-            let query = batch::parse_statement(self.product(), &rest[1..])?;
+            let query = batch::parse_statement(self.product(), &self.text, &rest[1..])?;
             let sqlparser::ast::Statement::Query(query) = query else { return Err(syntax(self.product(), "AS")) };
             return self.table_of_query(&format!("\"{schema}\".\"{name}\""), &query, sink);
         }

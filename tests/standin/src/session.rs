@@ -45,6 +45,8 @@ pub(crate) struct Facts {
     pub transactions: i64,
     pub affected: i64,
     pub identity: Option<i64>,
+    /// What a `CATCH` handles.
+    pub failure: Option<ServerError>,
 }
 
 impl Facts {
@@ -81,7 +83,11 @@ impl StandIn {
         let connection = Connection::open(&shared.file).map_err(|failure| refused(&failure))?;
         let settings = Arc::new(Mutex::new(Settings::new(product)));
         connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA case_sensitive_like = ON;")
+            .busy_timeout(LOCK_WAIT)
+            .and_then(|()| {
+                connection
+                    .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY;")
+            })
             .and_then(|()| connection.busy_timeout(Duration::ZERO))
             .and_then(|()| functions::register(&connection, &settings, &shared.counters))
             .map_err(|failure| refused(&failure))?;
@@ -121,6 +127,7 @@ impl StandIn {
             transactions: 0,
             affected: 0,
             identity: None,
+            failure: None,
         };
         Ok(StandIn {
             shared,
@@ -194,7 +201,7 @@ impl StandIn {
     }
 
     fn holds(&self, condition: &Tokens) -> Fallible<bool> {
-        let expr = batch::parse_condition(self.product(), condition)?;
+        let expr = batch::parse_condition(self.product(), &self.text, condition)?;
         let sql = self.compile(|compiler| compiler.condition(&expr, &Scope::default()))?;
         Ok(self.scalar(&sql)? == Value::Int(1))
     }
@@ -229,7 +236,12 @@ impl StandIn {
                 Err(not_understood(self.product(), "WHILE"))
             }
             Node::Try { body, handler } => match self.nodes(body, sink) {
-                Err(_) => self.nodes(handler, sink),
+                Err(failure) => {
+                    self.facts.failure = Some(failure);
+                    let handled = self.nodes(handler, sink);
+                    self.facts.failure = None;
+                    handled
+                }
                 done => done,
             },
         }
@@ -237,7 +249,7 @@ impl StandIn {
 
     /// A statement that sqlparser reads.
     pub(crate) fn parsed(&mut self, tokens: &Tokens, sink: &mut dyn Sink) -> Fallible<Flow> {
-        let mut statement = batch::parse_statement(self.product(), tokens)?;
+        let mut statement = batch::parse_statement(self.product(), &self.text, tokens)?;
         if let Statement::Query(query) = &mut statement {
             if let Some(assignments) = assignments(query) {
                 return self.assign(&assignments, sink);

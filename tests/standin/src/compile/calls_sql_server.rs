@@ -114,6 +114,16 @@ impl Compiler<'_> {
             ("IS_SRVROLEMEMBER", 1 | 2) => {
                 self.flag(self.facts.administrator && text(0).eq_ignore_ascii_case("sysadmin"))
             }
+            ("ERROR_NUMBER", 0) => {
+                let number =
+                    self.facts.failure.as_ref().map_or(Value::Null, |failure| Value::Int(i64::from(failure.number)));
+                self.constant(&number, Type::new("int"))
+            }
+            ("ERROR_MESSAGE", 0) => {
+                let message =
+                    self.facts.failure.as_ref().map_or(Value::Null, |failure| Value::Text(failure.message.clone()));
+                self.constant(&message, Type::sized("nvarchar", 4000))
+            }
             ("OBJECT_ID", 1 | 2) => self.object_id(&text(0)),
             ("DB_ID", 0) => self.constant(&Value::Int(views::DATABASE_ID), Type::new("smallint")),
             ("DB_ID", 1) => {
@@ -144,9 +154,9 @@ impl Compiler<'_> {
     }
 
     /// Words that are calls without parentheses.
-    pub(crate) fn word(&mut self, name: &str, scope: &Scope) -> Fallible<Option<Typed>> {
+    pub(crate) fn word(&self, name: &str) -> Fallible<Option<Typed>> {
         if self.is_oracle() {
-            return self.oracle_word(name, scope);
+            return self.oracle_word(name);
         }
         Ok(match name.to_uppercase().as_str() {
             "CURRENT_TIMESTAMP" => Some(self.now(&Type::new("datetime"))),

@@ -109,6 +109,8 @@ fn errors_have_the_numbers_of_the_server() {
             ("SELECT * FROM nope", "942: table or view does not exist"),
             ("SELECT TO_NUMBER('x') FROM dual", "1722: invalid number"),
             ("SELECT 1 / 0 FROM dual", "1476: divisor is equal to zero"),
+            ("SELECT machine, COUNT(*) FROM booking", "937: not a single-group group function"),
+            ("SELECT machine, id FROM booking GROUP BY machine", "979: not a GROUP BY expression"),
             ("SELEC 1", "900: invalid SQL statement"),
             ("SELECT :1 FROM dual", "1008: not all variables bound"),
             (
