@@ -7,7 +7,7 @@ use crate::batch::{self, Tokens, closing, shown, word, words};
 use crate::catalogue::{Table, TableColumn, View, key, quoted};
 use crate::compile::Compiled;
 use crate::errors::{Fallible, error, not_understood, syntax};
-use crate::session::{Flow, StandIn};
+use crate::session::{Changed, Flow, StandIn};
 use crate::statements::{plain, split_at_commas};
 use crate::types::{Class, Type};
 use crate::{Outcome, Product, Sink};
@@ -186,6 +186,7 @@ impl StandIn {
         });
         let parts = columns.chain(plan.constraints).collect::<Vec<_>>().join(", ");
         self.store(&format!("CREATE {}TABLE {} ({parts})", if own { "TEMP " } else { "" }, quoted(&table.store)))?;
+        self.note(Changed::Made(table.clone()));
         if own {
             self.facts.temporary.insert(name.to_uppercase(), table.clone());
         } else {
@@ -353,6 +354,7 @@ impl StandIn {
                     self.store(&format!("DROP TABLE {}", quoted(&table.store)))?;
                     if self.facts.temporary.remove(&table.name.to_uppercase()).is_none() {
                         self.shared.state().catalogue.tables.remove(&table.key());
+                        self.note(Changed::Removed(table));
                     }
                 }
                 Err(_) if lenient => {}

@@ -191,6 +191,9 @@ fn shown(value: Value, column: &Output, zone: &TimeZone) -> Value {
             instant.map_or(value, |instant| Value::Text(moment::civil(zone.to_datetime(instant))))
         }
         (Class::Variant, _) => variant::outside(value),
+        (Class::Float, Value::Text(text)) => {
+            crate::number::float(&Value::Text(text.clone())).map_or(value, Value::Float)
+        }
         (Class::Float, Value::Int(whole)) => Value::Float(*whole as f64),
         (Class::Decimal, Value::Int(whole)) => Value::Text(whole.to_string()),
         _ => value,

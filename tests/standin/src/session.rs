@@ -38,6 +38,8 @@ pub(crate) struct Facts {
     pub version: String,
     pub administrator: bool,
     pub rights: BTreeSet<(String, String)>,
+    /// All accounts, in upper case.
+    pub logins: BTreeSet<String>,
     pub roles: BTreeSet<String>,
     /// What was said with `SET` or `ALTER SESSION SET`.
     pub options: BTreeMap<String, String>,
@@ -53,6 +55,12 @@ impl Facts {
     pub(crate) fn option(&self, name: &str) -> Option<&str> {
         self.options.get(name).map(String::as_str)
     }
+}
+
+/// What a transaction did to the catalogue.
+pub(crate) enum Changed {
+    Made(Table),
+    Removed(Table),
 }
 
 /// How a statement went on.
@@ -71,6 +79,8 @@ pub(crate) struct StandIn {
     /// Bound values, then variables.
     pub parameters: Vec<Parameter>,
     pub text: String,
+    /// Tables that were made and removed in the transaction, newest last.
+    pub changed: Vec<Changed>,
     /// After `SET TRANSACTION READ ONLY`.
     pub reads_only: bool,
 }
@@ -121,6 +131,7 @@ impl StandIn {
             version,
             administrator: false,
             rights: BTreeSet::new(),
+            logins: BTreeSet::new(),
             roles: BTreeSet::new(),
             options: BTreeMap::new(),
             temporary: HashMap::new(),
@@ -137,6 +148,7 @@ impl StandIn {
             killed,
             parameters: Vec::new(),
             text: String::new(),
+            changed: Vec::new(),
             reads_only: false,
         })
     }
@@ -410,6 +422,7 @@ impl StandIn {
     /// What was granted since, and what the session is called.
     fn refresh(&mut self) {
         let state = self.shared.state();
+        self.facts.logins = state.logins.keys().cloned().collect();
         if let Some(login) = state.logins.get(&self.facts.login.to_uppercase()) {
             self.facts.administrator = login.administrator;
             self.facts.rights.clone_from(&login.rights);
@@ -418,6 +431,29 @@ impl StandIn {
         if let Some(living) = state.sessions.get(&self.facts.number) {
             self.facts.program.clone_from(&living.program);
             self.facts.host.clone_from(&living.host);
+        }
+    }
+
+    /// Notes a change of the catalogue, in case the transaction is taken back.
+    pub(crate) fn note(&mut self, change: Changed) {
+        if !self.connection.is_autocommit() {
+            self.changed.push(change);
+        }
+    }
+
+    /// Takes the catalogue back to where it was before the transaction.
+    pub(crate) fn undo(&mut self) {
+        let mut state = self.shared.state();
+        for change in self.changed.drain(..).rev() {
+            match change {
+                Changed::Made(table) => {
+                    self.facts.temporary.remove(&table.name.to_uppercase());
+                    state.catalogue.tables.remove(&table.key());
+                }
+                Changed::Removed(table) => {
+                    state.catalogue.tables.insert(table.key(), table);
+                }
+            }
         }
     }
 
@@ -500,6 +536,7 @@ impl Session for StandIn {
 
 impl Drop for StandIn {
     fn drop(&mut self) {
+        self.undo();
         let mut state = self.shared.state();
         state.sessions.remove(&self.facts.number);
         state.encrypted.remove(&self.facts.number);

@@ -306,7 +306,12 @@ impl StandIn {
                 return Ok(());
             }
         }
-        if self.connection.is_autocommit() { Ok(()) } else { self.store("COMMIT") }
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.store("COMMIT")?;
+        self.changed.clear();
+        Ok(())
     }
 
     fn roll_back(&mut self) -> Fallible<()> {
@@ -315,6 +320,7 @@ impl StandIn {
             return Err(error(3903, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION."));
         }
         self.facts.transactions = 0;
+        self.undo();
         if self.connection.is_autocommit() { Ok(()) } else { self.store("ROLLBACK") }
     }
 }

@@ -33,6 +33,10 @@ impl Compiler<'_> {
                 self.constant(&Value::Text(zone), Type::sized("VARCHAR2", 75))
             }
             "DBTIMEZONE" => self.constant(&Value::Text("+00:00".into()), Type::sized("VARCHAR2", 6)),
+            "BINARY_DOUBLE_NAN" => Typed::certain("'nan'", Type::new("BINARY_DOUBLE")),
+            "BINARY_FLOAT_NAN" => Typed::certain("'nan'", Type::new("BINARY_FLOAT")),
+            "BINARY_DOUBLE_INFINITY" => Typed::certain("9e999", Type::new("BINARY_DOUBLE")),
+            "BINARY_FLOAT_INFINITY" => Typed::certain("9e999", Type::new("BINARY_FLOAT")),
             "ROWNUM" => Typed::certain("CAST(row_number() OVER () AS TEXT)", Type::new("NUMBER")),
             _ => return Ok(None),
         }))
@@ -187,6 +191,7 @@ impl Compiler<'_> {
                 self.computed(name, &[self.cast(value, &Type::new("DATE"), None, false)], Type::new("DATE"))
             }
             ("MONTHS_BETWEEN", [_, _]) => self.computed(name, arguments, number()),
+            ("NUMTOYMINTERVAL", [_, _]) => self.computed(name, arguments, Type::sized("INTERVAL YEAR TO MONTH", 9)),
             ("NUMTODSINTERVAL", [_, _]) => self.computed(
                 name,
                 arguments,

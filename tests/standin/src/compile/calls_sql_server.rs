@@ -133,6 +133,10 @@ impl Compiler<'_> {
             ("DB_NAME", _) => self.constant_text(&self.facts.database),
             ("SCHEMA_NAME", _) => self.constant_text("dbo"),
             ("ORIGINAL_LOGIN" | "SUSER_SNAME" | "SUSER_NAME", _) => self.constant_text(&self.facts.login),
+            ("SUSER_ID" | "DATABASE_PRINCIPAL_ID", 1) => {
+                let known = self.facts.logins.contains(&text(0).to_uppercase());
+                self.constant(&if known { Value::Int(views::OBJECT_ID_FIRST) } else { Value::Null }, Type::new("int"))
+            }
             ("USER_NAME", _) => self.constant_text(&self.facts.user()),
             ("HOST_NAME", 0) => self.constant_text(&self.facts.host),
             ("APP_NAME" | "PROGRAM_NAME", 0) => self.constant_text(&self.facts.program),

@@ -60,6 +60,10 @@ fn every_type_keeps_its_declaration_and_its_value() {
                 "SELECT DATALENGTH(rv), CASE WHEN rv > 0x00 THEN 1 ELSE 0 END FROM [all types] WHERE id = 2",
                 "int | int\n8 | 1",
             ),
+            (
+                "SELECT CAST(N'Ω€中' AS varchar(4)) AS v, CAST(0x00D8 AS nvarchar(4)) AS h",
+                "v varchar(4) | h nvarchar(4)\n'O€?' | [00, d8]",
+            ),
             ("SELECT CAST(0x4DFC AS varchar(10)) AS v", "v varchar(10)\n[4d, fc]"),
         ],
     );
