@@ -277,12 +277,12 @@ fn oracle(words: &str, arguments: &[i64]) -> Option<Type> {
         "timestamp" => sized("TIMESTAMP", 6),
         "timestamp with time zone" => sized("TIMESTAMP WITH TIME ZONE", 6),
         "timestamp with local time zone" | "timestamp_ltz" => sized("TIMESTAMP WITH LOCAL TIME ZONE", 6),
-        "interval day to second" => Some(Type {
+        "interval day to second" | "interval_ds" => Some(Type {
             length: Some(first.unwrap_or(2)),
             scale: Some(second.unwrap_or(6)),
             ..Type::new("INTERVAL DAY TO SECOND")
         }),
-        "interval year to month" => sized("INTERVAL YEAR TO MONTH", 2),
+        "interval year to month" | "interval_ym" => sized("INTERVAL YEAR TO MONTH", 2),
         _ => None,
     }
 }
