@@ -28,6 +28,15 @@ pub enum NullRows {
     Bitmap,
 }
 
+/// Where the acknowledgement of an attention stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// In a message of its own after the answer that was given up. The real server does so.
+    OwnMessage,
+    /// At the end of the answer that was given up, which the specification does not rule out.
+    SameMessage,
+}
+
 /// A release of the server, as it says itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
@@ -63,6 +72,8 @@ pub struct Settings {
     pub packet_size: Option<u16>,
     /// How rows with nulls are sent.
     pub null_rows: NullRows,
+    /// Where the acknowledgement of an attention stands.
+    pub acknowledgement: Acknowledgement,
     /// Name of its instance; a client that asks for another is told so.
     pub instance: String,
     /// Its name in errors.
@@ -83,6 +94,7 @@ impl Default for Settings {
             version: Version::V2022,
             packet_size: None,
             null_rows: NullRows::Plain,
+            acknowledgement: Acknowledgement::OwnMessage,
             instance: "MSSQLSERVER".to_owned(),
             name: "STANDIN".to_owned(),
             collation: "SQL_Latin1_General_CP1_CI_AS".to_owned(),

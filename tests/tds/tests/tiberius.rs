@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine_tds::{Encryption, Fault, NullRows, Place, Server, Settings, Version};
+use engine_tds::{Acknowledgement, Encryption, Fault, NullRows, Place, Server, Settings, Version};
 use futures_util::TryStreamExt;
 use support::{Canned, ROW_CHARACTERS, every_type};
 use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, Query, QueryItem};
@@ -243,7 +243,7 @@ async fn many_rows_stream_and_a_client_that_does_not_read_holds_them_up() {
 
 #[tokio::test]
 async fn a_client_gives_up_and_goes_on() {
-    let (server, backend) = start(|_| {});
+    let (server, backend) = start(|settings| settings.acknowledgement = Acknowledgement::SameMessage);
     let mut client = connect(&server).await;
     for sql in ["wait", "rows 10 then wait"] {
         let answer = tokio::time::timeout(Duration::from_millis(300), async {
@@ -254,6 +254,19 @@ async fn a_client_gives_up_and_goes_on() {
         assert_eq!(first_int(&mut client, "two results").await, 1, "{sql}");
     }
     assert_eq!(backend.cancelled.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+/// The driver looks for the acknowledgement in the answer alone, so its connection is of no use any more.
+#[tokio::test]
+async fn an_acknowledgement_of_its_own_is_an_error_to_the_driver() {
+    let (server, backend) = start(|_| {});
+    let mut client = connect(&server).await;
+    assert!(tokio::time::timeout(Duration::from_millis(300), answer_of(&mut client, "wait")).await.is_err());
+    let given_up = tokio::time::timeout(PATIENCE, client.cancel_query()).await.unwrap();
+    assert!(matches!(given_up, Err(tiberius::error::Error::Protocol(_))), "{given_up:?}");
+    assert_eq!(backend.cancelled.load(std::sync::atomic::Ordering::Relaxed), 1);
+    drop(client);
+    assert_eq!(first_int(&mut connect(&server).await, "two results").await, 1);
 }
 
 #[tokio::test]
