@@ -3,10 +3,12 @@
 //! T-SQL puts nothing between statements, so the words that begin one are looked for. Words that can also stand
 //! within a statement are told apart by the statement they stand in.
 
-use sqlparser::ast::{Expr, Query, Statement};
+mod parse;
+
+pub(crate) use parse::{parse_condition, parse_expression, parse_query, parse_statement};
+
 use sqlparser::dialect::{Dialect, MsSqlDialect, OracleDialect};
-use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::compile::place;
 use crate::errors::{Fallible, error, syntax};
@@ -83,6 +85,21 @@ fn fixed_up(product: Product, all: &[TokenWithSpan]) -> Tokens {
                 at += 1;
                 continue;
             }
+            // `1.5d`
+            ["D" | "F", ..] if product == Product::Oracle && touches(kept.last(), &all[at]) => {
+                if let Some(TokenWithSpan { token: Token::Number(digits, _), .. }) = kept.last_mut() {
+                    digits.push_str(&all[at].token.to_string());
+                }
+                at += 1;
+                continue;
+            }
+            // `DELETE t WHERE …`
+            ["DELETE", next, after, ..] if !next.is_empty() && *next != "FROM" && *after != "FROM" => {
+                kept.push(all[at].clone());
+                kept.push(TokenWithSpan { token: Token::make_keyword("FROM"), span: all[at].span });
+                at += 1;
+                continue;
+            }
             // `OPTION (RECOMPILE)`: how a plan is made is no matter here.
             ["OPTION", ..]
                 if product == Product::SqlServer
@@ -97,6 +114,11 @@ fn fixed_up(product: Product, all: &[TokenWithSpan]) -> Tokens {
         at += 1;
     }
     kept
+}
+
+/// Whether a word stands right behind a number.
+fn touches(number: Option<&TokenWithSpan>, word: &TokenWithSpan) -> bool {
+    number.is_some_and(|number| matches!(number.token, Token::Number(..)) && number.span.end == word.span.start)
 }
 
 /// The place of the parenthesis that closes the one at `open`.
@@ -123,9 +145,9 @@ pub(crate) fn word(token: &Token) -> String {
     }
 }
 
-/// The first words of a statement.
+/// The first words of a statement; empty ones where there are none.
 pub(crate) fn words(tokens: &[TokenWithSpan], count: usize) -> Vec<String> {
-    tokens.iter().take(count).map(|token| word(&token.token)).collect()
+    (0..count).map(|at| tokens.get(at).map(|token| word(&token.token)).unwrap_or_default()).collect()
 }
 
 /// The text of tokens, as far as text is needed.
@@ -388,118 +410,6 @@ fn begins_here(found: &str, before: &[TokenWithSpan]) -> bool {
         "DROP" if found == "IF" => false,
         _ if found == "SELECT" => !matches!(last.as_str(), "UNION" | "ALL" | "EXCEPT" | "INTERSECT"),
         _ => true,
-    }
-}
-
-/// A parser over tokens.
-pub(crate) fn parser<'d>(dialect: &'d dyn Dialect, tokens: &[TokenWithSpan]) -> Parser<'d> {
-    Parser::new(dialect).with_tokens_with_locations(tokens.to_vec())
-}
-
-/// Parses one statement, to its end.
-pub(crate) fn parse_statement(product: Product, tokens: &[TokenWithSpan]) -> Fallible<Statement> {
-    // sqlparser takes any word for the name of a table.
-    let nameless = tokens.windows(2).find(|pair| {
-        matches!(word(&pair[0].token).as_str(), "FROM" | "JOIN" | "INTO" | "UPDATE")
-            && is_reserved(&word(&pair[1].token))
-    });
-    if let Some([_, reserved]) = nameless {
-        let raised =
-            if product == Product::Oracle { error(903, "invalid table name") } else { near(product, &reserved.token) };
-        return Err(located(raised, reserved.span.start));
-    }
-    let dialect = dialect(product);
-    let mut parser = parser(dialect.as_ref(), tokens);
-    let statement = parser.parse_statement().map_err(|failure| refused(product, &failure, tokens))?;
-    at_end(product, &parser)?;
-    Ok(statement)
-}
-
-/// Parses a query that the catalogue keeps.
-pub(crate) fn parse_query(product: Product, text: &str) -> Fallible<Query> {
-    let tokens = tokens(product, text)?;
-    let dialect = dialect(product);
-    let mut parser = parser(dialect.as_ref(), &tokens);
-    let query = parser.parse_query().map_err(|failure| refused(product, &failure, &tokens))?;
-    at_end(product, &parser)?;
-    Ok(*query)
-}
-
-/// Parses an expression that the catalogue keeps.
-pub(crate) fn parse_expression(product: Product, text: &str) -> Fallible<Expr> {
-    parse_condition(product, &tokens(product, text)?)
-}
-
-/// Parses an expression or a condition.
-pub(crate) fn parse_condition(product: Product, tokens: &[TokenWithSpan]) -> Fallible<Expr> {
-    let dialect = dialect(product);
-    let mut parser = parser(dialect.as_ref(), tokens);
-    let expr = parser.parse_expr().map_err(|failure| refused(product, &failure, tokens))?;
-    at_end(product, &parser)?;
-    Ok(expr)
-}
-
-fn at_end(product: Product, parser: &Parser) -> Fallible<()> {
-    let next = parser.peek_token();
-    match next.token {
-        Token::EOF => Ok(()),
-        other => Err(located(near(product, &other), next.span.start)),
-    }
-}
-
-/// An error with its line; Oracle's offset is found by whoever has the text.
-fn located(raised: ServerError, location: Location) -> ServerError {
-    ServerError { place: location.line as u32, ..raised }
-}
-
-/// Words that are no names.
-fn is_reserved(word: &str) -> bool {
-    let within = [
-        "FROM", "WHERE", "ORDER", "GROUP", "HAVING", "TABLE", "AS", "BY", "INTO", "VALUES", "AND", "OR", "ON", "IN",
-        "JOIN", "UNION", "CASE", "WHEN", "THEN", "LIKE", "BETWEEN", "DISTINCT",
-    ];
-    begins(word) && word != "GO" || within.contains(&word)
-}
-
-fn near(product: Product, token: &Token) -> ServerError {
-    let found = word(token);
-    if product == Product::SqlServer && is_reserved(&found) {
-        return error(156, format!("Incorrect syntax near the keyword '{token}'."));
-    }
-    match token {
-        Token::EOF => syntax(product, ""),
-        other => syntax(product, other.to_string().trim_matches('\'')),
-    }
-}
-
-/// sqlparser says where it stopped; the server says so in its own words.
-fn refused(product: Product, failure: &ParserError, tokens: &[TokenWithSpan]) -> ServerError {
-    let ParserError::ParserError(message) = failure else {
-        return error(191, "Some part of your SQL statement is nested too deeply.");
-    };
-    let stopped = message.rsplit_once(" at Line: ").and_then(|(_, place)| {
-        let (line, column) = place.split_once(", Column: ")?;
-        let (line, column) = (line.trim().parse::<u64>().ok()?, column.trim().parse::<u64>().ok()?);
-        tokens.iter().find(|token| token.span.start.line == line && token.span.start.column == column)
-    });
-    match stopped {
-        Some(token) => located(near(product, &token.token), token.span.start),
-        None => {
-            let last = tokens.last();
-            let text = last.map(|token| token.token.to_string()).unwrap_or_default();
-            let raised = match product {
-                Product::SqlServer => syntax(product, &text),
-                Product::Oracle
-                    if tokens
-                        .first()
-                        .is_some_and(|token| !begins(&word(&token.token)) && word(&token.token) != "WITH") =>
-                {
-                    error(900, "invalid SQL statement")
-                }
-                Product::Oracle => error(936, "missing expression"),
-            };
-            located(raised, last.map_or(Location::empty(), |token| token.span.start))
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod calls_sql_server;
 mod compare;
 mod expression;
 mod from;
+mod literals;
 mod query;
 mod scope;
 mod select;
@@ -69,6 +70,9 @@ pub(crate) struct Compiler<'a> {
     pub views: BTreeSet<&'static str>,
     ctes: Vec<(String, Vec<Output>)>,
     placeholders: Vec<String>,
+    /// Columns met outside of aggregates, as SQLite names them, and how many aggregates were met.
+    bare: Vec<(String, String)>,
+    aggregates: usize,
     fresh: usize,
     depth: usize,
 }
@@ -100,6 +104,8 @@ impl<'a> Compiler<'a> {
             views: BTreeSet::new(),
             ctes: Vec::new(),
             placeholders: Vec::new(),
+            bare: Vec::new(),
+            aggregates: 0,
             fresh: 0,
             depth: 0,
         }

@@ -3,6 +3,7 @@
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
 use jiff::tz::TimeZone;
 
+use crate::code_page;
 use crate::errors::{Fallible, error, overflow};
 use crate::formats;
 use crate::moment::{self, Moment};
@@ -226,6 +227,7 @@ fn text(value: &Value, from: &Type, target: &Target, settings: &Settings) -> Fal
     if to.class() == Class::RowId {
         return Ok(Value::Text(shown));
     }
+    let shown = code_page::kept(shown, to);
     let Some(length) = to.length.filter(|length| *length != UNBOUNDED) else { return Ok(Value::Text(shown)) };
     let length = length as usize;
     let count = shown.chars().count();
@@ -253,7 +255,9 @@ fn text_of_bytes(bytes: &[u8], from: &Type, to: &Type, settings: &Settings) -> F
     }
     if to.is_national() && from.class() != Class::Text {
         let units = bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
-        return Ok(Value::Text(char::decode_utf16(units).map(|letter| letter.unwrap_or('\u{fffd}')).collect()));
+        // Half a character is no text, and goes out as it is.
+        let text = char::decode_utf16(units).collect::<Result<String, _>>();
+        return Ok(text.map_or_else(|_| Value::Bytes(bytes.to_vec()), Value::Text));
     }
     let mut bytes = bytes.to_vec();
     if let Some(length) = to.length.filter(|length| *length != UNBOUNDED) {
@@ -285,7 +289,8 @@ fn binary(value: &Value, from: &Type, target: &Target, settings: &Settings) -> F
                 "tinyint" | "bit" => 1,
                 _ => 4,
             };
-            let wide = to.length.filter(|_| to.name == "binary").unwrap_or(width).clamp(width, 8) as usize;
+            let own = if to.name == "rowversion" { Some(8) } else { to.length.filter(|_| to.name == "binary") };
+            let wide = own.unwrap_or(width).clamp(width, 8) as usize;
             whole.to_be_bytes()[8 - wide..].to_vec()
         }
         _ => return Err(wrong_kind(from, to, settings)),

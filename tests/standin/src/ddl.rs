@@ -7,7 +7,7 @@ use crate::batch::{self, Tokens, closing, shown, word, words};
 use crate::catalogue::{Table, TableColumn, View, key, quoted};
 use crate::compile::Compiled;
 use crate::errors::{Fallible, error, not_understood, syntax};
-use crate::session::{Flow, StandIn};
+use crate::session::{Changed, Flow, StandIn};
 use crate::statements::{plain, split_at_commas};
 use crate::types::{Class, Type};
 use crate::{Outcome, Product, Sink};
@@ -126,7 +126,7 @@ impl StandIn {
         self.must_be_new(&schema, &name)?;
         let rest = &tokens[used..];
         if words(rest, 1).first().is_some_and(|word| word == "AS") {
-            let query = batch::parse_statement(self.product(), &rest[1..])?;
+            let query = batch::parse_statement(self.product(), &self.text, &rest[1..])?;
             let sqlparser::ast::Statement::Query(query) = query else { return Err(syntax(self.product(), "AS")) };
             return self.table_of_query(&format!("\"{schema}\".\"{name}\""), &query, sink);
         }
@@ -186,6 +186,7 @@ impl StandIn {
         });
         let parts = columns.chain(plan.constraints).collect::<Vec<_>>().join(", ");
         self.store(&format!("CREATE {}TABLE {} ({parts})", if own { "TEMP " } else { "" }, quoted(&table.store)))?;
+        self.note(Changed::Made(table.clone()));
         if own {
             self.facts.temporary.insert(name.to_uppercase(), table.clone());
         } else {
@@ -353,6 +354,7 @@ impl StandIn {
                     self.store(&format!("DROP TABLE {}", quoted(&table.store)))?;
                     if self.facts.temporary.remove(&table.name.to_uppercase()).is_none() {
                         self.shared.state().catalogue.tables.remove(&table.key());
+                        self.note(Changed::Removed(table));
                     }
                 }
                 Err(_) if lenient => {}

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::compile::Output;
-use crate::errors::{Fallible, from_sqlite};
+use crate::errors::{self, Fallible, from_sqlite};
 use crate::functions;
 use crate::types::Class;
 use crate::{Outcome, Parameter, Product, ServerError, Sink, Value, moment, variant};
@@ -111,6 +111,12 @@ fn worker(connection: &mut Connection, work: &Work, stopped: &AtomicBool, sender
             Ok(changed) => Message::Done(changed),
             Err(failure) => match failure.sqlite_error_code() {
                 Some(ErrorCode::OperationInterrupted) => Message::Interrupted,
+                // Nothing is won by waiting: the transaction has read what another has changed since.
+                Some(ErrorCode::DatabaseBusy) if is_stale(&failure) => Message::Failed(errors::either(
+                    work.product,
+                    (3960, "Snapshot isolation transaction aborted due to update conflict.".to_owned()),
+                    (8177, "can't serialize access for this transaction"),
+                )),
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
                     if work.lock_timeout.is_none_or(|most| begun.elapsed() < most) =>
                 {
@@ -127,6 +133,10 @@ fn worker(connection: &mut Connection, work: &Work, stopped: &AtomicBool, sender
         let _ = sender.send(message);
         return;
     }
+}
+
+fn is_stale(failure: &rusqlite::Error) -> bool {
+    failure.sqlite_error().is_some_and(|code| code.extended_code == rusqlite::ffi::SQLITE_BUSY_SNAPSHOT)
 }
 
 fn steps(
@@ -181,6 +191,9 @@ fn shown(value: Value, column: &Output, zone: &TimeZone) -> Value {
             instant.map_or(value, |instant| Value::Text(moment::civil(zone.to_datetime(instant))))
         }
         (Class::Variant, _) => variant::outside(value),
+        (Class::Float, Value::Text(text)) => {
+            crate::number::float(&Value::Text(text.clone())).map_or(value, Value::Float)
+        }
         (Class::Float, Value::Int(whole)) => Value::Float(*whole as f64),
         (Class::Decimal, Value::Int(whole)) => Value::Text(whole.to_string()),
         _ => value,

@@ -161,6 +161,8 @@ pub(crate) fn to_sqlite(value: Value) -> ToSqlOutput<'static> {
     ToSqlOutput::Owned(match value {
         Value::Null => Own::Null,
         Value::Int(whole) => Own::Integer(whole),
+        // SQLite would make it null.
+        Value::Float(float) if float.is_nan() => Own::Text("nan".to_owned()),
         Value::Float(float) => Own::Real(float),
         Value::Text(text) => Own::Text(text),
         Value::Bytes(bytes) => Own::Blob(bytes),

@@ -5,6 +5,7 @@
 
 mod batch;
 mod catalogue;
+mod code_page;
 mod compile;
 mod convert;
 mod database;
@@ -17,6 +18,7 @@ mod intervals;
 mod moment;
 mod number;
 mod rights;
+mod script;
 mod session;
 mod statements;
 mod types;

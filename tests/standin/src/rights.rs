@@ -63,12 +63,24 @@ impl StandIn {
             });
         }
         let first = words(tokens, 2);
-        let name = tokens.get(2).map(|token| plain(&token.token)).unwrap_or_default();
+        let lenient = words(tokens, 4)[2..] == ["IF", "EXISTS"];
+        let name = tokens.get(if lenient { 4 } else { 2 }).map(|token| plain(&token.token)).unwrap_or_default();
         match (first[0].as_str(), first.get(1).map_or("", String::as_str)) {
             ("CREATE" | "ALTER", "LOGIN" | "USER") => self.account(&first[0], &name, &tokens[3.min(tokens.len())..]),
             ("DROP", "LOGIN" | "USER") => {
-                self.shared.state().logins.remove(&name.to_uppercase());
-                Ok(())
+                let removed = self.shared.state().logins.remove(&name.to_uppercase());
+                if removed.is_some() || lenient {
+                    return Ok(());
+                }
+                Err(match self.product() {
+                    Product::SqlServer => error(
+                        15151,
+                        format!(
+                            "Cannot drop the login '{name}', because it does not exist or you do not have permission."
+                        ),
+                    ),
+                    Product::Oracle => error(1918, format!("user '{}' does not exist", name.to_uppercase())),
+                })
             }
             ("CREATE" | "DROP", "ROLE") => Ok(()),
             ("ALTER", "ROLE" | "SERVER") => self.member(tokens),

@@ -38,6 +38,8 @@ pub(crate) struct Facts {
     pub version: String,
     pub administrator: bool,
     pub rights: BTreeSet<(String, String)>,
+    /// All accounts, in upper case.
+    pub logins: BTreeSet<String>,
     pub roles: BTreeSet<String>,
     /// What was said with `SET` or `ALTER SESSION SET`.
     pub options: BTreeMap<String, String>,
@@ -45,12 +47,20 @@ pub(crate) struct Facts {
     pub transactions: i64,
     pub affected: i64,
     pub identity: Option<i64>,
+    /// What a `CATCH` handles.
+    pub failure: Option<ServerError>,
 }
 
 impl Facts {
     pub(crate) fn option(&self, name: &str) -> Option<&str> {
         self.options.get(name).map(String::as_str)
     }
+}
+
+/// What a transaction did to the catalogue.
+pub(crate) enum Changed {
+    Made(Table),
+    Removed(Table),
 }
 
 /// How a statement went on.
@@ -69,6 +79,8 @@ pub(crate) struct StandIn {
     /// Bound values, then variables.
     pub parameters: Vec<Parameter>,
     pub text: String,
+    /// Tables that were made and removed in the transaction, newest last.
+    pub changed: Vec<Changed>,
     /// After `SET TRANSACTION READ ONLY`.
     pub reads_only: bool,
 }
@@ -81,7 +93,11 @@ impl StandIn {
         let connection = Connection::open(&shared.file).map_err(|failure| refused(&failure))?;
         let settings = Arc::new(Mutex::new(Settings::new(product)));
         connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA case_sensitive_like = ON;")
+            .busy_timeout(LOCK_WAIT)
+            .and_then(|()| {
+                connection
+                    .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY;")
+            })
             .and_then(|()| connection.busy_timeout(Duration::ZERO))
             .and_then(|()| functions::register(&connection, &settings, &shared.counters))
             .map_err(|failure| refused(&failure))?;
@@ -115,12 +131,14 @@ impl StandIn {
             version,
             administrator: false,
             rights: BTreeSet::new(),
+            logins: BTreeSet::new(),
             roles: BTreeSet::new(),
             options: BTreeMap::new(),
             temporary: HashMap::new(),
             transactions: 0,
             affected: 0,
             identity: None,
+            failure: None,
         };
         Ok(StandIn {
             shared,
@@ -130,6 +148,7 @@ impl StandIn {
             killed,
             parameters: Vec::new(),
             text: String::new(),
+            changed: Vec::new(),
             reads_only: false,
         })
     }
@@ -194,7 +213,7 @@ impl StandIn {
     }
 
     fn holds(&self, condition: &Tokens) -> Fallible<bool> {
-        let expr = batch::parse_condition(self.product(), condition)?;
+        let expr = batch::parse_condition(self.product(), &self.text, condition)?;
         let sql = self.compile(|compiler| compiler.condition(&expr, &Scope::default()))?;
         Ok(self.scalar(&sql)? == Value::Int(1))
     }
@@ -229,7 +248,12 @@ impl StandIn {
                 Err(not_understood(self.product(), "WHILE"))
             }
             Node::Try { body, handler } => match self.nodes(body, sink) {
-                Err(_) => self.nodes(handler, sink),
+                Err(failure) => {
+                    self.facts.failure = Some(failure);
+                    let handled = self.nodes(handler, sink);
+                    self.facts.failure = None;
+                    handled
+                }
                 done => done,
             },
         }
@@ -237,7 +261,7 @@ impl StandIn {
 
     /// A statement that sqlparser reads.
     pub(crate) fn parsed(&mut self, tokens: &Tokens, sink: &mut dyn Sink) -> Fallible<Flow> {
-        let mut statement = batch::parse_statement(self.product(), tokens)?;
+        let mut statement = batch::parse_statement(self.product(), &self.text, tokens)?;
         if let Statement::Query(query) = &mut statement {
             if let Some(assignments) = assignments(query) {
                 return self.assign(&assignments, sink);
@@ -398,6 +422,7 @@ impl StandIn {
     /// What was granted since, and what the session is called.
     fn refresh(&mut self) {
         let state = self.shared.state();
+        self.facts.logins = state.logins.keys().cloned().collect();
         if let Some(login) = state.logins.get(&self.facts.login.to_uppercase()) {
             self.facts.administrator = login.administrator;
             self.facts.rights.clone_from(&login.rights);
@@ -406,6 +431,29 @@ impl StandIn {
         if let Some(living) = state.sessions.get(&self.facts.number) {
             self.facts.program.clone_from(&living.program);
             self.facts.host.clone_from(&living.host);
+        }
+    }
+
+    /// Notes a change of the catalogue, in case the transaction is taken back.
+    pub(crate) fn note(&mut self, change: Changed) {
+        if !self.connection.is_autocommit() {
+            self.changed.push(change);
+        }
+    }
+
+    /// Takes the catalogue back to where it was before the transaction.
+    pub(crate) fn undo(&mut self) {
+        let mut state = self.shared.state();
+        for change in self.changed.drain(..).rev() {
+            match change {
+                Changed::Made(table) => {
+                    self.facts.temporary.remove(&table.name.to_uppercase());
+                    state.catalogue.tables.remove(&table.key());
+                }
+                Changed::Removed(table) => {
+                    state.catalogue.tables.insert(table.key(), table);
+                }
+            }
         }
     }
 
@@ -488,6 +536,7 @@ impl Session for StandIn {
 
 impl Drop for StandIn {
     fn drop(&mut self) {
+        self.undo();
         let mut state = self.shared.state();
         state.sessions.remove(&self.facts.number);
         state.encrypted.remove(&self.facts.number);

@@ -40,6 +40,7 @@ impl Compiler<'_> {
         let FunctionArguments::List(list) = &function.args else {
             return Err(not_understood(self.product, &function.to_string()));
         };
+        let met = (self.bare.len(), self.aggregates);
         let mut arguments = Vec::new();
         let mut star = false;
         for argument in &list.args {
@@ -54,6 +55,10 @@ impl Compiler<'_> {
             _ => "",
         };
         let over = function.over.as_ref().map(|over| self.over(over, scope)).transpose()?.unwrap_or_default();
+        if over.is_empty() {
+            self.bare.truncate(met.0);
+            self.aggregates = met.1 + 1;
+        }
         let computed = match (name, arguments.as_slice()) {
             ("COUNT" | "COUNT_BIG", []) if star => self.count(name, format!("count(*){over}")),
             ("COUNT" | "COUNT_BIG", [value]) => {

@@ -38,7 +38,7 @@ impl Compiler<'_> {
             return Ok(special);
         }
         if arguments.is_empty()
-            && let Some(known) = self.word(name, scope)?
+            && let Some(known) = self.word(name)?
         {
             return Ok(known);
         }
@@ -76,6 +76,23 @@ impl Compiler<'_> {
                 let values =
                     arguments.iter().map(|argument| self.expr(argument, scope)).collect::<Fallible<Vec<_>>>()?;
                 Ok(Some(self.join(&values, crate::compile::arithmetic::Nulls::LeftOut)))
+            }
+            ("GREATEST" | "LEAST", [_, ..]) => {
+                let values =
+                    arguments.iter().map(|argument| self.expr(argument, scope)).collect::<Fallible<Vec<_>>>()?;
+                let ty = self.common_of(&values);
+                let op = if name == "GREATEST" { ">=" } else { "<=" };
+                let mut best = Typed { sql: self.aligned(&values[0], &ty), ty: ty.clone(), nullable: true };
+                for value in &values[1..] {
+                    let value = Typed { sql: self.aligned(value, &ty), ty: ty.clone(), nullable: true };
+                    let test = self.compare(&best, op, &value)?;
+                    let sql = format!(
+                        "CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL WHEN {test} THEN {0} ELSE {1} END",
+                        best.sql, value.sql
+                    );
+                    best = Typed::new(format!("({sql})"), ty.clone());
+                }
+                Ok(Some(best))
             }
             _ => Ok(None),
         }

@@ -13,7 +13,7 @@ use crate::views;
 
 impl Compiler<'_> {
     /// Words that are calls without parentheses, and pseudo-columns.
-    pub(crate) fn oracle_word(&mut self, name: &str, scope: &Scope) -> Fallible<Option<Typed>> {
+    pub(crate) fn oracle_word(&self, name: &str) -> Fallible<Option<Typed>> {
         let digits = |name: &str| Type::sized(name, 6);
         Ok(Some(match name {
             "SYSDATE" | "CURRENT_DATE" => self.now(&Type::new("DATE")),
@@ -33,11 +33,11 @@ impl Compiler<'_> {
                 self.constant(&Value::Text(zone), Type::sized("VARCHAR2", 75))
             }
             "DBTIMEZONE" => self.constant(&Value::Text("+00:00".into()), Type::sized("VARCHAR2", 6)),
+            "BINARY_DOUBLE_NAN" => Typed::certain("'nan'", Type::new("BINARY_DOUBLE")),
+            "BINARY_FLOAT_NAN" => Typed::certain("'nan'", Type::new("BINARY_FLOAT")),
+            "BINARY_DOUBLE_INFINITY" => Typed::certain("9e999", Type::new("BINARY_DOUBLE")),
+            "BINARY_FLOAT_INFINITY" => Typed::certain("9e999", Type::new("BINARY_FLOAT")),
             "ROWNUM" => Typed::certain("CAST(row_number() OVER () AS TEXT)", Type::new("NUMBER")),
-            "ROWID" => match self.row_address(scope) {
-                Some(address) => address,
-                None => return Ok(None),
-            },
             _ => return Ok(None),
         }))
     }
@@ -76,23 +76,6 @@ impl Compiler<'_> {
                 }
                 Ok(Some(Typed::new(format!("({sql} END)"), ty)))
             }
-            ("GREATEST" | "LEAST", [_, ..]) => {
-                let values =
-                    arguments.iter().map(|argument| self.expr(argument, scope)).collect::<Fallible<Vec<_>>>()?;
-                let ty = self.common_of(&values);
-                let op = if name == "GREATEST" { ">=" } else { "<=" };
-                let mut best = Typed { sql: self.aligned(&values[0], &ty), ty: ty.clone(), nullable: true };
-                for value in &values[1..] {
-                    let value = Typed { sql: self.aligned(value, &ty), ty: ty.clone(), nullable: true };
-                    let test = self.compare(&best, op, &value)?;
-                    let sql = format!(
-                        "CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL WHEN {test} THEN {0} ELSE {1} END",
-                        best.sql, value.sql
-                    );
-                    best = Typed::new(format!("({sql})"), ty.clone());
-                }
-                Ok(Some(best))
-            }
             _ => Ok(None),
         }
     }
@@ -106,6 +89,7 @@ impl Compiler<'_> {
         };
         let length = |value: &Typed| value.sql.trim_matches('\'').parse::<i64>().ok();
         Ok(Some(match (name, arguments) {
+            ("BITAND", [a, b]) => self.calculate(a, "&", b)?,
             ("NVL", [_, _]) => self.first_of(arguments),
             ("NVL2", [test, given, missing]) => {
                 let ty = self.common_of(&[given.clone(), missing.clone()]);
@@ -207,6 +191,7 @@ impl Compiler<'_> {
                 self.computed(name, &[self.cast(value, &Type::new("DATE"), None, false)], Type::new("DATE"))
             }
             ("MONTHS_BETWEEN", [_, _]) => self.computed(name, arguments, number()),
+            ("NUMTOYMINTERVAL", [_, _]) => self.computed(name, arguments, Type::sized("INTERVAL YEAR TO MONTH", 9)),
             ("NUMTODSINTERVAL", [_, _]) => self.computed(
                 name,
                 arguments,

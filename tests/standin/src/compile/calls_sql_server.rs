@@ -114,6 +114,16 @@ impl Compiler<'_> {
             ("IS_SRVROLEMEMBER", 1 | 2) => {
                 self.flag(self.facts.administrator && text(0).eq_ignore_ascii_case("sysadmin"))
             }
+            ("ERROR_NUMBER", 0) => {
+                let number =
+                    self.facts.failure.as_ref().map_or(Value::Null, |failure| Value::Int(i64::from(failure.number)));
+                self.constant(&number, Type::new("int"))
+            }
+            ("ERROR_MESSAGE", 0) => {
+                let message =
+                    self.facts.failure.as_ref().map_or(Value::Null, |failure| Value::Text(failure.message.clone()));
+                self.constant(&message, Type::sized("nvarchar", 4000))
+            }
             ("OBJECT_ID", 1 | 2) => self.object_id(&text(0)),
             ("DB_ID", 0) => self.constant(&Value::Int(views::DATABASE_ID), Type::new("smallint")),
             ("DB_ID", 1) => {
@@ -123,6 +133,10 @@ impl Compiler<'_> {
             ("DB_NAME", _) => self.constant_text(&self.facts.database),
             ("SCHEMA_NAME", _) => self.constant_text("dbo"),
             ("ORIGINAL_LOGIN" | "SUSER_SNAME" | "SUSER_NAME", _) => self.constant_text(&self.facts.login),
+            ("SUSER_ID" | "DATABASE_PRINCIPAL_ID", 1) => {
+                let known = self.facts.logins.contains(&text(0).to_uppercase());
+                self.constant(&if known { Value::Int(views::OBJECT_ID_FIRST) } else { Value::Null }, Type::new("int"))
+            }
             ("USER_NAME", _) => self.constant_text(&self.facts.user()),
             ("HOST_NAME", 0) => self.constant_text(&self.facts.host),
             ("APP_NAME" | "PROGRAM_NAME", 0) => self.constant_text(&self.facts.program),
@@ -144,9 +158,9 @@ impl Compiler<'_> {
     }
 
     /// Words that are calls without parentheses.
-    pub(crate) fn word(&mut self, name: &str, scope: &Scope) -> Fallible<Option<Typed>> {
+    pub(crate) fn word(&self, name: &str) -> Fallible<Option<Typed>> {
         if self.is_oracle() {
-            return self.oracle_word(name, scope);
+            return self.oracle_word(name);
         }
         Ok(match name.to_uppercase().as_str() {
             "CURRENT_TIMESTAMP" => Some(self.now(&Type::new("datetime"))),

@@ -6,13 +6,13 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Location;
 
+use crate::ServerError;
 use crate::compile::arithmetic::Nulls;
 use crate::compile::scope::{Found, Scope};
 use crate::compile::{Compiler, Typed};
-use crate::convert::{Purpose, unhex};
+use crate::convert::Purpose;
 use crate::errors::{Fallible, error, not_understood};
 use crate::types::{Class, Type};
-use crate::{ServerError, Value};
 
 impl Compiler<'_> {
     /// An expression that has a value.
@@ -80,6 +80,7 @@ impl Compiler<'_> {
             }
             Expr::Function(function) => self.call(function, scope),
             Expr::Subquery(query) => {
+                self.must_not_order(query)?;
                 let query = self.query(query, Some(scope))?;
                 let [column] = query.columns.as_slice() else {
                     return Err(error(
@@ -165,7 +166,10 @@ impl Compiler<'_> {
             return self.variable(name).map_err(|raised| self.at(raised, location));
         }
         match scope.find(self.product, &names) {
-            Found::Column(column) => return Ok(column),
+            Found::Column(column) => {
+                self.bare.push((column.sql.clone(), names.join(".")));
+                return Ok(column);
+            }
             Found::Ambiguous => {
                 let name = names.last().cloned().unwrap_or_default();
                 let ambiguous = if self.is_oracle() {
@@ -177,9 +181,14 @@ impl Compiler<'_> {
             }
             Found::Nothing => {}
         }
+        if let (Some("ROWID"), [qualifier @ .., _]) = (names.last().map(String::as_str), names.as_slice())
+            && let Some(address) = self.row_address(scope, qualifier)
+        {
+            return Ok(address);
+        }
         if let [ident] = path
             && ident.quote_style.is_none()
-            && let Some(known) = self.word(&names[0], scope)?
+            && let Some(known) = self.word(&names[0])?
         {
             return Ok(known);
         }
@@ -205,7 +214,7 @@ impl Compiler<'_> {
     }
 
     /// A variable or bound value of SQL Server.
-    fn variable(&mut self, name: &str) -> Fallible<Typed> {
+    pub(super) fn variable(&mut self, name: &str) -> Fallible<Typed> {
         if name.starts_with("@@") {
             return self.server_variable(name);
         }
@@ -232,7 +241,7 @@ impl Compiler<'_> {
     }
 
     /// Oracle's `:name`: by its name, else by its place among the names of the statement.
-    fn placeholder(&mut self, name: &str) -> Fallible<Typed> {
+    pub(super) fn placeholder(&mut self, name: &str) -> Fallible<Typed> {
         let name = name.trim_start_matches(':');
         let by_name = self
             .parameters
@@ -249,106 +258,6 @@ impl Compiler<'_> {
             Some(at) => self.parameter(at),
             None => Err(error(1008, "not all variables bound")),
         }
-    }
-
-    fn literal(&mut self, literal: &Literal, location: Location) -> Fallible<Typed> {
-        let oracle = self.is_oracle();
-        match literal {
-            Literal::Null => Ok(Typed::new("NULL", Type::null())),
-            Literal::Number(digits, _) => Ok(self.number(digits)),
-            Literal::SingleQuotedString(text) | Literal::DoubleQuotedString(text) => {
-                Ok(self.text(text, if oracle { "CHAR" } else { "varchar" }))
-            }
-            Literal::NationalStringLiteral(text) => Ok(self.text(text, if oracle { "NCHAR" } else { "nvarchar" })),
-            Literal::QuoteDelimitedStringLiteral(quoted) => Ok(self.text(&quoted.value, "CHAR")),
-            Literal::NationalQuoteDelimitedStringLiteral(quoted) => Ok(self.text(&quoted.value, "NCHAR")),
-            Literal::HexStringLiteral(digits) => {
-                let bytes = unhex(digits).ok_or_else(|| crate::errors::syntax(self.product, digits))?;
-                let ty = Type::sized("varbinary", bytes.len().max(1) as i64);
-                Ok(self.constant(&Value::Bytes(bytes), ty))
-            }
-            Literal::Placeholder(name) if oracle => self.placeholder(name).map_err(|raised| self.at(raised, location)),
-            Literal::Placeholder(name) if name.starts_with('@') => {
-                self.variable(name).map_err(|raised| self.at(raised, location))
-            }
-            Literal::Placeholder(money) => {
-                let digits = money.trim_start_matches('$');
-                Ok(self.cast(&self.number(digits), &Type::new("money"), None, false))
-            }
-            other => Err(self.at(not_understood(self.product, &other.to_string()), location)),
-        }
-    }
-
-    fn text(&self, text: &str, name: &str) -> Typed {
-        if text.is_empty() && self.is_oracle() {
-            return Typed::new("NULL", Type::sized(name, 1));
-        }
-        self.constant(&Value::Text(text.to_owned()), Type::sized(name, text.chars().count().max(1) as i64))
-    }
-
-    fn number(&self, digits: &str) -> Typed {
-        let exponent = digits.contains(['e', 'E']);
-        if self.is_oracle() {
-            let last = digits.chars().last().unwrap_or('0');
-            if matches!(last, 'd' | 'D' | 'f' | 'F') {
-                let ty = Type::new(if matches!(last, 'd' | 'D') { "BINARY_DOUBLE" } else { "BINARY_FLOAT" });
-                return Typed::certain(format!("({} + 0.0)", digits.trim_end_matches(last)), ty);
-            }
-            let plain =
-                crate::number::read(digits).map_or_else(|| digits.to_owned(), |number| crate::number::trimmed(&number));
-            return self.constant(&Value::Text(plain), Type::new("NUMBER"));
-        }
-        if exponent {
-            return Typed::certain(format!("({digits} + 0.0)"), Type::new("float"));
-        }
-        if let Ok(whole) = digits.parse::<i32>() {
-            return Typed::certain(whole.to_string(), Type::new("int"));
-        }
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let whole = whole.trim_start_matches('0');
-        let scale = fraction.len() as i64;
-        let ty = Type { name: "numeric".to_owned(), ..Type::decimal((whole.len() as i64 + scale).max(1), scale) };
-        let shown =
-            format!("{}{}{fraction}", if whole.is_empty() { "0" } else { whole }, if scale > 0 { "." } else { "" });
-        self.constant(&Value::Text(shown), ty)
-    }
-
-    /// `DATE '…'`, `TIMESTAMP '…'`.
-    fn typed_literal(&self, name: &str, text: &str) -> Fallible<Typed> {
-        let settings = self.settings;
-        let read = crate::moment::read(text, crate::moment::DATE_ORDER);
-        let read =
-            read.filter(|moment| moment.dated && self.is_oracle()).ok_or_else(|| error(1843, "not a valid month"))?;
-        let digits =
-            text.split_once('.').map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count() as i64);
-        let ty = match (name.to_uppercase().as_str(), read.offset) {
-            ("DATE", _) => Type::new("DATE"),
-            (_, Some(_)) => Type::sized("TIMESTAMP WITH TIME ZONE", digits.max(0)),
-            (_, None) => Type::sized("TIMESTAMP", digits.max(0)),
-        };
-        let ty = if ty.name == "DATE" {
-            ty
-        } else {
-            Type { length: Some(digits.max(if digits == 0 { 0 } else { digits })), ..ty }
-        };
-        let shown =
-            crate::moment::on_grid(&read, &ty, &settings.zone).ok_or_else(|| error(1843, "not a valid month"))?;
-        Ok(self.constant(&Value::Text(shown), ty))
-    }
-
-    /// `INTERVAL '1 02:03:04.5' DAY TO SECOND`, `INTERVAL '5' MINUTE`.
-    fn interval(&self, interval: &sqlparser::ast::Interval) -> Fallible<Typed> {
-        let refused = || error(1867, "the interval is invalid");
-        let Expr::Value(value) = interval.value.as_ref() else { return Err(refused()) };
-        let Literal::SingleQuotedString(text) = &value.value else { return Err(refused()) };
-        let unit = interval.leading_field.as_ref().map(|field| field.to_string().to_uppercase()).unwrap_or_default();
-        let ty = Type { length: Some(2), scale: Some(6), ..Type::new("INTERVAL DAY TO SECOND") };
-        let shown = if interval.last_field.is_some() {
-            crate::formats::interval(text, &ty).ok_or_else(refused)?
-        } else {
-            crate::intervals::of_unit(text, &unit).ok_or_else(refused)?
-        };
-        Ok(self.constant(&Value::Text(shown), ty))
     }
 
     fn binary(

@@ -1,14 +1,14 @@
 //! What stands in `FROM`.
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
-    TableWithJoins,
+    Expr, FunctionArg, FunctionArgExpr, Join, JoinConstraint, JoinOperator, ObjectName, Query, SetExpr, TableAlias,
+    TableFactor, TableWithJoins,
 };
 
 use crate::catalogue::{Table, View, quoted};
-use crate::compile::scope::{Output, Scope, Source};
+use crate::compile::scope::{Output, Scope, Source, is_meant};
 use crate::compile::{Compiler, Relation};
-use crate::errors::{Fallible, not_understood, syntax};
+use crate::errors::{Fallible, error, not_understood, syntax};
 use crate::types::Type;
 use crate::views;
 
@@ -36,6 +36,9 @@ impl Compiler<'_> {
     }
 
     fn join_to(&mut self, left: &str, join: &Join, first: usize, scope: &mut Scope) -> Fallible<String> {
+        if matches!(join.join_operator, JoinOperator::CrossApply | JoinOperator::OuterApply) {
+            return Err(not_understood(self.product, "APPLY"));
+        }
         let right = self.factor(&join.relation, scope)?;
         let new = scope.sources.len() - 1;
         let (word, constraint) = match &join.join_operator {
@@ -70,6 +73,7 @@ impl Compiler<'_> {
                 Some(args) => self.table_function(name, &args.args, alias.as_ref(), scope),
             },
             TableFactor::Derived { subquery, alias, .. } => {
+                self.must_not_order(subquery)?;
                 let query = self.query(subquery, scope.outer)?;
                 self.derived(&query.sql, query.columns, alias.as_ref(), None, scope)
             }
@@ -83,6 +87,20 @@ impl Compiler<'_> {
             }
             other => Err(not_understood(self.product, &other.to_string())),
         }
+    }
+
+    /// SQL Server refuses an order that nobody sees.
+    pub(crate) fn must_not_order(&self, query: &Query) -> Fallible<()> {
+        let limited = query.fetch.is_some()
+            || query.limit_clause.is_some()
+            || matches!(query.body.as_ref(), SetExpr::Select(select) if select.top.is_some());
+        if self.is_oracle() || query.order_by.is_none() || limited {
+            return Ok(());
+        }
+        Err(error(
+            1033,
+            "The ORDER BY clause is invalid in views, inline functions, derived tables, subqueries, and common table expressions, unless TOP, OFFSET or FOR XML is also specified.",
+        ))
     }
 
     /// A query in parentheses, under its alias.
@@ -104,6 +122,10 @@ impl Compiler<'_> {
         let mut columns = columns;
         for (column, renamed) in columns.iter_mut().zip(alias.map_or(&[][..], |alias| &alias.columns)) {
             column.name = self.name(&renamed.name);
+        }
+        let nameless = columns.iter().position(|column| column.name.is_empty());
+        if let (Some(at), false) = (nameless, self.is_oracle()) {
+            return Err(error(8155, format!("No column name was specified for column {} of '{name}'.", at + 1)));
         }
         let sql = format!("({sql}) AS {}", quoted(&inner));
         scope.sources.push(Source { name, schema: None, inner, columns, optional: false, addressed: false });
@@ -237,14 +259,15 @@ impl Compiler<'_> {
                 let columns = view.outputs(self.product);
                 Ok(self.plain(&format!("temp.{}", quoted(view.name)), "fn_my_permissions", None, columns, alias, scope))
             }
-            _ if self.is_oracle() => Err(crate::errors::error(904, format!("\"{function}\": invalid identifier"))),
-            _ => Err(crate::errors::error(208, format!("Invalid object name '{name}'."))),
+            _ if self.is_oracle() => Err(error(904, format!("\"{function}\": invalid identifier"))),
+            _ => Err(error(208, format!("Invalid object name '{name}'."))),
         }
     }
 
     /// Oracle's `ROWID` of the only table in sight that has one.
-    pub(crate) fn row_address(&self, scope: &Scope) -> Option<crate::compile::Typed> {
-        let source = scope.sources.iter().find(|source| source.addressed)?;
+    pub(crate) fn row_address(&self, scope: &Scope, qualifier: &[String]) -> Option<crate::compile::Typed> {
+        let meant = |source: &&Source| source.addressed && is_meant(self.product, source, qualifier);
+        let source = scope.sources.iter().find(meant).filter(|_| self.is_oracle())?;
         let sql = format!("printf('AAAR%07XAAA%04X', {0}.rowid >> 16, {0}.rowid & 65535)", quoted(&source.inner));
         Some(crate::compile::Typed::certain(sql, Type::new(ROW_ADDRESS)))
     }

@@ -64,9 +64,13 @@ impl Compiler<'_> {
         {
             self.ctes.push((name.clone(), rename(&first.columns)));
         }
+        self.must_not_order(&cte.query)?;
         let whole = self.query(&cte.query, None)?;
         self.ctes.truncate(known);
         let columns = rename(&whole.columns);
+        if let (Some(at), false) = (columns.iter().position(|column| column.name.is_empty()), self.is_oracle()) {
+            return Err(error(8155, format!("No column name was specified for column {} of '{name}'.", at + 1)));
+        }
         let inner = columns.iter().map(|column| quoted(&column.inner)).collect::<Vec<_>>().join(", ");
         self.ctes.push((name.clone(), columns));
         Ok(format!("{} ({inner}) AS ({})", quoted(&format!("cte {name}")), whole.sql))

@@ -46,8 +46,14 @@ impl Compiler<'_> {
                 filter = format!(" WHERE {}", self.condition(&rest, &scope)?);
             }
         }
+        let outside = (std::mem::take(&mut self.bare), std::mem::take(&mut self.aggregates));
         let cells = self.projection(&select.projection, &scope)?;
+        let met = std::mem::take(&mut self.bare);
         let group = self.group_by(&select.group_by, &scope)?;
+        if self.aggregates > 0 || !group.is_empty() {
+            self.must_be_grouped(&met, &scope)?;
+        }
+        (self.bare, self.aggregates) = outside;
         let having = match &select.having {
             Some(having) => format!(" HAVING {}", self.condition(having, &scope)?),
             None => String::new(),
@@ -84,6 +90,24 @@ impl Compiler<'_> {
             sql = format!("SELECT * FROM ({sql})");
         }
         Ok(Compiled { sql, columns: cells.into_iter().map(|(output, _)| output).collect() })
+    }
+
+    /// Every column that is shown beside an aggregate must be one of `GROUP BY`.
+    fn must_be_grouped(&self, met: &[(String, String)], scope: &Scope) -> Fallible<()> {
+        let own =
+            |sql: &str| scope.sources.iter().any(|source| sql.starts_with(&format!("{}.", quoted(&source.inner))));
+        let grouped = |sql: &str| self.bare.iter().any(|(column, _)| column == sql);
+        match met.iter().find(|(sql, _)| own(sql) && !grouped(sql)) {
+            None => Ok(()),
+            Some(_) if self.is_oracle() && self.bare.is_empty() => Err(error(937, "not a single-group group function")),
+            Some(_) if self.is_oracle() => Err(error(979, "not a GROUP BY expression")),
+            Some((_, name)) => Err(error(
+                8120,
+                format!(
+                    "Column '{name}' is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause."
+                ),
+            )),
+        }
     }
 
     fn group_by(&mut self, group_by: &GroupByExpr, scope: &Scope) -> Fallible<String> {

@@ -194,6 +194,12 @@ pub(crate) fn call(name: &str, values: &[Value], settings: &Settings) -> Fallibl
             let rest = if whole_months { 0.0 } else { f64::from(a.day() - b.day()) / 31.0 };
             Value::Text((months as f64 + rest).to_string())
         }
+        ("NUMTOYMINTERVAL", [count, unit]) => {
+            let count = number::float(count).unwrap_or(0.0);
+            let months = (if shown(unit).eq_ignore_ascii_case("YEAR") { count * 12.0 } else { count }).round() as i64;
+            let sign = if months < 0 { "-" } else { "" };
+            Value::Text(format!("{sign}{}-{:02}", months.abs() / 12, months.abs() % 12))
+        }
         ("NUMTODSINTERVAL", [count, unit]) => Value::Text(
             intervals::of_unit(&shown(count), &shown(unit).to_uppercase())
                 .ok_or_else(|| error(1760, "illegal argument for function"))?,

@@ -45,12 +45,7 @@ pub(crate) fn calculate(
     let whole = ty.class() == Class::Integer;
     let exact = |side: (&Value, &Type)| -> Fallible<BigDecimal> {
         let value = if whole {
-            convert(
-                side.0,
-                side.1,
-                &Target { to: &Type::new("bigint"), style: None, purpose: Purpose::Cast },
-                settings,
-            )?
+            convert(side.0, side.1, &Target { to: ty, style: None, purpose: Purpose::Cast }, settings)?
         } else {
             side.0.clone()
         };

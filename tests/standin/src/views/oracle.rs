@@ -101,6 +101,8 @@ pub(super) const VIEWS: &[ServerView] = &[
     ServerView { name: "session_roles", columns: &[("role", "VARCHAR2(128)")] },
     ServerView { name: "user_tab_privs", columns: PRIVILEGE_COLUMNS },
     ServerView { name: "all_tab_privs", columns: PRIVILEGE_COLUMNS },
+    ServerView { name: "user_tab_privs_recd", columns: PRIVILEGE_COLUMNS },
+    ServerView { name: "all_tab_privs_recd", columns: PRIVILEGE_COLUMNS },
     ServerView { name: "all_tables", columns: TABLE_COLUMNS },
     ServerView { name: "user_tables", columns: TABLE_COLUMNS },
     ServerView { name: "all_tab_columns", columns: COLUMN_COLUMNS },
@@ -181,7 +183,7 @@ pub(super) fn rows(session: &StandIn, name: &str) -> Vec<Vec<Value>> {
             .chain(facts.administrator.then(|| "DBA".to_owned()))
             .map(|role| vec![text(role)])
             .collect(),
-        "user_tab_privs" | "all_tab_privs" => table_privileges(session),
+        "user_tab_privs" | "all_tab_privs" | "user_tab_privs_recd" | "all_tab_privs_recd" => table_privileges(session),
         "all_objects" => (1..=LONG_VIEW_ROWS)
             .map(|at| vec![text(at.to_string()), text("SYS"), text(format!("O{at}")), text("TABLE")])
             .collect(),

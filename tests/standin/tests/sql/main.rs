@@ -1,6 +1,7 @@
 //! The SQL of the stand-ins, without a protocol: statements, the declared types of their columns, their rows.
 #![expect(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
+mod broken;
 mod oracle;
 mod sql_server;
 

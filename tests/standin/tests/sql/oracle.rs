@@ -25,6 +25,10 @@ fn every_type_keeps_its_declaration_and_its_value() {
                 "SELECT id, n, n2, f FROM types",
                 "ID NUMBER(10,0) | N NUMBER | N2 NUMBER(12,2) | F FLOAT(126)\n'1' | '12345678901234567890123456789.0123456789' | '12.35' | '0.1'",
             ),
+            (
+                "SELECT BINARY_DOUBLE_NAN AS n, NUMTOYMINTERVAL(15, 'MONTH') AS m FROM dual",
+                "N BINARY_DOUBLE | M INTERVAL YEAR(9) TO MONTH\nNaNf | '1-03'",
+            ),
             ("SELECT bf, bd FROM types", "BF BINARY_FLOAT | BD BINARY_DOUBLE\n1.5f | 2.5f"),
             (
                 "SELECT v, nv, c, nc, cl FROM types",
@@ -109,6 +113,8 @@ fn errors_have_the_numbers_of_the_server() {
             ("SELECT * FROM nope", "942: table or view does not exist"),
             ("SELECT TO_NUMBER('x') FROM dual", "1722: invalid number"),
             ("SELECT 1 / 0 FROM dual", "1476: divisor is equal to zero"),
+            ("SELECT machine, COUNT(*) FROM booking", "937: not a single-group group function"),
+            ("SELECT machine, id FROM booking GROUP BY machine", "979: not a GROUP BY expression"),
             ("SELEC 1", "900: invalid SQL statement"),
             ("SELECT :1 FROM dual", "1008: not all variables bound"),
             (
@@ -246,6 +252,14 @@ fn a_server_tells_of_itself() {
             ("SELECT TO_CHAR(DATE '2025-03-30') AS d FROM dual", "D VARCHAR2(4000)\n'2025-03-30'"),
         ],
     );
+}
+
+#[test]
+fn a_script_is_committed_at_its_end() {
+    let (database, mut session) = open(Product::Oracle);
+    let script = "DROP TABLE IF EXISTS t; CREATE TABLE t (a NUMBER); INSERT INTO t VALUES (1); DROP USER IF EXISTS u CASCADE; BEGIN DELETE FROM t; INSERT INTO t VALUES (2); END;";
+    assert_eq!(database.script("etl", script, &mut Answers::default()), Ok(Outcome::Complete));
+    assert_eq!(shown(&run(session.as_mut(), "SELECT a FROM t", &[]).unwrap()), "A NUMBER\n'2'");
 }
 
 #[test]

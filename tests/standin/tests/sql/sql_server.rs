@@ -60,6 +60,10 @@ fn every_type_keeps_its_declaration_and_its_value() {
                 "SELECT DATALENGTH(rv), CASE WHEN rv > 0x00 THEN 1 ELSE 0 END FROM [all types] WHERE id = 2",
                 "int | int\n8 | 1",
             ),
+            (
+                "SELECT CAST(N'Ω€中' AS varchar(4)) AS v, CAST(0x00D8 AS nvarchar(4)) AS h",
+                "v varchar(4) | h nvarchar(4)\n'O€?' | [00, d8]",
+            ),
             ("SELECT CAST(0x4DFC AS varchar(10)) AS v", "v varchar(10)\n[4d, fc]"),
         ],
     );
@@ -144,6 +148,15 @@ fn errors_have_the_numbers_of_the_server() {
             ),
             ("SELECT 1 / 0", "8134: Divide by zero error encountered."),
             ("SELECT @nope", "137: Must declare the scalar variable \"@nope\"."),
+            ("SELECT 1 + 'a'", "245: Conversion failed when converting the varchar value 'a' to data type int."),
+            (
+                "SELECT machine, COUNT(*) FROM booking",
+                "8120: Column 'machine' is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause.",
+            ),
+            (
+                "SELECT x.n FROM (SELECT COUNT(*) FROM booking) AS x",
+                "8155: No column name was specified for column 1 of 'x'.",
+            ),
             ("SELEC 1", "102: Incorrect syntax near 'SELEC'."),
             ("SELECT 1 FROM WHERE", "156: Incorrect syntax near the keyword 'WHERE'."),
             ("CREATE TABLE booking (a int)", "2714: There is already an object named 'booking' in the database."),
