@@ -12,6 +12,8 @@ mod declaration;
 mod describe;
 mod errors;
 mod faults;
+#[cfg(test)]
+mod hostile_tests;
 mod login;
 mod order;
 mod packet;

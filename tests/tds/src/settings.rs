@@ -1,5 +1,6 @@
 //! What kind of server is started.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use crate::faults::Faults;
@@ -80,7 +81,9 @@ pub struct Settings {
     pub name: String,
     /// Collation of the server, which clients are told at login.
     pub collation: String,
-    /// Port on the loopback; 0 for one that is free.
+    /// Address on the loopback. A server with another than 127.0.0.1 can have a browser service beside it.
+    pub address: Ipv4Addr,
+    /// Port; 0 for one that is free.
     pub port: u16,
     /// What goes wrong on demand.
     pub faults: Faults,
@@ -98,6 +101,7 @@ impl Default for Settings {
             instance: "MSSQLSERVER".to_owned(),
             name: "STANDIN".to_owned(),
             collation: "SQL_Latin1_General_CP1_CI_AS".to_owned(),
+            address: Ipv4Addr::LOCALHOST,
             port: 0,
             faults: Faults::default(),
         }

@@ -4,14 +4,17 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine_tds::{Acknowledgement, Encryption, Fault, NullRows, Place, Server, Settings, Version};
+use engine_tds::{
+    Acknowledgement, BROWSER_PORT, Browser, Encryption, Fault, NullRows, Place, Server, Settings, Version,
+};
 use futures_util::TryStreamExt;
 use support::{Canned, ROW_CHARACTERS, every_type};
-use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, Query, QueryItem};
+use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, Query, QueryItem, SqlBrowser};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
@@ -397,6 +400,24 @@ async fn a_session_that_is_killed_is_cut() {
     let mut client = connect(&server).await;
     let answer = async { client.simple_query("kill me").await?.into_results().await };
     assert!(answer.await.is_err());
+}
+
+#[tokio::test]
+async fn a_named_instance_is_found_through_the_browser() {
+    let address = Ipv4Addr::new(127, 0, 0, 17);
+    let (server, _) = start(|settings| {
+        settings.address = address;
+        settings.instance = "MES".to_owned();
+    });
+    let _browser = Browser::start_at((address, BROWSER_PORT).into(), "MES", server.port()).unwrap();
+    let mut asking = config(&server);
+    asking.host(address);
+    asking.port(BROWSER_PORT);
+    asking.instance_name("MES");
+    asking.hostname_in_certificate("localhost");
+    let socket = TcpStream::connect_named(&asking).await.unwrap();
+    let mut client = Client::connect(asking, socket.compat_write()).await.unwrap();
+    assert_eq!(first_int(&mut client, "two results").await, 1);
 }
 
 #[tokio::test]
