@@ -11,7 +11,7 @@ use crate::faults::{Faults, Place};
 use crate::order::sorted_by;
 use crate::packet::Channel;
 use crate::row::{column_tokens, row_token};
-use crate::settings::Settings;
+use crate::settings::{Acknowledgement, Settings};
 use crate::token::{Done, Notice, command, done, done_token, number, order, return_status};
 use crate::trip::trip;
 use crate::types::Shape;
@@ -168,6 +168,11 @@ impl<'a> Answer<'a> {
             }
             Ok(Outcome::Cancelled) => {
                 self.settle(done::MORE)?;
+                if self.settings.acknowledgement == Acknowledgement::OwnMessage {
+                    let kind = if within { Done::Procedure } else { Done::Statement };
+                    self.channel.write(&done_token(kind, done::ERROR, command::NONE, 0))?;
+                    self.channel.end()?;
+                }
                 self.channel.write(&done_token(Done::Statement, done::ATTENTION, command::NONE, 0))?;
                 return self.channel.end();
             }

@@ -12,6 +12,8 @@ mod declaration;
 mod describe;
 mod errors;
 mod faults;
+#[cfg(test)]
+mod hostile_tests;
 mod login;
 mod order;
 mod packet;
@@ -37,4 +39,4 @@ pub use browser::{BROWSER_PORT, Browser};
 pub use faults::{Fault, Faults, Place};
 pub use login::Login;
 pub use server::Server;
-pub use settings::{Encryption, NullRows, Settings, Version, certificate_of_localhost};
+pub use settings::{Acknowledgement, Encryption, NullRows, Settings, Version, certificate_of_localhost};

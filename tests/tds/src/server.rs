@@ -66,7 +66,10 @@ impl Server {
             (Some((chain, key)), _) => Some(Tls::load(chain, key)?),
             (None, _) => return Err(io::Error::new(ErrorKind::InvalidInput, "TLS needs a certificate")),
         };
-        let listener = TcpListener::bind(("127.0.0.1", settings.port))?;
+        if !settings.address.is_loopback() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "only the loopback is served"));
+        }
+        let listener = TcpListener::bind((settings.address, settings.port))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             backend,

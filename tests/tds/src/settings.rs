@@ -1,5 +1,6 @@
 //! What kind of server is started.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use crate::faults::Faults;
@@ -26,6 +27,15 @@ pub enum NullRows {
     Plain,
     /// With a bitmap of the nulls before the values.
     Bitmap,
+}
+
+/// Where the acknowledgement of an attention stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// In a message of its own after the answer that was given up. The real server does so.
+    OwnMessage,
+    /// At the end of the answer that was given up, which the specification does not rule out.
+    SameMessage,
 }
 
 /// A release of the server, as it says itself.
@@ -63,13 +73,17 @@ pub struct Settings {
     pub packet_size: Option<u16>,
     /// How rows with nulls are sent.
     pub null_rows: NullRows,
+    /// Where the acknowledgement of an attention stands.
+    pub acknowledgement: Acknowledgement,
     /// Name of its instance; a client that asks for another is told so.
     pub instance: String,
     /// Its name in errors.
     pub name: String,
     /// Collation of the server, which clients are told at login.
     pub collation: String,
-    /// Port on the loopback; 0 for one that is free.
+    /// Address on the loopback. A server with another than 127.0.0.1 can have a browser service beside it.
+    pub address: Ipv4Addr,
+    /// Port; 0 for one that is free.
     pub port: u16,
     /// What goes wrong on demand.
     pub faults: Faults,
@@ -83,9 +97,11 @@ impl Default for Settings {
             version: Version::V2022,
             packet_size: None,
             null_rows: NullRows::Plain,
+            acknowledgement: Acknowledgement::OwnMessage,
             instance: "MSSQLSERVER".to_owned(),
             name: "STANDIN".to_owned(),
             collation: "SQL_Latin1_General_CP1_CI_AS".to_owned(),
+            address: Ipv4Addr::LOCALHOST,
             port: 0,
             faults: Faults::default(),
         }

@@ -4,14 +4,17 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine_tds::{Encryption, Fault, NullRows, Place, Server, Settings, Version};
+use engine_tds::{
+    Acknowledgement, BROWSER_PORT, Browser, Encryption, Fault, NullRows, Place, Server, Settings, Version,
+};
 use futures_util::TryStreamExt;
 use support::{Canned, ROW_CHARACTERS, every_type};
-use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, Query, QueryItem};
+use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, Query, QueryItem, SqlBrowser};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
@@ -243,7 +246,7 @@ async fn many_rows_stream_and_a_client_that_does_not_read_holds_them_up() {
 
 #[tokio::test]
 async fn a_client_gives_up_and_goes_on() {
-    let (server, backend) = start(|_| {});
+    let (server, backend) = start(|settings| settings.acknowledgement = Acknowledgement::SameMessage);
     let mut client = connect(&server).await;
     for sql in ["wait", "rows 10 then wait"] {
         let answer = tokio::time::timeout(Duration::from_millis(300), async {
@@ -254,6 +257,19 @@ async fn a_client_gives_up_and_goes_on() {
         assert_eq!(first_int(&mut client, "two results").await, 1, "{sql}");
     }
     assert_eq!(backend.cancelled.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+/// The driver looks for the acknowledgement in the answer alone, so its connection is of no use any more.
+#[tokio::test]
+async fn an_acknowledgement_of_its_own_is_an_error_to_the_driver() {
+    let (server, backend) = start(|_| {});
+    let mut client = connect(&server).await;
+    assert!(tokio::time::timeout(Duration::from_millis(300), answer_of(&mut client, "wait")).await.is_err());
+    let given_up = tokio::time::timeout(PATIENCE, client.cancel_query()).await.unwrap();
+    assert!(matches!(given_up, Err(tiberius::error::Error::Protocol(_))), "{given_up:?}");
+    assert_eq!(backend.cancelled.load(std::sync::atomic::Ordering::Relaxed), 1);
+    drop(client);
+    assert_eq!(first_int(&mut connect(&server).await, "two results").await, 1);
 }
 
 #[tokio::test]
@@ -384,6 +400,24 @@ async fn a_session_that_is_killed_is_cut() {
     let mut client = connect(&server).await;
     let answer = async { client.simple_query("kill me").await?.into_results().await };
     assert!(answer.await.is_err());
+}
+
+#[tokio::test]
+async fn a_named_instance_is_found_through_the_browser() {
+    let address = Ipv4Addr::new(127, 0, 0, 17);
+    let (server, _) = start(|settings| {
+        settings.address = address;
+        settings.instance = "MES".to_owned();
+    });
+    let _browser = Browser::start_at((address, BROWSER_PORT).into(), "MES", server.port()).unwrap();
+    let mut asking = config(&server);
+    asking.host(address);
+    asking.port(BROWSER_PORT);
+    asking.instance_name("MES");
+    asking.hostname_in_certificate("localhost");
+    let socket = TcpStream::connect_named(&asking).await.unwrap();
+    let mut client = Client::connect(asking, socket.compat_write()).await.unwrap();
+    assert_eq!(first_int(&mut client, "two results").await, 1);
 }
 
 #[tokio::test]

@@ -60,11 +60,14 @@ pub fn every_type() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// A statement that was run, and its parameters.
+pub type Run = (String, Vec<Parameter>);
+
 /// The backend. Clones have the same notes.
 #[derive(Clone, Default)]
 pub struct Canned {
     /// What was run: statements and parameters.
-    pub run: Arc<Mutex<Vec<(String, Vec<Parameter>)>>>,
+    pub run: Arc<Mutex<Vec<Run>>>,
     /// Rows that were given.
     pub rows: Arc<AtomicU64>,
     /// Statements that were given up.

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs the independent clients that check a server of ours: `install.sh tds`. Those of NAME are pinned in
+# requirements-NAME.txt (Python) and NAME/package-lock.json (Node), and go to target/clients/NAME.
+# Quick when they are there already. What cannot be installed is said, and the script fails.
+set -euo pipefail
+cd "$(dirname "$0")"
+name=${1:?which clients: the name of a folder beside this script}
+target=${2:-../../target/clients/$name}
+mkdir -p "$target"
+target=$(cd "$target" && pwd)
+
+say() { echo "$*" >&2; exit 1; }
+
+for program in python3 node npm; do
+    command -v "$program" > /dev/null || say "$program is not installed"
+done
+
+# What a folder was filled from lies beside it, so that a change of the pinned versions is noticed.
+requirements=requirements-$name.txt
+if ! cmp -s "$requirements" "$target/python.from"; then
+    rm -rf "$target/python"
+    python3 -m pip install --quiet --disable-pip-version-check --target "$target/python" -r "$requirements" \
+        || say "pip cannot install $(tr '\n' ' ' < "$requirements")"
+    cp "$requirements" "$target/python.from"
+fi
+
+lock=$name/package-lock.json
+if ! cmp -s "$lock" "$target/node.from"; then
+    rm -rf "$target/node"
+    mkdir -p "$target/node"
+    cp "$name/package.json" "$lock" "$target/node"
+    npm ci --silent --ignore-scripts --no-audit --no-fund --prefix "$target/node" \
+        || say "npm cannot install what $lock lists"
+    cp "$lock" "$target/node.from"
+fi
