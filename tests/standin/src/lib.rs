@@ -3,7 +3,29 @@
 //!
 //! It knows the statements that tests and engine send, and says of every other that it does not.
 
+mod batch;
+mod catalogue;
+mod compile;
+mod convert;
+mod database;
+mod ddl;
+mod errors;
+mod execute;
+mod formats;
+mod functions;
+mod intervals;
+mod moment;
+mod number;
+mod rights;
+mod session;
+mod statements;
+mod types;
+mod variant;
+mod views;
+
 use std::ops::ControlFlow;
+
+pub use database::{Answer, Database, Seen};
 
 /// The server that is stood in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +40,9 @@ pub enum Product {
 ///
 /// What has no kind here travels as text in one form: decimals as digits (`-12.50`), `2025-03-30` for a date,
 /// `01:30:00.1234567` for a time, `2025-03-30 01:30:00.1234567` for a date-time (fraction as long as need be, none
-/// where it is zero), the same and ` +02:00` for one with an offset, UUIDs in lower case with dashes.
+/// where it is zero), the same and ` +02:00` for one with an offset (a `TIMESTAMP WITH LOCAL TIME ZONE` has none: it is shown in the zone of
+/// the session), `-1 02:03:04.5` for an interval of days, `2-03` for one of years,
+/// `(decimal(10,2)) 12.50` for a `sql_variant`, which has its own type in front unless it is bytes, UUIDs in lower case with dashes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// No value.
@@ -104,6 +128,10 @@ pub trait Backend: Send + Sync {
 pub trait Session: Send {
     /// Its number, unique among the living.
     fn number(&self) -> u32;
+    /// What the client calls itself, and the machine that it runs on.
+    fn client(&mut self, _program: &str, _host: &str) {}
+    /// Says that the connection is encrypted; sessions begin without.
+    fn encrypted(&mut self) {}
     /// Runs one batch of statements and gives their answers to the sink, in order.
     fn run(&mut self, sql: &str, parameters: &[Parameter], sink: &mut dyn Sink) -> Result<Outcome, ServerError>;
     /// Whether another session ended this one while it rested.
