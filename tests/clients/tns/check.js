@@ -1,5 +1,6 @@
 // Oracle's thin driver for Node against a server with the canned answers of the tests.
 // Argument: a JSON object with host, port, user, password, service, sid, profile, and for TLS: wallet.
+// It wants a client's key in a wallet, so that what vouches for the server comes by NODE_EXTRA_CA_CERTS.
 
 'use strict';
 const assert = require('node:assert/strict');
@@ -18,7 +19,7 @@ function where({ service, sid }) {
 
 function connect({ user = how.user, password = how.password, service, sid } = {}) {
   const name = service || sid ? { service, sid } : { service: how.service };
-  return oracledb.getConnection({ user, password, connectString: where(name), walletLocation: how.wallet });
+  return oracledb.getConnection({ user, password, connectString: where(name) });
 }
 
 async function within(action) {

@@ -8,7 +8,7 @@ use crate::bind_names;
 use crate::broken::Broken;
 use crate::call::{Execute, option};
 use crate::conversation::Conversation;
-use crate::cursor::{Stream, cancelled, wait};
+use crate::cursor::{Cursor, Out, Stream, cancelled, wait};
 use crate::faults::{Fault, Point};
 use crate::message::{self, Ended, Failure, Transaction};
 use crate::rows::{self, Stop};
@@ -81,7 +81,7 @@ impl Conversation {
         };
         let sql = sql.trim_end_matches('\0').to_owned();
         if let Some(cursor) = self.cursors.get(call.cursor) {
-            *cursor = crate::cursor::Cursor { sql, ..Default::default() };
+            *cursor = Cursor { sql, ..Default::default() };
             return Ok(call.cursor as u16);
         }
         self.cursors.open(sql).ok_or_else(|| Failure::new(1000, "maximum open cursors exceeded"))
@@ -220,7 +220,7 @@ impl Conversation {
         let mut stopped = Stop::Enough;
         if ended.failure.is_none() {
             if describes && !cursor.columns.is_empty() {
-                let described: Vec<_> = cursor.columns.iter().map(crate::cursor::Out::described).collect();
+                let described: Vec<_> = cursor.columns.iter().map(Out::described).collect();
                 message::put_describe(&mut answer.out, &described, self.fields);
             }
             if bind_names::is_block(&cursor.sql) && !cursor.types.is_empty() && describes {
@@ -229,8 +229,8 @@ impl Conversation {
             let fetches = call.options & option::FETCH != 0 && cursor.stream.is_some() && !cursor.must_be_defined();
             if fetches {
                 let shared = &self.shared;
-                stopped =
-                    rows::send(&mut answer, cursor, &mut self.lobs, call.fetch, |answer| mid_fetch(shared, answer))?;
+                let begun = |answer: &mut Answer<'_>| mid_fetch(shared, answer);
+                stopped = or_stop(rows::send(&mut answer, cursor, &mut self.lobs, call.fetch, begun), cursor)?;
                 ended.rows = cursor.fetched;
             }
         }
@@ -254,7 +254,8 @@ impl Conversation {
         let mut stopped = Stop::Failed(Failure::new(1002, "fetch out of sequence"));
         if cursor.stream.is_some() {
             let shared = &self.shared;
-            stopped = rows::send(&mut answer, cursor, &mut self.lobs, wanted, |answer| mid_fetch(shared, answer))?;
+            let begun = |answer: &mut Answer<'_>| mid_fetch(shared, answer);
+            stopped = or_stop(rows::send(&mut answer, cursor, &mut self.lobs, wanted, begun), cursor)?;
         }
         if !matches!(stopped, Stop::Enough) {
             cursor.stream = None;
@@ -265,6 +266,14 @@ impl Conversation {
         answer.finish(self.end)?;
         if matches!(stopped, Stop::Killed) { Err(Broken::Closed) } else { Ok(()) }
     }
+}
+
+/// Gives up the statement of a call that breaks off.
+fn or_stop(sent: Result<Stop, Broken>, cursor: &mut Cursor) -> Result<Stop, Broken> {
+    if sent.is_err() {
+        cursor.stream = None;
+    }
+    sent
 }
 
 fn stop(stopped: &Stop, ended: &mut Ended) {

@@ -75,6 +75,8 @@ impl Packet {
 pub fn length(form: Length, bytes: &[u8]) -> Option<usize> {
     let head: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
     Some(match form {
+        // Two bytes that are zero in TNS and not where a client begins with TLS.
+        Length::Short if head[2..] != [0, 0] => 0,
         Length::Short => usize::from(u16::from_be_bytes([head[0], head[1]])),
         Length::Long => u32::from_be_bytes(head) as usize,
     })
