@@ -17,6 +17,8 @@ const OLD_SIGNATURES: [(&[u8], &str); 3] = [
 const IN_THE_CLEAR: &str =
     "In a network that you trust, `tls: { mode: disable }` does without encryption: everything can be read on the way.";
 const ISSUE_ANEW: &str = "Have the server's certificate issued anew";
+const WITHOUT_CHECK: &str = "`tls: { mode: require }` encrypts without checking it.";
+const RENEW: &str = "Renew the certificate at the server, or set this machine's clock.";
 
 /// Explains a failure of the TLS library.
 pub(crate) fn explain(error: &Error) -> Problem {
@@ -142,9 +144,6 @@ fn certificate(error: &CertificateError) -> Problem {
         ),
     }
 }
-
-const WITHOUT_CHECK: &str = "`tls: { mode: require }` encrypts without checking it.";
-const RENEW: &str = "Renew the certificate at the server, or set this machine's clock.";
 
 fn old_signature(name: &str) -> Problem {
     problem(

@@ -3,6 +3,8 @@
 use engine_core::value::Cell;
 
 use super::*;
+use SourceErrorKind::{Auth, Network, Query, Timeout, Tls};
+use TlsMode::{Disable, Require};
 
 /// Settings of a server that customers have, and that change what a query means or gives.
 const ODD: [&str; 4] = [
@@ -69,9 +71,6 @@ impl Account {
         Self { name, made, mode, expected: None }
     }
 }
-
-use SourceErrorKind::{Auth, Network, Query, Timeout, Tls};
-use TlsMode::{Disable, Require};
 
 const OF_BOTH: [Account; 3] = [
     Account::admitted("encrypted", "IDENTIFIED BY 's3cret-canary' REQUIRE SSL", Require),
