@@ -36,6 +36,8 @@ pub enum Command {
     Render(RenderArgs),
     /// Shows what a run would make of the source's rows, and sends nothing.
     Preview(PreviewArgs),
+    /// Connects to the sources, and shows what they say of themselves, of the account's rights and of the query.
+    Check(CheckArgs),
     /// Shows how the pipelines are doing.
     Status(StatusArgs),
     /// Lets the next run of a pipeline pass a brake.
@@ -99,6 +101,22 @@ pub struct PreviewArgs {
     /// Rows, runs and rejects that are shown of each pipeline; all are counted.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     pub limit: usize,
+    /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
+    #[arg(long, value_name = "INSTANT")]
+    pub now: Option<Timestamp>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Files, folders or globs of specs.
+    pub paths: Vec<String>,
+    /// Rows that are shown of each source.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1_000))]
+    pub rows: u16,
     /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
     #[arg(long, value_name = "INSTANT")]
     pub now: Option<Timestamp>,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use engine::args::{Cli, Command};
-use engine::commands::{approve, completions, docs, preview, render, run, schema, status, test};
+use engine::commands::{approve, check, completions, docs, preview, render, run, schema, status, test};
 use engine::exit::CommandError;
 
 fn main() -> ExitCode {
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(args, config),
         Command::Render(args) => render::run(args, config),
         Command::Preview(args) => preview::run(args, config),
+        Command::Check(args) => check::run(args, config),
         Command::Status(args) => status::run(args, config),
         Command::Approve(args) => approve::run(args, config),
         Command::Schema(args) => schema::run(args),

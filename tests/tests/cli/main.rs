@@ -1,5 +1,6 @@
 //! The command line as a user sees it: exit codes, outputs, and what must never be in them.
 
+mod check;
 mod exits;
 mod findings;
 mod render;

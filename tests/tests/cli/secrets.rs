@@ -24,6 +24,8 @@ fn check(code: i32, part: &str, destination: &Value) {
         &["status"][..],
         &["status", "-o", "json"],
         &["preview", "-vv", "--now", NOW, "acme.yaml"],
+        &["check", "-vv", "--now", NOW, "acme.yaml"],
+        &["check", "-o", "json", "--now", NOW, "acme.yaml"],
         &["render", "acme.yaml"],
         &["validate-spec", "--env", "acme.yaml"],
         &["test", "acme.yaml"],
@@ -139,6 +141,29 @@ fn it_is_not_shown_when_the_encryption_fails() {
     let platform = Platform::start();
     check(3, "acme", &with(&platform.url().replace("http://", "https://"), "auth", auth));
     assert!(platform.requests().is_empty());
+}
+
+#[test]
+fn it_is_not_shown_when_a_source_is_checked() {
+    // A server that takes connections and says nothing that a database would.
+    let platform = Platform::start();
+    for kind in ["postgres", "mysql", "mariadb"] {
+        let mut workspace = Workspace::new();
+        workspace.env("SECRET", CANARY);
+        let mut spec = plant::orders("acme", &plant::to_file("runs.ndjson"));
+        let address = platform.url().replace("http://", "");
+        let (host, port) = address.split('/').next().and_then(|place| place.split_once(':')).expect("host and port");
+        spec["source"] = json!({
+            "type": kind, "host": host, "port": port.parse::<u16>().expect("a port"), "database": "mes",
+            "username": "etl", "password": { "env": "SECRET" }, "timeouts": { "connect": "2s" },
+        });
+        workspace.spec("acme.yaml", &spec);
+        for form in ["text", "json"] {
+            let outcome = workspace.engine(&["check", "-vv", "-o", form, "acme.yaml"]);
+            assert!(matches!(outcome.code(), Some(1..=3)), "{outcome}");
+            assert_clean(&outcome.says("127.0.0.1"));
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Runs of the built binary: sources that change, destinations that fail, and the service.
 
+mod check;
 mod faults;
 mod servers;
 mod service;

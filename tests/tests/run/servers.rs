@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 
 use crate::found;
 
-struct Dialect {
-    name: &'static str,
-    table: &'static str,
+pub struct Dialect {
+    pub name: &'static str,
+    pub table: &'static str,
     /// Adds minutes to the first instant of the plant.
     at: fn(&str) -> String,
     /// An instant, from its ISO form.
     literal: fn(&str) -> String,
 }
 
-const POSTGRES: Dialect = Dialect {
+pub const POSTGRES: Dialect = Dialect {
     name: "postgres",
     table: "CREATE TABLE auftrag (id bigint PRIMARY KEY, anr varchar(20), artnr varchar(20), mnr char(8),
             von timestamp, bis timestamptz, menge numeric(12, 3), geaendert timestamp)",
@@ -29,7 +29,7 @@ const POSTGRES: Dialect = Dialect {
     literal: |instant| format!("timestamp '{instant}'"),
 };
 
-const MARIADB: Dialect = Dialect {
+pub const MARIADB: Dialect = Dialect {
     name: "mariadb",
     table: "CREATE TABLE auftrag (id bigint PRIMARY KEY, anr varchar(20), artnr varchar(20), mnr char(8),
             von datetime, bis datetime, menge decimal(12, 3), geaendert datetime)",
@@ -39,7 +39,7 @@ const MARIADB: Dialect = Dialect {
 
 const MYSQL: Dialect = Dialect { name: "mysql", ..MARIADB };
 
-fn spec(dialect: &Dialect, server: &Server, port: u16, destination: &Value) -> Value {
+pub fn spec(dialect: &Dialect, server: &Server, port: u16, destination: &Value) -> Value {
     let mut spec = plant::orders("acme", destination);
     spec["source"] = json!({
         "type": dialect.name, "host": "127.0.0.1", "port": port, "database": server.database,
@@ -77,7 +77,7 @@ fn walk(dialect: &Dialect, server: &Server) {
     a_server_that_goes_and_comes_back_is_read_again(dialect, server);
 }
 
-fn insert_for(dialect: &Dialect, ids: std::ops::Range<i64>) -> String {
+pub fn insert_for(dialect: &Dialect, ids: std::ops::Range<i64>) -> String {
     let insert = insert_orders(ids, dialect.at);
     if dialect.name == "postgres" { insert } else { insert.replace("4711000 + id", "cast(4711000 + id as char)") }
 }

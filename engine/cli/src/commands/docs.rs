@@ -3,6 +3,7 @@
 //! A test compares them with `docs/reference` and names the command that rewrites them.
 
 mod schema;
+mod types;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -33,13 +34,14 @@ fn write(path: &Path, text: &str) -> Result<(), CommandError> {
 }
 
 /// The pages: their names in `docs/reference`, and their contents.
-pub fn pages() -> [(&'static str, String); 5] {
+pub fn pages() -> [(&'static str, String); 6] {
     [
         ("spec.md", spec()),
         ("device.md", device()),
         ("codes.md", findings()),
         ("commands.md", commands()),
         ("filters.md", filters()),
+        ("types.md", types::page()),
     ]
 }
 

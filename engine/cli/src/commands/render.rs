@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use engine_core::plan::Plan;
-use engine_core::ports::{HttpSourceConfig, SourceConfig};
+use engine_core::ports::{Ask, HttpSourceConfig, SourceConfig};
 use engine_spec::model::SyncMode;
-use engine_spec::template::{BindValue, RenderedRequest, Scope, Statement};
+use engine_spec::template::{BindValue, RenderedRequest, Scope, Statement, TemplateError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::args::{Output, RenderArgs};
@@ -35,8 +35,8 @@ pub fn run(args: &RenderArgs, config: Option<&Path>) -> Result<(), CommandError>
     if project.broken { Err(CommandError::said(Kind::Usage)) } else { Ok(()) }
 }
 
-/// The statement, or the request, that a run would send at an instant, of a pipeline that has read nothing yet.
-pub fn statement(plan: &Plan, now: Timestamp) -> Result<Option<Statement>, CommandError> {
+/// What a run would ask at an instant, from a cursor on.
+pub fn ask(plan: &Plan, now: Timestamp, cursor: &BTreeMap<String, BindValue>) -> Result<Ask, CommandError> {
     let sync = &plan.sync;
     let moved = |by: std::time::Duration, back: bool| {
         let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
@@ -44,21 +44,27 @@ pub fn statement(plan: &Plan, now: Timestamp) -> Result<Option<Statement>, Comma
         moved.unwrap_or(now)
     };
     let window = (sync.mode == SyncMode::Window).then(|| (moved(sync.lookback, true), moved(sync.lookahead, false)));
-    let cursor: BTreeMap<String, BindValue> = match sync.mode {
-        SyncMode::Cursor => sync.cursor.iter().map(|name| (name.clone(), BindValue::Null)).collect(),
+    let scope = Scope { params: &plan.params, window, cursor, now, zone: &plan.zone };
+    let statement = plan.query.as_ref().map(|query| query.render(&scope)).transpose();
+    let statement = statement.map_err(|error| wrong(plan, "query: ", &error))?;
+    Ok(Ask { statement, window, cursor: cursor.clone(), now, batch_rows_max: None })
+}
+
+fn wrong(plan: &Plan, part: &str, error: &TemplateError) -> CommandError {
+    CommandError::new(Kind::Usage, format!("{}: {part}{error}", plan.id))
+}
+
+/// The statement, or the request, that a run would send at an instant, of a pipeline that has read nothing yet.
+pub fn statement(plan: &Plan, now: Timestamp) -> Result<Option<Statement>, CommandError> {
+    let cursor = match plan.sync.mode {
+        SyncMode::Cursor => plan.sync.cursor.iter().map(|name| (name.clone(), BindValue::Null)).collect(),
         SyncMode::Window | SyncMode::Full => BTreeMap::new(),
     };
-    let scope = Scope { params: &plan.params, window, cursor: &cursor, now, zone: &plan.zone };
-    let rendered = match (&plan.source, &plan.query) {
-        (SourceConfig::Http(api), _) => {
-            let request = api.request.render(&scope);
-            request.map(|request| Statement { sql: as_text(api, &request), binds: request.binds })
-        }
-        (_, Some(query)) => query.render(&scope),
-        (_, None) => return Ok(None),
-    };
-    let part = if plan.query.is_some() { "query: " } else { "source." };
-    rendered.map(Some).map_err(|error| CommandError::new(Kind::Usage, format!("{}: {part}{error}", plan.id)))
+    let asked = ask(plan, now, &cursor)?;
+    let SourceConfig::Http(api) = &plan.source else { return Ok(asked.statement) };
+    let scope = Scope { params: &plan.params, window: asked.window, cursor: &asked.cursor, now, zone: &plan.zone };
+    let request = api.request.render(&scope).map_err(|error| wrong(plan, "source.", &error))?;
+    Ok(Some(Statement { sql: as_text(api, &request), binds: request.binds }))
 }
 
 /// The first request of an API as it goes over the wire, without its login and what the pages add.

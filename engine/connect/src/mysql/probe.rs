@@ -42,7 +42,7 @@ pub(super) async fn probe(connection: &mut MySqlConnection, ask: &Ask) -> Result
     }
     for (name, sql) in READ_ONLY {
         probe.read_only = match first_text(connection, sql).await {
-            Ok(word) => Known::Is(ReadOnly { holds: word == "1", said: format!("{name} = {word}") }),
+            Ok(word) => Known::Is(ReadOnly { holds: is_on(&word), said: format!("{name} = {word}") }),
             Err(error) => Known::Unknown(refused(error)?),
         };
         if probe.read_only.known().is_some() {
@@ -52,6 +52,11 @@ pub(super) async fn probe(connection: &mut MySqlConnection, ask: &Ask) -> Result
     probe.rights = rights(connection).await?;
     probe.plan = plan(connection, ask).await?;
     Ok(probe)
+}
+
+/// Whether a variable is on: MySQL says it with a number, MariaDB with a word.
+fn is_on(word: &str) -> bool {
+    word == "1" || word.eq_ignore_ascii_case("on")
 }
 
 /// Why the server refused a question; an error that is none of the server's ends the probe.
