@@ -243,10 +243,10 @@ impl Compiler<'_> {
     /// Notes what a placeholder without a declaration is compared with.
     pub(crate) fn suggest(&self, value: &Typed, ty: &Type) {
         let name = value.sql.strip_prefix(UNDECLARED).and_then(|rest| rest.split_once("*/")).map(|(name, _)| name);
-        if let (Some(name), Some(suggestions)) = (name, &self.suggestions) {
-            if let Some(suggestion) = suggestions.borrow_mut().get_mut(name) {
-                suggestion.ty.get_or_insert_with(|| ty.clone());
-            }
+        if let (Some(name), Some(suggestions)) = (name, &self.suggestions)
+            && let Some(suggestion) = suggestions.borrow_mut().get_mut(name)
+        {
+            suggestion.ty.get_or_insert_with(|| ty.clone());
         }
     }
 

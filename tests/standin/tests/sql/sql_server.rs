@@ -314,8 +314,10 @@ fn a_server_tells_of_itself() {
     );
 }
 
-/// A call of a procedure whose arguments are bound, and what it shows.
-const CALLS: &[(&str, &[(&str, &str)], &str)] = &[
+/// A call of a procedure, its bound arguments, and what it shows.
+type Call = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const CALLS: &[Call] = &[
     (
         "EXEC sp_describe_first_result_set @P1, @P2",
         &[
