@@ -411,7 +411,7 @@ impl StandIn {
         }
     }
 
-    fn run_batch(&mut self, sink: &mut dyn Sink) -> Fallible<Outcome> {
+    pub(crate) fn run_batch(&mut self, sink: &mut dyn Sink) -> Fallible<Outcome> {
         if let Some(answer) = self.prepared()
             && let Some(outcome) = self.give(answer, sink)?
         {

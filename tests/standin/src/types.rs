@@ -66,7 +66,7 @@ impl Type {
         let mut words = outside.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
         let mut collation = None;
         if let Some(at) = words.iter().position(|word| word == "collate") {
-            collation = words.get(at + 1).cloned();
+            collation = outside.split_whitespace().nth(at + 1).map(str::to_owned);
             words.truncate(at);
         }
         let mut parsed = match product {
@@ -153,7 +153,7 @@ impl Type {
     /// How SQLite is to order a column of this type.
     pub(crate) fn collation(&self) -> &'static str {
         let case_sensitive = || {
-            let named = self.collation.as_deref().unwrap_or("");
+            let named = self.collation.as_deref().unwrap_or_default().to_lowercase();
             named.contains("_cs") || named.contains("_bin")
         };
         match self.class() {
