@@ -9,12 +9,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine_standin::Value;
 use engine_tds::{
     Acknowledgement, BROWSER_PORT, Browser, Encryption, Fault, NullRows, Place, Server, Settings, Version,
 };
 use futures_util::TryStreamExt;
 use support::{Canned, ROW_CHARACTERS, every_type};
-use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, Query, QueryItem, SqlBrowser};
+use tiberius::numeric::Numeric;
+use tiberius::time::{Date, DateTime2, DateTimeOffset, Time};
+use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, IntoSql, Query, QueryItem, SqlBrowser};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
@@ -141,13 +144,13 @@ async fn every_type_is_read() {
             assert!(!text.contains("(None)"), "{declared}: {text}");
             // The driver knows no collation in UTF-8.
             let is_read = declared.contains("char") && !declared.ends_with("utf8");
-            if let (engine_standin::Value::Text(sent), true) = (value, is_read) {
+            if let (Value::Text(sent), true) = (value, is_read) {
                 assert!(text.contains(sent.as_str()), "{declared}: {text}");
             }
         }
         assert_eq!(row.get::<i64, _>(4), Some(i64::MIN));
         assert_eq!(row.get::<&str, _>(17), Some("Fräse "));
-        let decimal = row.get::<tiberius::numeric::Numeric, _>(7).unwrap();
+        let decimal = row.get::<Numeric, _>(7).unwrap();
         assert_eq!((decimal.value(), decimal.scale()), (-12345678901234567890123456780123456789, 10));
         let nulls = client.simple_query("nulls").await.unwrap().into_row().await.unwrap().unwrap();
         let mut texts: Vec<String> = nulls.cells().map(|(_, value)| format!("{value:?}")).collect();
@@ -179,6 +182,59 @@ async fn parameters_arrive_with_their_types_and_come_back() {
     let declared: Vec<(&str, &str)> =
         run[0].1.iter().map(|parameter| (parameter.name.as_str(), parameter.declared.as_str())).collect();
     assert_eq!(declared[..4], [("P1", "int"), ("P2", "nvarchar(4000)"), ("P3", "float(53)"), ("P4", "bit")]);
+}
+
+/// A value of a kind for which the driver knows no type of Rust.
+struct Bound(ColumnData<'static>);
+
+impl IntoSql<'static> for Bound {
+    fn into_sql(self) -> ColumnData<'static> {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn moments_and_decimals_arrive_as_they_were_bound() {
+    let (server, backend) = start(|_| {});
+    let mut client = connect(&server).await;
+    let mut query = Query::new("echo");
+    let (date, time) = (Date::new(739_339), Time::new(54_001_234_567, 7));
+    query.bind(Bound(ColumnData::DateTime2(Some(DateTime2::new(date, time)))));
+    query.bind(Bound(ColumnData::DateTimeOffset(Some(DateTimeOffset::new(DateTime2::new(date, time), 120)))));
+    query.bind(Bound(ColumnData::Date(Some(date))));
+    query.bind(Bound(ColumnData::Time(Some(time))));
+    query.bind(Numeric::new_with_scale(-1250, 2));
+    query.bind(vec![1_u8, 2]);
+    query.bind("x".repeat(5000));
+    query.bind(1_u8);
+    query.bind(2_i16);
+    query.bind(3_i64);
+    query.bind(0.5_f32);
+    let row = query.query(&mut client).await.unwrap().into_row().await.unwrap().unwrap();
+    assert_eq!(row.len(), 11);
+    assert_eq!(row.get::<i64, _>(9), Some(3));
+    let text = |text: &str| Value::Text(text.to_owned());
+    let run = backend.run.lock().unwrap();
+    let values: Vec<&Value> = run[0].1.iter().map(|parameter| &parameter.value).collect();
+    assert_eq!(
+        values,
+        [
+            &text("2025-03-30 01:30:00.1234567"),
+            // The driver binds the moment in UTC, with its offset.
+            &text("2025-03-30 03:30:00.1234567 +02:00"),
+            &text("2025-03-30"),
+            &text("01:30:00.1234567"),
+            &text("-12.50"),
+            &Value::Bytes(vec![1, 2]),
+            &text(&"x".repeat(5000)),
+            &Value::Int(1),
+            &Value::Int(2),
+            &Value::Int(3),
+            &Value::Float(0.5),
+        ]
+    );
+    let declared: Vec<&str> = run[0].1.iter().map(|parameter| parameter.declared.as_str()).collect();
+    assert_eq!(declared[..5], ["datetime2", "datetimeoffset", "date", "time", "numeric(4,2)"]);
 }
 
 #[tokio::test]
