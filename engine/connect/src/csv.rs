@@ -6,6 +6,7 @@
 //! are those of all files together: a file that lacks one has no value there.
 
 mod folder;
+mod probe;
 mod records;
 mod text;
 
@@ -19,7 +20,7 @@ use engine_core::ports::{
     Ask, Cancel, Connector, CsvConfig, CsvFormat, Fetched, Source, SourceConfig, SourceError, SourceErrorKind,
     SourceIdentity,
 };
-use engine_core::probe::{Fact, Known, Probe};
+use engine_core::probe::Probe;
 use engine_core::value::{Column, Columns, Kind, RowBatch, Slot, TypeRule};
 
 use self::folder::{File, Listing, Stamp, is_compressed, list};
@@ -134,20 +135,7 @@ impl Source for Csv {
 
     fn probe(&mut self, ask: &Ask) -> Result<Probe, SourceError> {
         self.flow = None;
-        let listing = self.listing(ask)?;
-        let bytes: u64 = listing.files.iter().map(|file| file.stamp.bytes).sum();
-        let names = listing.files.first().map(|file| format!(", the newest is {}", file.name)).unwrap_or_default();
-        let still = if listing.growing.is_empty() {
-            String::new()
-        } else {
-            format!(", {} still growing", listing.growing.len())
-        };
-        let files = format!("{} to read, {bytes} bytes{still}{names}", listing.files.len());
-        Ok(Probe {
-            charset: Known::Is(self.format.encoding.name().to_owned()),
-            facts: vec![Fact { name: "files", value: files }],
-            ..Probe::inapplicable()
-        })
+        Ok(probe::probe(&self.listing(ask)?, self.format.encoding))
     }
 }
 

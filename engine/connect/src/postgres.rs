@@ -7,6 +7,7 @@ mod bind;
 mod decode;
 mod numeric;
 mod probe;
+mod types;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +40,7 @@ const CIPHER: &str =
 const SYSTEM_IDENTIFIER: &str = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
 
 /// The connector.
-pub(crate) const CONNECTOR: Connector = Connector { name: "postgres", open, types: decode::TYPES };
+pub(crate) const CONNECTOR: Connector = Connector { name: "postgres", open, types: types::TYPES };
 
 fn open(config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
     let SourceConfig::Postgres(config) = config else { return Err(Target::mismatch("postgres")) };

@@ -122,6 +122,17 @@ fn a_session_that_was_cut_while_it_rested_is_made_anew() {
 }
 
 #[test]
+fn a_probe_gives_the_session_back() {
+    let (mut source, deeds) = opened(LIMITS, &Cancel::default());
+    assert_eq!(source.probe(&order("one")).unwrap(), Probe::default());
+    assert_eq!(outcome(&mut source, "cut"), Ok(Fetched::End));
+    assert!(deeds.try_recv().is_err(), "nothing was connected to anew");
+    // A session that was cut while it rested is made anew, as for a question.
+    assert_eq!(source.probe(&order("one")).unwrap(), Probe::default());
+    assert_eq!(deeds.recv_timeout(SOON), Ok("connect"));
+}
+
+#[test]
 fn a_failure_closes_the_session_and_the_next_question_opens_one() {
     let (mut source, deeds) = opened(LIMITS, &Cancel::default());
     assert_eq!(outcome(&mut source, "fail"), Err(SourceErrorKind::Query));

@@ -4,11 +4,13 @@ use std::time::Instant;
 
 use engine_connect::registry;
 use engine_core::ports::{Cancel, Fetched, ServerConfig, SourceError, SourceErrorKind, TlsConfig};
+use engine_core::probe::{Known, Probe};
 use engine_core::value::{Cell, Kind, RowBatch, TypeRule};
 use engine_spec::model::TlsMode;
 use engine_spec::template::BindValue;
 use engine_tests::servers::Server;
 use engine_tests::suite::Verdict::{self, Kept, Skipped};
+use jiff::SignedDuration;
 
 use crate::peers::Peer;
 use crate::{HASTY, MANY_ROWS, PATIENT, PROMPT, STREAM_MEMORY_MAX_KIB, ask, config, failure, only_row, open, opened};
@@ -21,6 +23,8 @@ const REPEATED_HOUR_SECS: [i64; 2] = [1_761_438_600, 1_761_442_200];
 const SKIPPED_READING_SECS: i64 = 1_743_301_800;
 /// Digits beyond which neither 64 bits nor a binary number hold a decimal.
 const BIG_DIGITS: usize = 30;
+/// How far the clocks of a server and of this machine may differ, where both are one machine.
+const CLOCKS_DIFFER_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// Batches after which a run must have noticed that it shall stop.
 const BATCHES_AFTER_CANCEL_MAX: usize = 5;
 
@@ -36,6 +40,7 @@ pub const CASES: &[Case] = &[
     ("bound values fit", bound_values_fit),
     ("misfits are named", misfits_are_named),
     ("identity says who", identity_says_who),
+    ("session and plan are told", session_and_plan_are_told),
     ("wrong password", a_wrong_password_is_told),
     ("wrong settings", wrong_settings_are_told),
     ("missing rights", missing_rights_are_told),
@@ -52,7 +57,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// The values of a peer: an expression, its kind, and its value.
-fn values<'a>(peer: &'a Peer) -> impl Iterator<Item = &'a (&'static str, Kind, Cell<'static>)> {
+fn values(peer: &Peer) -> impl Iterator<Item = &(&'static str, Kind, Cell<'static>)> {
     peer.values.iter().chain(peer.own_values)
 }
 
@@ -203,6 +208,28 @@ fn identity_says_who(peer: &Peer, server: &Server) -> Verdict {
     for fact in peer.facts {
         assert!(identity.facts.contains_key(*fact), "{}: {fact} is not in {:?}", peer.name, identity.facts);
     }
+    Kept
+}
+
+/// What `engine check` shows. A driver that tells nothing of itself is not asked.
+fn session_and_plan_are_told(peer: &Peer, server: &Server) -> Verdict {
+    let mut source = opened(peer, server);
+    let query = ask("SELECT id FROM booking WHERE id > 1", vec![]);
+    let probe = source.probe(&query).unwrap();
+    if probe == Probe::default() {
+        return Skipped("the driver does not ask its server");
+    }
+    assert!(probe.account.known().is_some_and(|account| account.contains(&server.username)), "{:?}", probe.account);
+    assert!(probe.read_only.known().is_some_and(|session| session.holds), "{:?}", probe.read_only);
+    assert!(probe.clock.known().is_some_and(|reading| reading.ahead().abs() < CLOCKS_DIFFER_MAX), "{:?}", probe.clock);
+    assert!(probe.rights.known().is_some_and(|rights| !rights.is_empty()), "{:?}", probe.rights);
+    let plan = probe.plan.known().unwrap_or_else(|| panic!("{:?}", probe.plan));
+    assert!(plan.reads.iter().any(|read| read.table.ends_with("booking")), "{plan:?}");
+    // Neither the probe nor a question that the server refuses costs the session.
+    only_row(&mut *source, "SELECT 1");
+    let refused = source.probe(&ask(peer.unknown_table.0, vec![])).unwrap();
+    assert!(matches!(refused.plan, Known::Unknown(why) if why.contains("buchung")));
+    only_row(&mut *source, "SELECT 1");
     Kept
 }
 

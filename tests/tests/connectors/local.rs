@@ -125,7 +125,7 @@ impl References for Canary {
 }
 
 /// The source of a spec, opened as a run opens it.
-fn open_spec(source: Value, cancel: &Cancel) -> Box<dyn Source> {
+fn open_spec(source: &Value, cancel: &Cancel) -> Box<dyn Source> {
     let spec = json!({
         "version": 1, "id": "local", "source": source, "table": "order", "key": ["id"], "sync": { "mode": "full" },
         "fields": { "order_code": "id", "product_code": "note", "machine_code": "note", "start": "at", "end": "at" },
@@ -167,7 +167,7 @@ fn csv_keeps_the_contract() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("orders.csv"), content).unwrap();
         let source = json!({ "type": "csv", "path": folder.path(), "delimiter": ";", "decimal": ",", "settle": "0s" });
-        (open_spec(source, cancel), folder)
+        (open_spec(&source, cancel), folder)
     };
     let value = |content: &[u8], expected: Cell<'_>| {
         let (mut source, _folder) = of(&[b"id;note\n", content].concat(), &Cancel::default());
@@ -221,7 +221,7 @@ fn http_keeps_the_contract() {
             "auth": { "bearer": { "env": "TOKEN" } },
             "pagination": { "page": { "param": "page" } },
         });
-        open_spec(source, cancel)
+        open_spec(&source, cancel)
     };
     let of = |api: &Api, cancel: &Cancel| limited(api, "30s", cancel);
     let answered =
