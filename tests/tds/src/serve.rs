@@ -96,8 +96,9 @@ impl Client<'_> {
     /// Makes the session as new, as a pool of connections asks for.
     fn reset(&mut self) -> io::Result<()> {
         let (user, database) = (&self.login.user, &self.login.database);
-        let session = self.shared.backend.session(user, database).map_err(|error| io::Error::other(error.message))?;
-        self.session = session;
+        let session = self.shared.backend.session(user, database);
+        self.session = session.map_err(|error| io::Error::other(error.message))?;
+        self.session.client(&self.login.application, &self.login.host);
         self.prepared = Prepared::default();
         self.transaction = Transaction::default();
         self.channel.write(&bytes_change(change::RESET, &[], &[]))

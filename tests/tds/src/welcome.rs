@@ -105,7 +105,13 @@ fn check(shared: &Shared, asked: &Login7) -> Result<Box<dyn Session>, Vec<Server
         return Err(vec![errors::login_failed(&login.user)]);
     }
     // The real server tells both: what is wrong with the database, and that the login failed by that.
-    shared.backend.session(&login.user, database(login)).map_err(|error| vec![error, errors::login_failed(&login.user)])
+    let session = shared.backend.session(&login.user, database(login));
+    let mut session = session.map_err(|error| vec![error, errors::login_failed(&login.user)])?;
+    session.client(&login.application, &login.host);
+    if login.encrypted {
+        session.encrypted();
+    }
+    Ok(session)
 }
 
 fn database(login: &Login) -> &str {
