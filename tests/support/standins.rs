@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use engine_standin::{Backend, Column, Database, Product, Sink, Value};
+use engine_standin::{Column, Database, Product, Sink, Value};
 use tempfile::TempDir;
 
 use crate::servers::{Certificate, Kind, PASSWORD, Server, USERNAME, named};

@@ -297,10 +297,23 @@ impl StandIn {
             declared: "xml".to_owned(),
             nullable: true,
         };
-        let row = Value::Text(views::show_plan(&self.text));
+        let row = Value::Text(views::show_plan(&self.text, &self.tables_named()));
         let flow =
             sink.columns(&[column]).is_continue() && sink.row(&[row]).is_continue() && sink.done(1).is_continue();
         Ok(if flow { Flow::Next } else { Flow::Ended(Outcome::Cancelled) })
+    }
+
+    /// The tables whose names stand in the statement, and how many rows they have: all that a plan says here.
+    fn tables_named(&self) -> Vec<(String, u64)> {
+        let words: BTreeSet<String> =
+            self.text.split(|sign: char| !sign.is_alphanumeric() && sign != '_').map(str::to_uppercase).collect();
+        let catalogue = self.shared.state().catalogue.clone();
+        let named = catalogue.tables.into_values().filter(|table| words.contains(&table.name.to_uppercase()));
+        let count = |store: &str| match self.scalar(&format!("(SELECT count(*) FROM \"{store}\")")) {
+            Ok(Value::Int(rows)) => rows.unsigned_abs(),
+            _ => 0,
+        };
+        named.map(|table| (table.name.clone(), count(&table.store))).collect()
     }
 
     fn answer(&mut self, compiled: &Compiled, sink: &mut dyn Sink) -> Fallible<Flow> {

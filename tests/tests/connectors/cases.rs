@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use engine_connect::registry;
 use engine_core::ports::{Cancel, Fetched, ServerConfig, SourceError, SourceErrorKind, TlsConfig};
-use engine_core::probe::{Known, Probe};
+use engine_core::probe::{Known, Probe, ReadOnly};
 use engine_core::value::{Cell, Kind, RowBatch, TypeRule};
 use engine_spec::model::TlsMode;
 use engine_spec::template::BindValue;
@@ -90,7 +90,9 @@ fn bad_values_cost_only_themselves(peer: &Peer, server: &Server) -> Verdict {
     for (expression, part) in peer.bad {
         let batch = only_row(&mut *source, &format!("SELECT {expression} AS v, {} AS seven {}", peer.seven, peer.from));
         match batch.row(0).get(0) {
-            Cell::Bad(why) => assert!(why.starts_with("column v (") && why.contains(part), "{expression}: {why}"),
+            Cell::Bad(why) => {
+                assert!(why.to_lowercase().starts_with("column v (") && why.contains(part), "{expression}: {why}")
+            }
             other => panic!("{}: {expression} is {other:?}", peer.name),
         }
         assert_eq!(batch.row(0).get(1), Cell::Int(7), "{}: {expression}", peer.name);
@@ -166,8 +168,8 @@ fn no_rows_still_have_columns(peer: &Peer, server: &Server) -> Verdict {
     source.ask(&ask("SELECT id, note FROM booking WHERE id < 0", vec![])).unwrap();
     let mut batch = RowBatch::new();
     assert_eq!(source.next(&mut batch).unwrap(), Fetched::End);
-    let columns: Vec<_> = batch.columns().iter().map(|column| (&*column.name, column.kind)).collect();
-    assert_eq!(columns, [("id", Kind::Int), ("note", Kind::Text)], "{}", peer.name);
+    let columns: Vec<_> = batch.columns().iter().map(|column| (column.name.to_lowercase(), column.kind)).collect();
+    assert_eq!(columns, [("id".to_owned(), Kind::Int), ("note".to_owned(), Kind::Text)], "{}", peer.name);
     assert_eq!(source.next(&mut batch).unwrap(), Fetched::End);
     Kept
 }
@@ -219,17 +221,29 @@ fn session_and_plan_are_told(peer: &Peer, server: &Server) -> Verdict {
     if probe == Probe::default() {
         return Skipped("the driver does not ask its server");
     }
-    assert!(probe.account.known().is_some_and(|account| account.contains(&server.username)), "{:?}", probe.account);
-    assert!(probe.read_only.known().is_some_and(|session| session.holds), "{:?}", probe.read_only);
+    assert!(
+        probe.account.known().is_some_and(|account| account.to_lowercase().contains(&server.username)),
+        "{:?}",
+        probe.account
+    );
+    // A server may have no such session; then nothing is said of it.
+    let is_held =
+        |session: &Known<ReadOnly>| session.known().map_or(*session == Known::Inapplicable, |said| said.holds);
+    assert!(is_held(&probe.read_only), "{:?}", probe.read_only);
     assert!(probe.clock.known().is_some_and(|reading| reading.ahead().abs() < CLOCKS_DIFFER_MAX), "{:?}", probe.clock);
     assert!(probe.rights.known().is_some_and(|rights| !rights.is_empty()), "{:?}", probe.rights);
-    let plan = probe.plan.known().unwrap_or_else(|| panic!("{:?}", probe.plan));
-    assert!(plan.reads.iter().any(|read| read.table.ends_with("booking")), "{plan:?}");
+    match (&probe.plan, peer.no_plan) {
+        (Known::Is(plan), None) => {
+            assert!(plan.reads.iter().any(|read| read.table.ends_with("booking")), "{plan:?}");
+        }
+        (Known::Unknown(why), Some(part)) if why.contains(part) => return Kept,
+        (plan, _) => panic!("{plan:?}"),
+    }
     // Neither the probe nor a question that the server refuses costs the session.
-    only_row(&mut *source, "SELECT 1");
+    only_row(&mut *source, peer.ping);
     let refused = source.probe(&ask(peer.unknown_table.0, vec![])).unwrap();
     assert!(matches!(refused.plan, Known::Unknown(why) if why.contains("buchung")));
-    only_row(&mut *source, "SELECT 1");
+    only_row(&mut *source, peer.ping);
     Kept
 }
 

@@ -81,7 +81,7 @@ pub const ORACLE: Peer = Peer {
     own_types: &[],
     // Truth values came with 23ai.
     lacks: &[Kind::Bool],
-    bad: &[("BINARY_DOUBLE_NAN", "NaN"), ("NUMTOYMINTERVAL(3, 'MONTH')", "no fixed length")],
+    bad: &[("BINARY_DOUBLE_NAN", "NaN"), ("BINARY_DOUBLE_INFINITY", "inf")],
     binds: || {
         let civil = date(2025, 3, 30).at(1, 30, 0, 0);
         let instant = "2025-03-30T00:30:00Z".parse().expect("an instant");
@@ -118,6 +118,7 @@ pub const ORACLE: Peer = Peer {
     tls: TlsMode::Disable,
     facts: &["database", "container"],
     stranger: "SELECT id FROM booking",
+    no_plan: Some("writes its plans into a table"),
     cannot: &[
         ("missing rights", "the server does not tell a missing right from a missing table: ORA-00942 says so"),
         ("cancel while the server computes", "the driver cannot be told to give a call up; timeouts.query ends it"),

@@ -50,6 +50,8 @@ pub struct Peer {
     pub facts: &'static [&'static str],
     /// A statement that reads what the account `stranger` may not.
     pub stranger: &'static str,
+    /// Why the server shows no plan, in part; `None` where it shows one.
+    pub no_plan: Option<&'static str>,
     /// Cases that do not hold, and why.
     pub cannot: &'static [(&'static str, &'static str)],
 }
@@ -190,6 +192,7 @@ pub const POSTGRES: Peer = Peer {
     tls: TlsMode::Disable,
     facts: &["database", "database_oid", "system_identifier"],
     stranger: "SELECT id FROM booking",
+    no_plan: None,
     cannot: &[],
 };
 
@@ -331,6 +334,7 @@ pub const MARIADB: Peer = Peer {
     tls: TlsMode::Disable,
     facts: &["database", "hostname"],
     stranger: "SELECT id FROM booking",
+    no_plan: None,
     cannot: &[],
 };
 

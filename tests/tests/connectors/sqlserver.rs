@@ -159,5 +159,6 @@ pub const SQL_SERVER: Peer = Peer {
     tls: TlsMode::Require,
     facts: &["database", "service_broker_guid"],
     stranger: "SELECT id FROM booking",
+    no_plan: None,
     cannot: &[],
 };

@@ -16,8 +16,6 @@ use super::{Connection, FETCH_ROWS};
 use crate::failure::Problem;
 use crate::slots::{DAY_SECS, epoch_days, push_bad, push_float};
 
-/// Digits of a NUMBER without a fraction that always fits into 64 bits.
-const INT_DIGITS_MAX: u8 = 18;
 const SECOND_NANOS: i64 = 1_000_000_000;
 
 /// Connects; the driver bounds the way to the socket, and the caller the rest.
@@ -322,9 +320,7 @@ fn push(
 /// Digits as they are; a whole number of a column without a fraction is one.
 fn push_number(form: Form, digits: &str, batch: &mut RowBatch) {
     match digits.parse() {
-        Ok(number) if form == Form::Int && digits.len() <= usize::from(INT_DIGITS_MAX) + 1 => {
-            batch.push(Slot::Int(number));
-        }
+        Ok(number) if form == Form::Int => batch.push(Slot::Int(number)),
         _ => batch.push_decimal(digits),
     }
 }
