@@ -311,6 +311,46 @@ fn the_sources_page_knows_the_connectors() {
     }
 }
 
+/// The YAML files below a folder, by their paths from there.
+fn specs_below(folder: &Path, at: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = format!("{at}{}", path.file_name().and_then(|name| name.to_str()).expect("a name"));
+        if path.is_dir() {
+            found.extend(specs_below(&path, &format!("{name}/")));
+        } else if name.ends_with(".yaml") {
+            found.push(name);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The page of worked specs has a row for each, with its kind of source and its table type.
+#[test]
+fn the_page_of_worked_specs_lists_every_spec() {
+    let page = std::fs::read_to_string(root().join("docs/worked-specs.md")).expect("the page");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| [`"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    let mut expected = Vec::new();
+    for name in specs_below(&root().join("specs"), "") {
+        let text = std::fs::read_to_string(root().join("specs").join(&name)).expect("a spec");
+        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).expect("every spec has it").trim();
+        let (kind, table) = (value("  type: "), value("table: "));
+        expected.push((format!("[`{name}`](../specs/{name})"), format!("`{kind}`"), format!("`{table}`")));
+    }
+    let mut listed: Vec<(String, String, String)> =
+        rows.iter().map(|row| (row[0].to_owned(), row[2].to_owned(), row[3].to_owned())).collect();
+    listed.sort();
+    expected.sort();
+    assert_eq!(listed, expected, "docs/worked-specs.md and specs/ differ");
+    assert!(rows.iter().all(|row| row.len() == 5 && row.iter().all(|cell| !cell.is_empty())), "a cell is missing");
+}
+
 /// The anchors of a document's headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));

@@ -1,6 +1,6 @@
 //! `engine render`: exactly what is sent, in every dialect, also where the clock changes.
 
-use engine_tests::binary::Workspace;
+use engine_tests::binary::{Workspace, root};
 use serde_json::{Value, json};
 
 use crate::golden;
@@ -52,6 +52,14 @@ fn every_dialect_is_rendered_as_it_is_sent() {
         }
         golden(&format!("render/{kind}.sql"), &text);
     }
+}
+
+/// What the specs that come with the engine ask of their sources.
+#[test]
+fn every_worked_spec_is_rendered_as_it_is_sent() {
+    let specs = root().join("specs").display().to_string();
+    let rendered = Workspace::new().engine(&["render", "--now", "2025-03-31T12:00:00Z", &specs]).expect(0).stdout;
+    golden("render/worked-specs.txt", &rendered);
 }
 
 #[test]

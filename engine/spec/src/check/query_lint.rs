@@ -206,6 +206,17 @@ mod tests {
         );
         booking("tag BETWEEN {{ window.start }} AND {{ window.end }}", &["window_bound_inclusive BETWEEN"]);
         booking("date(tag) <= {{ window.end }} AND tag >= {{ window.start }}", &["window_bound_inclusive <="]);
+        // A conversion of the bound leaves it what it is, a calculation with it does not.
+        booking(
+            "tag > CAST({{ window.start }} AS DATE) AND tag <= CAST({{ window.end }} AS VARCHAR(20))",
+            &["window_bound_inclusive >", "window_bound_inclusive <="],
+        );
+        booking(
+            "TO_DATE({{ window.end | format('%Y') }}, 'YYYY') >= tag AND a = {{ window.start }}",
+            &["window_bound_inclusive >="],
+        );
+        booking("tag >= CAST({{ window.start }} AS DATE) AND tag < CAST({{ window.end }} AS DATE)", &[]);
+        booking("tag >= CAST({{ window.start }} AS DATE) AND tag <= CAST({{ window.end }} AS DATE) - 1", &[]);
         // A run that reaches into the window.
         let reaching =
             "SELECT von, bis FROM t WHERE von < {{ window.end }} AND (bis > {{ window.start }} OR bis IS NULL)";

@@ -22,6 +22,9 @@ const KEYWORDS: [&str; 17] = [
 /// Signs after a value that make it a part of a calculation.
 const ARITHMETIC: [&str; 6] = ["+", "-", "*", "/", "%", "|"];
 
+/// Functions that give a bound the type of its column, and leave it the same time.
+const CONVERSIONS: [&str; 6] = ["CAST", "TRY_CAST", "CONVERT", "TRY_CONVERT", "TO_DATE", "TO_TIMESTAMP"];
+
 /// Times that a column may be renamed on its way to the result; beyond, it counts as calculated.
 const RENAMES_MAX: usize = 8;
 
@@ -131,23 +134,56 @@ impl Outline {
         if ARITHMETIC.contains(&self.text_at(at + 1)) {
             return;
         }
+        let (first, last) = self.conversion_around(at).unwrap_or((at, at));
+        if ARITHMETIC.contains(&self.text_at(last + 1)) {
+            return;
+        }
         let between = match comparison.bound {
-            Bound::Start if self.is_before(at, 1, "BETWEEN") => Some(at - 1),
+            Bound::Start if self.is_before(first, 1, "BETWEEN") => Some(first - 1),
             Bound::End if self.is_before(at, 1, "AND") && self.is_before(at, 3, "BETWEEN") => Some(at - 3),
             _ => None,
         };
         if let Some(between) = between {
             comparison.operator = Some((Operator::Between, self.origin(between, between)));
             comparison.column = self.operand_before(between);
-        } else if let Some((operator, first)) = self.operator_before(at) {
-            comparison.operator = Some((operator, self.origin(first, at - 1)));
-            comparison.column = self.operand_before(first);
-        } else if let Some((operator, last)) = self.operator_after(at)
-            && (at == 0 || self.is_any(at - 1, &BEFORE_OPERAND))
+        } else if let Some((operator, begin)) = self.operator_before(first) {
+            comparison.operator = Some((operator, self.origin(begin, first - 1)));
+            comparison.column = self.operand_before(begin);
+        } else if let Some((operator, end)) = self.operator_after(last)
+            && (first == 0 || self.is_any(first - 1, &BEFORE_OPERAND))
         {
-            comparison.operator = Some((operator.turned(), self.origin(at + 1, last)));
-            comparison.column = self.operand_after(last + 1);
+            comparison.operator = Some((operator.turned(), self.origin(last + 1, end)));
+            comparison.column = self.operand_after(end + 1);
         }
+    }
+
+    /// The first and the last token of the conversion that has the bound at a token as its value: of
+    /// `CAST({{ window.start }} AS DATE)`, `CAST` and the bracket that closes it.
+    fn conversion_around(&self, at: usize) -> Option<(usize, usize)> {
+        if !self.is_any(at.checked_sub(1)?, &["(", ","]) {
+            return None;
+        }
+        let name = self.bracket((0..at).rev(), ")", "(")?.checked_sub(1)?;
+        if !self.is_any(name, &CONVERSIONS) {
+            return None;
+        }
+        Some((name, self.bracket(at..self.tokens.len(), "(", ")")?))
+    }
+
+    /// The first of some tokens that is a bracket without its counterpart among those before.
+    fn bracket(&self, mut tokens: impl Iterator<Item = usize>, counterpart: &str, bracket: &str) -> Option<usize> {
+        let mut depth = 0_usize;
+        tokens.find(|at| {
+            if self.is(*at, counterpart) {
+                depth += 1;
+            } else if self.is(*at, bracket) {
+                if depth == 0 {
+                    return true;
+                }
+                depth -= 1;
+            }
+            false
+        })
     }
 
     /// The operator that ends right before a token, and where it begins.
@@ -392,7 +428,11 @@ mod tests {
         check("a + ts >= {{ window.start }}", &["Start GreaterOrEqual >= "]);
         check("{{ window.start }} <= ts + 1", &["Start GreaterOrEqual <= "]);
         check("ts >= {{ window.start }} - 1", &["Start  "]);
-        check("ts >= CONVERT(date, {{ window.start }})", &["Start  "]);
+        check("ts >= CONVERT(datetime2(0), {{ window.start }})", &["Start GreaterOrEqual >= ts ts"]);
+        check("(CAST({{ window.end }} AS DATE) > t.ts)", &["End Less > ts t.ts"]);
+        check("ts >= CONVERT(date, {{ window.start }}) - 1", &["Start  "]);
+        check("ts >= CAST(a - {{ window.start }} AS int)", &["Start  "]);
+        check("ts >= DATEADD(day, -1, {{ window.start }})", &["Start  "]);
         check("ts = {{ window.start }}", &["Start  "]);
         check("ts >= {{ params.a }} AND ts < {{ run.now }} -- {# ts < #}", &[]);
     }
