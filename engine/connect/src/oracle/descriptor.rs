@@ -122,7 +122,7 @@ fn write(config: &ServerConfig, options: &OracleOptions, tls: bool, wallet: Opti
         }
     };
     Ok(format!(
-        "(DESCRIPTION=(EXPIRE_TIME={EXPIRE_MINUTES})(ADDRESS=(PROTOCOL={protocol})(HOST={host})(PORT={port}))\
+        "(DESCRIPTION=(EXPIRE_TIME={EXPIRE_MINUTES})(RETRY_COUNT=0)(RETRY_DELAY=0)(ADDRESS=(PROTOCOL={protocol})(HOST={host})(PORT={port}))\
          (CONNECT_DATA={place}){security})"
     ))
 }
@@ -171,7 +171,7 @@ mod tests {
         let plain = text(&config(TlsMode::Disable), &options(), OracleDriver::Thin).unwrap();
         assert_eq!(
             plain,
-            "(DESCRIPTION=(EXPIRE_TIME=1)(ADDRESS=(PROTOCOL=TCP)(HOST=10.0.0.5)(PORT=1521))(CONNECT_DATA=(SERVICE_NAME=ORCLPDB1)))"
+            "(DESCRIPTION=(EXPIRE_TIME=1)(RETRY_COUNT=0)(RETRY_DELAY=0)(ADDRESS=(PROTOCOL=TCP)(HOST=10.0.0.5)(PORT=1521))(CONNECT_DATA=(SERVICE_NAME=ORCLPDB1)))"
         );
         let by_sid = OracleOptions { sid: Some("ORCL".to_owned()), ..options() };
         let by_sid = text(&config(TlsMode::VerifyFull), &by_sid, OracleDriver::Thin).unwrap();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use engine_core::ports::SourceErrorKind;
 use engine_core::value::{Column, Columns, Kind, RowBatch, Slot, TypeRule};
 use engine_spec::template::Bind;
 use jiff::civil::DateTime;
@@ -12,7 +13,7 @@ use secrecy::ExposeSecret;
 use super::bind::{self, Given};
 use super::descriptor::Descriptor;
 use super::explain::thin as explain;
-use super::{Connection, FETCH_ROWS};
+use super::{Attempt, Connection, FETCH_ROWS};
 use crate::failure::Problem;
 use crate::slots::{DAY_SECS, epoch_days, push_bad, push_float};
 
@@ -37,14 +38,32 @@ pub(super) fn connect(descriptor: &Descriptor, limit: Duration) -> Result<Thin, 
         .and_then(|config| config.set_connect_string(&descriptor.text))
         .map_err(explain)?;
     let connection = oracledb::connect(config).map_err(explain)?;
-    Ok(Thin { connection, reading: None, digits: String::new() })
+    Ok(Thin { place: descriptor.text.clone(), connection: Some(connection), reading: None, digits: String::new() })
 }
 
 /// A connection, and the answer that is being read.
 pub(super) struct Thin {
-    connection: oracledb::Connection,
+    place: String,
+    /// There until the farewell.
+    connection: Option<oracledb::Connection>,
     reading: Option<Reading>,
     digits: String,
+}
+
+impl Thin {
+    fn connection(&self) -> Result<&oracledb::Connection, Problem> {
+        let lost = || Problem::new(SourceErrorKind::Network, "the session is lost");
+        self.connection.as_ref().ok_or_else(lost)
+    }
+}
+
+impl Drop for Thin {
+    /// The driver waits for an answer to its farewell for as long as there is none: it counts as an attempt that hangs.
+    fn drop(&mut self) {
+        let _attempt = Attempt::begin(&self.place);
+        self.reading = None;
+        drop(self.connection.take());
+    }
 }
 
 struct Reading {
@@ -165,14 +184,14 @@ impl Connection for Thin {
     fn execute(&mut self, sql: &str) -> Result<(), Problem> {
         // An answer that was not read to its end ends with the next statement.
         self.reading = None;
-        self.connection.execute(sql, &[]).map_err(|error| explain(&error, sql))?;
+        self.connection()?.execute(sql, &[]).map_err(|error| explain(&error, sql))?;
         Ok(())
     }
 
     fn ask_all(&mut self, sql: &str, rows_max: usize) -> Result<Vec<Vec<Option<String>>>, Problem> {
         let explain = |error: oracledb::Error| explain(&error, sql);
         let mut rows = Vec::new();
-        for row in self.connection.query(sql, &[]).map_err(explain)?.take(rows_max) {
+        for row in self.connection()?.query(sql, &[]).map_err(explain)?.take(rows_max) {
             let row = row.map_err(explain)?;
             let texts = (0..row.columns().len()).map(|place| row.get::<Option<String>>(place));
             rows.push(texts.collect::<Result<_, _>>().map_err(explain)?);
@@ -186,7 +205,7 @@ impl Connection for Thin {
         let values = carry(&given, binds)?;
         let values: Vec<&dyn ToDbValue> = values.iter().map(|value| &**value).collect();
         let explain = |error: oracledb::Error| explain(&error, sql);
-        let statement = self.connection.statement(sql).map_err(explain)?;
+        let statement = self.connection()?.statement(sql).map_err(explain)?;
         let statement = statement.fetch_array_size(FETCH_ROWS).prefetch_rows(FETCH_ROWS).build().map_err(explain)?;
         if !statement.is_query() {
             return Err(Problem::no_columns());
@@ -228,7 +247,7 @@ impl Connection for Thin {
     }
 
     fn set_limit(&mut self, limit: Duration) -> Result<(), Problem> {
-        self.connection.set_call_timeout(Some(limit)).map_err(|error| explain(&error, ""))
+        self.connection()?.set_call_timeout(Some(limit)).map_err(|error| explain(&error, ""))
     }
 
     fn interrupter(&self) -> Option<Box<dyn Fn() + Send + Sync>> {
