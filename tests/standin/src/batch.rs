@@ -76,6 +76,12 @@ fn fixed_up(product: Product, all: &[TokenWithSpan]) -> Tokens {
                 at += 4;
                 continue;
             }
+            // `INTERVAL DAY(2) TO SECOND(6)` becomes `INTERVAL_DS(2,6)`.
+            ["INTERVAL", first @ ("DAY" | "YEAR"), ..] if product == Product::Oracle => {
+                let name = if *first == "DAY" { "INTERVAL_DS" } else { "INTERVAL_YM" };
+                at = interval(all, at, name, &mut kept);
+                continue;
+            }
             // `VARCHAR2(20 CHAR)`
             ["CHAR" | "BYTE", ..]
                 if product == Product::Oracle
@@ -114,6 +120,38 @@ fn fixed_up(product: Product, all: &[TokenWithSpan]) -> Tokens {
         at += 1;
     }
     kept
+}
+
+/// Writes the type of an interval, and says where the tokens behind it begin.
+fn interval(all: &[TokenWithSpan], start: usize, name: &str, kept: &mut Tokens) -> usize {
+    let mut end = start + 1;
+    let mut digits = Vec::new();
+    while let Some(token) = all.get(end) {
+        match &token.token {
+            Token::LParen | Token::RParen => {}
+            Token::Number(number, _) => digits.push(number.clone()),
+            other if matches!(word(other).as_str(), "DAY" | "YEAR" | "TO" | "SECOND" | "MONTH") => {}
+            _ => break,
+        }
+        // The parenthesis behind the type belongs to whatever is around it.
+        if token.token == Token::RParen && !matches!(all[end - 1].token, Token::Number(..)) {
+            break;
+        }
+        end += 1;
+    }
+    let span = all[start].span;
+    kept.push(TokenWithSpan { token: Token::make_word(name, None), span });
+    if !digits.is_empty() {
+        kept.push(TokenWithSpan { token: Token::LParen, span });
+        for (at, number) in digits.into_iter().enumerate() {
+            if at > 0 {
+                kept.push(TokenWithSpan { token: Token::Comma, span });
+            }
+            kept.push(TokenWithSpan { token: Token::Number(number, false), span });
+        }
+        kept.push(TokenWithSpan { token: Token::RParen, span });
+    }
+    end
 }
 
 /// Whether a word stands right behind a number.

@@ -17,7 +17,8 @@ mod scope;
 mod select;
 mod write;
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{Ident, ObjectName};
 use sqlparser::tokenizer::Location;
@@ -70,11 +71,20 @@ pub(crate) struct Compiler<'a> {
     pub views: BTreeSet<&'static str>,
     ctes: Vec<(String, Vec<Output>)>,
     placeholders: Vec<String>,
+    /// Where placeholders need no declaration: what each is compared with.
+    pub suggestions: Option<RefCell<BTreeMap<String, Suggestion>>>,
     /// Columns met outside of aggregates, as SQLite names them, and how many aggregates were met.
     bare: Vec<(String, String)>,
     aggregates: usize,
     fresh: usize,
     depth: usize,
+}
+
+/// What is known of a placeholder that nobody declared.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Suggestion {
+    pub ty: Option<Type>,
+    pub uses: usize,
 }
 
 /// Views within views, queries within queries.
@@ -104,6 +114,7 @@ impl<'a> Compiler<'a> {
             views: BTreeSet::new(),
             ctes: Vec::new(),
             placeholders: Vec::new(),
+            suggestions: None,
             bare: Vec::new(),
             aggregates: 0,
             fresh: 0,

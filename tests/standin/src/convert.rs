@@ -253,6 +253,11 @@ fn text_of_bytes(bytes: &[u8], from: &Type, to: &Type, settings: &Settings) -> F
             Value::Text(hex(bytes).to_uppercase())
         });
     }
+    if to.is_national() && from.class() == Class::Text && !from.is_national() {
+        let read = code_page::read(bytes, from.collation.as_deref());
+        let length = to.length.filter(|length| *length != UNBOUNDED).map_or(usize::MAX, |length| length as usize);
+        return Ok(Value::Text(read.chars().take(length).collect()));
+    }
     if to.is_national() && from.class() != Class::Text {
         let units = bytes.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
         // Half a character is no text, and goes out as it is.

@@ -17,6 +17,7 @@ mod functions;
 mod intervals;
 mod moment;
 mod number;
+mod procedures;
 mod rights;
 mod script;
 mod session;

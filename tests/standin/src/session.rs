@@ -1,5 +1,7 @@
 //! A session: its settings, its variables, its transaction.
 
+mod answers;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +15,12 @@ use crate::batch::{self, Node, Tokens};
 use crate::catalogue::{Catalogue, Table};
 use crate::compile::{Compiled, Compiler, Scope};
 use crate::convert::Settings;
-use crate::database::{Answer, Database, Living, Seen, Shared};
+use crate::database::{Database, Living, Seen, Shared};
 use crate::errors::{Fallible, error, from_sqlite, not_understood};
 use crate::execute::{self, Work};
 use crate::types::Type;
 use crate::{Outcome, Parameter, Product, ServerError, Session, Sink, Value, functions, views};
 
-/// How often a session that waits looks whether it is still wanted.
-const IDLE: Duration = Duration::from_millis(20);
 /// How long a change of the catalogue waits for other sessions.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Rounds of a `WHILE` at most.
@@ -364,61 +364,6 @@ impl StandIn {
         Ok(if sink.done(1).is_continue() { Flow::Next } else { Flow::Ended(Outcome::Cancelled) })
     }
 
-    /// Waits until the time is over, the client gives up or another session ends this one.
-    pub(crate) fn wait(&self, most: Option<Duration>, sink: &mut dyn Sink) -> Flow {
-        let begun = Instant::now();
-        while most.is_none_or(|most| begun.elapsed() < most) {
-            if self.killed.load(Ordering::SeqCst) {
-                return Flow::Ended(Outcome::Killed);
-            }
-            if sink.idle() == ControlFlow::Break(()) {
-                return Flow::Ended(Outcome::Cancelled);
-            }
-            std::thread::sleep(most.map_or(IDLE, |most| IDLE.min(most.saturating_sub(begun.elapsed()))));
-        }
-        Flow::Next
-    }
-
-    /// The answer that a test prepared for this statement.
-    fn prepared(&self) -> Option<Answer> {
-        let mut state = self.shared.state();
-        let at = state
-            .answers
-            .iter()
-            .position(|prepared| prepared.left != Some(0) && self.text.contains(&prepared.pattern))?;
-        let prepared = &mut state.answers[at];
-        prepared.left = prepared.left.map(|left| left - 1);
-        Some(prepared.answer.clone())
-    }
-
-    fn give(&mut self, answer: Answer, sink: &mut dyn Sink) -> Fallible<Option<Outcome>> {
-        let rows = |columns: &[crate::Column], rows: &[Vec<Value>], sink: &mut dyn Sink| {
-            sink.columns(columns).is_continue() && rows.iter().all(|row| sink.row(row).is_continue())
-        };
-        match answer {
-            Answer::Rows(columns, all) => {
-                let went = rows(&columns, &all, sink) && sink.done(all.len() as u64).is_continue();
-                Ok(Some(if went { Outcome::Complete } else { Outcome::Cancelled }))
-            }
-            Answer::Fails(failure) => Err(failure),
-            Answer::Breaks(columns, all, failure) => {
-                if rows(&columns, &all, sink) {
-                    Err(failure)
-                } else {
-                    Ok(Some(Outcome::Cancelled))
-                }
-            }
-            Answer::Stalls => match self.wait(None, sink) {
-                Flow::Ended(outcome) => Ok(Some(outcome)),
-                Flow::Next => Ok(None),
-            },
-            Answer::Waits(most) => match self.wait(Some(most), sink) {
-                Flow::Ended(outcome) => Ok(Some(outcome)),
-                Flow::Next => Ok(None),
-            },
-        }
-    }
-
     /// What was granted since, and what the session is called.
     fn refresh(&mut self) {
         let state = self.shared.state();
@@ -466,7 +411,7 @@ impl StandIn {
         }
     }
 
-    fn run_batch(&mut self, sink: &mut dyn Sink) -> Fallible<Outcome> {
+    pub(crate) fn run_batch(&mut self, sink: &mut dyn Sink) -> Fallible<Outcome> {
         if let Some(answer) = self.prepared()
             && let Some(outcome) = self.give(answer, sink)?
         {

@@ -169,21 +169,8 @@ impl StandIn {
     /// `DECLARE @a int = 1, @b varchar(10)`
     fn declare(&mut self, tokens: &Tokens) -> Fallible<Flow> {
         for part in split_at_commas(&tokens[1..]) {
-            let name = part
-                .first()
-                .and_then(|token| variable(&token.token))
-                .ok_or_else(|| not_understood(self.product(), "DECLARE"))?;
             let equals = part.iter().position(|token| token.token == Token::Eq).unwrap_or(part.len());
-            let start = if words(part, 2).get(1).is_some_and(|word| word == "AS") { 2 } else { 1 };
-            let declared =
-                batch::shown(&part[start..equals]).replace(" ( ", "(").replace(" )", ")").replace(" , ", ",");
-            let ty = Type::parse(self.product(), &declared).ok_or_else(|| {
-                error(2715, format!("Column, parameter, or variable #1: Cannot find data type {declared}."))
-            })?;
-            if self.parameters.iter().any(|known| known.name.trim_start_matches('@').eq_ignore_ascii_case(&name)) {
-                return Err(error(134, format!("The variable name '@{name}' has already been declared.")));
-            }
-            self.parameters.push(Parameter { name: name.clone(), declared: ty.to_string(), value: Value::Null });
+            let name = self.declare_one(&part[..equals])?;
             if equals < part.len() {
                 let expr = batch::parse_condition(self.product(), &self.text, &part[equals + 1..])?;
                 let (value, from) = self.value(&expr)?;
@@ -191,6 +178,23 @@ impl StandIn {
             }
         }
         Ok(Flow::Next)
+    }
+
+    /// Adds a variable by its declaration, without a value.
+    pub(crate) fn declare_one(&mut self, declaration: &[TokenWithSpan]) -> Fallible<String> {
+        let name = declaration.first().and_then(|token| variable(&token.token));
+        let name = name.ok_or_else(|| not_understood(self.product(), "DECLARE"))?;
+        let start = if words(declaration, 2)[1] == "AS" { 2 } else { 1 };
+        let written = batch::shown(declaration.get(start..).unwrap_or_default());
+        let declared = written.replace(" ( ", "(").replace(" )", ")").replace(" , ", ",");
+        let ty = Type::parse(self.product(), &declared).ok_or_else(|| {
+            error(2715, format!("Column, parameter, or variable #1: Cannot find data type {declared}."))
+        })?;
+        if self.parameters.iter().any(|known| known.name.trim_start_matches('@').eq_ignore_ascii_case(&name)) {
+            return Err(error(134, format!("The variable name '@{name}' has already been declared.")));
+        }
+        self.parameters.push(Parameter { name: name.clone(), declared: ty.to_string(), value: Value::Null });
+        Ok(name)
     }
 
     pub(crate) fn set_variable(&mut self, name: &str, value: &Value, from: &Type) -> Fallible<()> {
@@ -271,22 +275,6 @@ impl StandIn {
         error(number.unwrap_or(50000), text.unwrap_or_default())
     }
 
-    /// `EXEC sp_executesql N'…'` and `EXEC (N'…')`; other procedures are not known.
-    fn call_procedure(&mut self, tokens: &Tokens, sink: &mut dyn Sink) -> Fallible<Flow> {
-        let name = tokens.get(1).map(|token| plain(&token.token)).unwrap_or_default();
-        let text = tokens.get(2).and_then(|token| match &token.token {
-            Token::SingleQuotedString(text) | Token::NationalStringLiteral(text) => Some(text.clone()),
-            _ => None,
-        });
-        match text {
-            Some(text) if (name == "(" || name.eq_ignore_ascii_case("sp_executesql")) && tokens.len() <= 4 => {
-                let inner = batch::tokens(self.product(), &text)?;
-                self.nodes(&batch::split(&inner)?, sink)
-            }
-            _ => Err(error(2812, format!("Could not find stored procedure '{name}'."))),
-        }
-    }
-
     fn begin(&mut self) -> Fallible<Flow> {
         if self.facts.transactions == 0 {
             self.store("BEGIN")?;
@@ -326,7 +314,7 @@ impl StandIn {
 }
 
 /// The name of a variable, without `@`.
-fn variable(token: &Token) -> Option<String> {
+pub(crate) fn variable(token: &Token) -> Option<String> {
     match token {
         Token::Word(word) if word.quote_style.is_none() => {
             word.value.strip_prefix('@').filter(|name| !name.starts_with('@')).map(str::to_owned)

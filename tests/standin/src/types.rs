@@ -66,7 +66,7 @@ impl Type {
         let mut words = outside.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
         let mut collation = None;
         if let Some(at) = words.iter().position(|word| word == "collate") {
-            collation = words.get(at + 1).cloned();
+            collation = outside.split_whitespace().nth(at + 1).map(str::to_owned);
             words.truncate(at);
         }
         let mut parsed = match product {
@@ -153,7 +153,7 @@ impl Type {
     /// How SQLite is to order a column of this type.
     pub(crate) fn collation(&self) -> &'static str {
         let case_sensitive = || {
-            let named = self.collation.as_deref().unwrap_or("");
+            let named = self.collation.as_deref().unwrap_or_default().to_lowercase();
             named.contains("_cs") || named.contains("_bin")
         };
         match self.class() {
@@ -277,12 +277,12 @@ fn oracle(words: &str, arguments: &[i64]) -> Option<Type> {
         "timestamp" => sized("TIMESTAMP", 6),
         "timestamp with time zone" => sized("TIMESTAMP WITH TIME ZONE", 6),
         "timestamp with local time zone" | "timestamp_ltz" => sized("TIMESTAMP WITH LOCAL TIME ZONE", 6),
-        "interval day to second" => Some(Type {
+        "interval day to second" | "interval_ds" => Some(Type {
             length: Some(first.unwrap_or(2)),
             scale: Some(second.unwrap_or(6)),
             ..Type::new("INTERVAL DAY TO SECOND")
         }),
-        "interval year to month" => sized("INTERVAL YEAR TO MONTH", 2),
+        "interval year to month" | "interval_ym" => sized("INTERVAL YEAR TO MONTH", 2),
         _ => None,
     }
 }

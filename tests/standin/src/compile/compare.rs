@@ -14,6 +14,8 @@ impl Compiler<'_> {
 
     /// Both sides in a form that SQLite compares, and the collation to compare them by.
     pub(crate) fn comparable(&self, a: &Typed, b: &Typed) -> Fallible<(String, String, String)> {
+        self.suggest(a, &b.ty);
+        self.suggest(b, &a.ty);
         let common = self.meeting_type(&a.ty, &b.ty)?;
         let side = |value: &Typed| self.comparable_side(value, &common);
         let collation = match common.class() {

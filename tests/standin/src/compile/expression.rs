@@ -14,6 +14,9 @@ use crate::convert::Purpose;
 use crate::errors::{Fallible, error, not_understood};
 use crate::types::{Class, Type};
 
+/// Begins the SQL of a placeholder that nobody declared.
+const UNDECLARED: &str = "/*";
+
 impl Compiler<'_> {
     /// An expression that has a value.
     pub(crate) fn expr(&mut self, expr: &Expr, scope: &Scope) -> Fallible<Typed> {
@@ -102,7 +105,7 @@ impl Compiler<'_> {
             }
             Expr::Collate { expr: inner, collation } => {
                 let inner = self.expr(inner, scope)?;
-                let ty = Type { collation: Some(collation.to_string().to_lowercase()), ..inner.ty };
+                let ty = Type { collation: Some(collation.to_string()), ..inner.ty };
                 Ok(Typed { sql: format!("({} COLLATE {})", inner.sql, ty.collation()), ty, nullable: inner.nullable })
             }
             Expr::Floor { expr: inner, .. } => self.named("FLOOR", &[inner], scope),
@@ -224,7 +227,26 @@ impl Compiler<'_> {
             .position(|parameter| parameter.name.trim_start_matches('@').eq_ignore_ascii_case(&name[1..]));
         match found {
             Some(at) => self.parameter(at),
+            None if self.suggestions.is_some() => Ok(self.undeclared(name)),
             None => Err(error(137, format!("Must declare the scalar variable \"{name}\"."))),
+        }
+    }
+
+    /// A placeholder whose type is to be found; it can be told from the text of its expression.
+    fn undeclared(&self, name: &str) -> Typed {
+        if let Some(suggestions) = &self.suggestions {
+            suggestions.borrow_mut().entry(name.to_owned()).or_default().uses += 1;
+        }
+        Typed::new(format!("{UNDECLARED}{name}*/ NULL"), Type::null())
+    }
+
+    /// Notes what a placeholder without a declaration is compared with.
+    pub(crate) fn suggest(&self, value: &Typed, ty: &Type) {
+        let name = value.sql.strip_prefix(UNDECLARED).and_then(|rest| rest.split_once("*/")).map(|(name, _)| name);
+        if let (Some(name), Some(suggestions)) = (name, &self.suggestions)
+            && let Some(suggestion) = suggestions.borrow_mut().get_mut(name)
+        {
+            suggestion.ty.get_or_insert_with(|| ty.clone());
         }
     }
 
@@ -422,6 +444,7 @@ impl Compiler<'_> {
                     Some(escape) => self.expr(escape, scope)?.sql,
                     None => "NULL".to_owned(),
                 };
+                self.suggest(&pattern, &value.ty);
                 let text = Type::sized(if self.is_oracle() { "VARCHAR2" } else { "nvarchar" }, crate::types::UNBOUNDED);
                 let shown = |value: &Typed| {
                     if value.ty.class() == Class::Text {

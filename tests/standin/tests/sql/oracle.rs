@@ -29,6 +29,10 @@ fn every_type_keeps_its_declaration_and_its_value() {
                 "SELECT BINARY_DOUBLE_NAN AS n, NUMTOYMINTERVAL(15, 'MONTH') AS m FROM dual",
                 "N BINARY_DOUBLE | M INTERVAL YEAR(9) TO MONTH\nNaNf | '1-03'",
             ),
+            (
+                "SELECT CAST(NULL AS INTERVAL DAY TO SECOND) AS a, CAST(i AS INTERVAL DAY(3) TO SECOND(1)) AS b FROM types",
+                "A INTERVAL DAY(2) TO SECOND(6) | B INTERVAL DAY(3) TO SECOND(1)\nNULL | '1 02:03:04.5'",
+            ),
             ("SELECT bf, bd FROM types", "BF BINARY_FLOAT | BD BINARY_DOUBLE\n1.5f | 2.5f"),
             (
                 "SELECT v, nv, c, nc, cl FROM types",

@@ -313,3 +313,91 @@ fn a_server_tells_of_itself() {
         ],
     );
 }
+
+/// A call of a procedure, its bound arguments, and what it shows.
+type Call = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const CALLS: &[Call] = &[
+    (
+        "EXEC sp_describe_first_result_set @P1, @P2",
+        &[
+            ("nvarchar(4000)", "SELECT id, machine, qty AS q FROM booking WHERE at >= @P1"),
+            ("nvarchar(4000)", "@P1 datetime2(7)"),
+        ],
+        "1 id int NULL\n2 machine varchar(10) SQL_Latin1_General_CP1_CI_AS\n3 q decimal(10,2) NULL",
+    ),
+    (
+        "EXEC sp_describe_first_result_set @P1, @P2",
+        &[("nvarchar(4000)", "DELETE FROM booking"), ("nvarchar(4000)", "")],
+        "",
+    ),
+    (
+        "EXEC sp_describe_undeclared_parameters @P1",
+        &[("nvarchar(4000)", "SELECT id FROM booking WHERE machine = @P1 AND id > @P2")],
+        "1 @P1 varchar(8000)\n2 @P2 int",
+    ),
+    (
+        "EXEC sp_executesql @P1, @P2, @P3, @P4",
+        &[
+            ("nvarchar(4000)", "SELECT id FROM booking WHERE machine = @P1 AND qty > @P2"),
+            ("nvarchar(4000)", "@P1 varchar(8000), @P2 decimal(3, 1)"),
+            ("nvarchar(4000)", "m1"),
+            ("nvarchar(4000)", "10.5"),
+        ],
+        "3",
+    ),
+    (
+        "EXEC sp_executesql @P1 WITH RESULT SETS ((c1 nvarchar(20) NULL, c2 decimal(19, 4) NULL))",
+        &[(
+            "nvarchar(4000)",
+            "SELECT CAST(0x4D81 AS varchar(10)) COLLATE SQL_Latin1_General_CP850_CI_AS, CAST(1.5 AS money)",
+        )],
+        "Mü 1.5000",
+    ),
+];
+
+#[test]
+fn procedures_describe_and_run_a_statement() {
+    let (database, mut session) = open(Product::SqlServer);
+    run(session.as_mut(), BOOKINGS, &[]).unwrap();
+    for (sql, arguments, expected) in CALLS {
+        let arguments = arguments
+            .iter()
+            .enumerate()
+            .map(|(at, (declared, value))| bound(&format!("P{}", at + 1), declared, text(value)));
+        let answers = run(session.as_mut(), sql, &arguments.collect::<Vec<_>>())
+            .unwrap_or_else(|failure| panic!("{sql}: {failure}"));
+        let (columns, rows) = answers.results.last().unwrap();
+        let wanted = [
+            "column_ordinal",
+            "parameter_ordinal",
+            "name",
+            "system_type_name",
+            "suggested_system_type_name",
+            "collation_name",
+        ];
+        let is_described = columns[0].name == "is_hidden" || columns[0].name == "parameter_ordinal";
+        let line = |row: &Vec<Value>| {
+            let cells =
+                row.iter().zip(columns).filter(|(_, column)| !is_described || wanted.contains(&column.name.as_str()));
+            let cells = cells.map(|(value, _)| match value {
+                Value::Text(text) => text.clone(),
+                Value::Int(whole) => whole.to_string(),
+                _ => "NULL".to_owned(),
+            });
+            cells.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(rows.iter().map(line).collect::<Vec<_>>().join("\n"), *expected, "{sql}");
+    }
+    let inner = database
+        .seen()
+        .into_iter()
+        .find(|seen| seen.sql.contains("qty > @P2") && seen.sql.starts_with("SELECT"))
+        .unwrap();
+    assert_eq!(inner.parameters, [bound("P1", "varchar(8000)", text("m1")), bound("P2", "decimal(3,1)", text("10.5"))]);
+    let missing = [bound("P1", "nvarchar(40)", text("SELECT @P1")), bound("P2", "nvarchar(40)", text("@P1 int"))];
+    assert_eq!(run(session.as_mut(), "EXEC sp_executesql @P1, @P2", &missing).unwrap_err().number, 8178);
+    let wrong = [bound("P1", "nvarchar(40)", text("SELECT 1\nFROM nope"))];
+    let failure = run(session.as_mut(), "EXEC sp_executesql @P1", &wrong).unwrap_err();
+    assert_eq!((failure.number, failure.place), (208, 2));
+}
