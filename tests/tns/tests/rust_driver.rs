@@ -189,6 +189,20 @@ fn a_server_that_goes_silent_is_noticed_by_the_call_timeout_only() {
     }
 }
 
+/// Dropping a connection says goodbye and waits for the answer without any time-out.
+#[test]
+fn a_connection_to_a_silent_server_cannot_be_dropped() {
+    let (server, _) = support::server(profile(Profile::Oracle19c));
+    let connection = connect(config(&server)).unwrap();
+    connection.set_call_timeout(Some(Duration::from_millis(50))).unwrap();
+    server.faults().set(Point::Logoff, Fault::Stall);
+    let dropping = std::thread::spawn(move || drop(connection));
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(!dropping.is_finished());
+    server.faults().clear();
+    dropping.join().unwrap();
+}
+
 #[test]
 fn a_connection_that_is_cut_is_an_error() {
     for release in RELEASES {
