@@ -45,7 +45,8 @@ pub fn names(sql: &str) -> Vec<String> {
                     let end = inside.find(|c: char| !(c.is_alphanumeric() || "_$#".contains(c)));
                     inside.split_at(end.unwrap_or(inside.len()))
                 });
-                if !name.is_empty() && !(block && names.iter().any(|known| known.eq_ignore_ascii_case(name))) {
+                let is_known = block && names.iter().any(|known| known.eq_ignore_ascii_case(name));
+                if !name.is_empty() && !is_known {
                     names.push(name.to_owned());
                 }
                 next

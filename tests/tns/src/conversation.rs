@@ -117,9 +117,7 @@ impl Conversation {
         for aside in asides {
             self.heed(aside)?;
         }
-        if call != Call::Logoff {
-            self.fault(Point::Answer)?;
-        }
+        self.fault(if call == Call::Logoff { Point::Logoff } else { Point::Answer })?;
         match call {
             Call::Execute(execute) => self.execute(*execute),
             Call::Fetch(cursor, rows) => self.fetch(cursor, rows),

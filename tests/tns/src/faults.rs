@@ -16,6 +16,8 @@ pub enum Point {
     Answer,
     /// The first row of a fetch is on its way.
     MidFetch,
+    /// The client says that it goes.
+    Logoff,
 }
 
 /// What goes wrong there.

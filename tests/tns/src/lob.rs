@@ -251,8 +251,6 @@ fn number(locator: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
-
     use proptest::prelude::*;
 
     use super::*;

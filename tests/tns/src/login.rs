@@ -143,7 +143,7 @@ impl Conversation {
         let opened = match proof {
             _ if locked => Err(Failure::new(28000, "The account is locked.")),
             None => Err(denied),
-            Some(proof) => self.open_session(&pending, call, proof),
+            Some(proof) => self.open_session(&pending, call, &proof),
         };
         let verdict = opened.as_ref().map_or_else(|failure| Verdict::Denied(failure.number), |_| Verdict::Accepted);
         self.shared.note(Login {
@@ -169,9 +169,12 @@ impl Conversation {
         }
     }
 
-    fn open_session(&mut self, pending: &Pending, call: &AuthCall, proof: Proof) -> Result<Vec<u8>, Failure> {
+    fn open_session(&mut self, pending: &Pending, call: &AuthCall, proof: &Proof) -> Result<Vec<u8>, Failure> {
         let mut session = self.shared.backend.session(&pending.user, &self.service)?;
         session.client(pending.call.get("AUTH_PROGRAM_NM"), pending.call.get("AUTH_MACHINE"));
+        if self.shared.settings.certificate.is_some() {
+            session.encrypted();
+        }
         let number = session.number();
         let worker = Worker::start(session).map_err(|_| Failure::new(18, "maximum number of sessions exceeded"))?;
         // What the client wants of its session from the start, such as its time zone.
@@ -185,7 +188,7 @@ impl Conversation {
         auth::put_welcome(
             &mut out,
             &Welcome {
-                proof: &proof,
+                proof,
                 session: number,
                 release: profile.release(),
                 service: &self.service,

@@ -219,7 +219,7 @@ pub fn encode_interval(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The text of an INTERVAL DAY TO SECOND, as Oracle writes it: `+01 02:03:04.500000`.
+/// The text of an INTERVAL DAY TO SECOND: `1 02:03:04.5`.
 pub fn decode_interval(bytes: &[u8]) -> Option<String> {
     let bytes: &[u8; 11] = bytes.try_into().ok()?;
     let long = |at: usize| {
@@ -230,11 +230,13 @@ pub fn decode_interval(bytes: &[u8]) -> Option<String> {
     let seconds = long(0) * SECONDS_OF_DAY + short(4) * 3_600 + short(5) * 60 + short(6);
     let total = i128::from(seconds) * i128::from(NANOS) + i128::from(long(7));
     let (seconds, nanos) = (total.unsigned_abs() / u128::from(NANOS), total.unsigned_abs() % u128::from(NANOS));
-    let fraction = format!("{nanos:09}");
-    let fraction = fraction.strip_suffix("000").unwrap_or(&fraction);
-    let sign = if total < 0 { '-' } else { '+' };
     let (days, rest) = (seconds / SECONDS_OF_DAY as u128, seconds % SECONDS_OF_DAY as u128);
-    Some(format!("{sign}{days:02} {:02}:{:02}:{:02}.{fraction}", rest / 3_600, rest / 60 % 60, rest % 60))
+    let sign = if total < 0 { "-" } else { "" };
+    let mut text = format!("{sign}{days} {:02}:{:02}:{:02}", rest / 3_600, rest / 60 % 60, rest % 60);
+    if nanos > 0 {
+        text.push_str(format!(".{nanos:09}").trim_end_matches('0'));
+    }
+    Some(text)
 }
 
 #[cfg(test)]
@@ -277,11 +279,11 @@ mod tests {
 
     #[test]
     fn intervals_come_back() {
-        for text in ["+01 02:03:04.500000", "-10 00:00:01.000000", "+00 00:00:00.000000", "+365 23:59:59.123456789"] {
+        for text in ["1 02:03:04.5", "-10 00:00:01", "0 00:00:00", "365 23:59:59.123456789"] {
             assert_eq!(encode_interval(text).and_then(|bytes| decode_interval(&bytes)).as_deref(), Some(text));
         }
         let mixed = [127, 255, 255, 253, 83, 119, 117, 128, 0, 0, 0];
-        assert_eq!(decode_interval(&mixed).as_deref(), Some("-02 00:00:03.000000"));
+        assert_eq!(decode_interval(&mixed).as_deref(), Some("-2 00:00:03"));
         assert_eq!(encode_interval("1 1:1:1").map(|bytes| bytes[..4].to_vec()), Some(vec![128, 0, 0, 1]));
     }
 

@@ -123,8 +123,6 @@ pub fn put_types(out: &mut Vec<u8>, client: &Client) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
-
     use proptest::prelude::*;
 
     use super::*;

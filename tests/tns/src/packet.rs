@@ -162,8 +162,6 @@ pub fn refuse(error: u32) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
-
     use super::*;
 
     #[test]

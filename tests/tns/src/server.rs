@@ -177,14 +177,13 @@ fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 fn serve(socket: TcpStream, shared: &Arc<Shared>) {
-    match shared.faults.at(Point::Accept) {
-        Some(Fault::Stall) => {
-            if shared.stall(Point::Accept).is_err() {
-                return;
-            }
-        }
-        Some(Fault::Cut | Fault::Garbage) => return,
-        None => {}
+    let may_begin = match shared.faults.at(Point::Accept) {
+        None => true,
+        Some(Fault::Stall) => shared.stall(Point::Accept).is_ok(),
+        Some(Fault::Cut | Fault::Garbage) => false,
+    };
+    if !may_begin {
+        return;
     }
     let Ok(wire) = Wire::new(socket, shared.tls.clone()) else { return };
     let mut conversation = Conversation::new(wire, Arc::clone(shared));

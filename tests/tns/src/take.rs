@@ -115,8 +115,6 @@ impl More for NoMore {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
-
     use super::*;
     use crate::put::Put;
 

@@ -136,7 +136,7 @@ impl Wire {
         if let Stream::Tls(stream) = &mut self.stream {
             stream.conn.send_close_notify();
             // The client may be gone already, and nothing depends on its hearing this.
-            let _ = stream.flush();
+            let _ = stream.conn.write_tls(&mut stream.sock);
         }
         let _ = self.stream.socket().shutdown(Shutdown::Both);
     }
