@@ -142,7 +142,8 @@ const OF_MARIADB: [Account; 5] = [
 fn mariadb_that_is_set_oddly_keeps_the_contract() {
     let server = servers::mariadb_with(&[&ODD[..], &["--performance-schema=OFF"]].concat());
     server.execute("INSTALL SONAME 'auth_ed25519'");
-    walk(&MARIADB, &server);
+    // Its plan is no JSON where names are written in double quotes.
+    walk(&Peer { no_plan: Some("not understood"), ..MARIADB }, &server);
     for account in OF_BOTH.iter().chain(&OF_MARIADB) {
         accounts_are_admitted_or_told_why(&MARIADB, &server, account);
     }

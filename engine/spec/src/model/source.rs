@@ -82,7 +82,7 @@ pub struct SqlServerSource {
     /// Name of the database.
     #[schemars(example = &"HYDRA")]
     pub database: Setting<String>,
-    /// Windows domain; makes the login a Windows login.
+    /// Windows domain; makes the login a Windows login, which is not possible from the device.
     #[schemars(example = &"ACME")]
     #[serde(default, deserialize_with = "present")]
     pub domain: Option<Setting<String>>,
