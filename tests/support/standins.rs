@@ -3,6 +3,7 @@
 //! What runs here speaks the servers' wire protocols and is checked by independent clients; it is not the servers.
 
 use std::fmt;
+use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,9 +39,18 @@ impl fmt::Debug for StandIn {
     }
 }
 
-/// SQL Server: the one that `ENGINE_TEST_SQLSERVER_URL` names, else a stand-in.
+/// SQL Server: the one that `ENGINE_TEST_SQLSERVER_URL` names, else a stand-in, said on standard error.
 pub fn sqlserver() -> Server {
-    named(Kind::SqlServer, "ENGINE_TEST_SQLSERVER_URL").unwrap_or_else(|| sqlserver_with(|_| {}))
+    let variable = "ENGINE_TEST_SQLSERVER_URL";
+    named(Kind::SqlServer, variable).unwrap_or_else(|| {
+        say_that_it_is_stood_in_for("SQL Server", variable);
+        sqlserver_with(|_| {})
+    })
+}
+
+fn say_that_it_is_stood_in_for(product: &str, variable: &str) {
+    let line = format!("skipped: no real {product}: {variable} is not set, and a stand-in speaks its protocol");
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A stand-in for SQL Server with settings of its own.
@@ -58,9 +68,13 @@ pub fn sqlserver_with(change: impl FnOnce(&mut engine_tds::Settings)) -> Server 
     Server::stood_in(Kind::SqlServer, port, NAME, Some(certificate.authority), standin)
 }
 
-/// Oracle: the one that `ENGINE_TEST_ORACLE_URL` names, else a stand-in.
+/// Oracle: the one that `ENGINE_TEST_ORACLE_URL` names, else a stand-in, said on standard error.
 pub fn oracle() -> Server {
-    named(Kind::Oracle, "ENGINE_TEST_ORACLE_URL").unwrap_or_else(|| oracle_with(|_| {}))
+    let variable = "ENGINE_TEST_ORACLE_URL";
+    named(Kind::Oracle, variable).unwrap_or_else(|| {
+        say_that_it_is_stood_in_for("Oracle", variable);
+        oracle_with(|_| {})
+    })
 }
 
 /// A stand-in for Oracle with settings of its own.

@@ -101,11 +101,12 @@ impl Driver for SqlServer {
         refuse_writes(&statement.sql)?;
         check_count(&statement.sql, &statement.binds)?;
         let described = describe::describe(session, &statement.sql, &statement.binds).await?;
-        if described.columns.as_ref().is_some_and(Vec::is_empty) {
-            return Err(Problem::no_columns());
+        match &described.columns {
+            Some(columns) if columns.is_empty() => return Err(Problem::no_columns()),
+            Some(_) => {}
+            // What kept the server from describing the statement may have ended the transaction.
+            None => self.begin(session).await?,
         }
-        // A server that could not describe the statement may have given the transaction up.
-        self.begin(session).await?;
         let query = call(&statement.sql, &statement.binds, &described)?;
         let mut answer = query.query(session).await.map_err(explain)?;
         let Some(columns) = answer.columns().await.map_err(explain)? else { return Err(Problem::no_columns()) };

@@ -64,6 +64,15 @@ mod tests {
 
     use super::*;
 
+    /// Makes the thread hold something.
+    async fn hold<S: Send + 'static>(worker: &Worker<S>, value: S) {
+        let held = worker.run(move |state| {
+            *state = Some(value);
+            Ok(())
+        });
+        held.await.unwrap();
+    }
+
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
@@ -72,7 +81,7 @@ mod tests {
     fn jobs_share_what_the_thread_holds() {
         let worker = Worker::start("jobs").unwrap();
         block_on(async {
-            worker.run(|state| Ok(*state = Some(1))).await.unwrap();
+            hold(&worker, 1).await;
             let seen = worker.run(|state| Ok(state.replace(2))).await.unwrap();
             assert_eq!((seen, worker.run(|state| Ok(*state)).await.unwrap()), (Some(1), Some(2)));
         });
@@ -82,7 +91,7 @@ mod tests {
     fn a_panic_costs_what_the_thread_holds_and_nothing_else() {
         let worker = Worker::start("panics").unwrap();
         block_on(async {
-            worker.run(|state| Ok(*state = Some("session"))).await.unwrap();
+            hold(&worker, "session").await;
             let problem = worker.run(|_| -> Result<(), _> { panic!("index out of bounds") }).await.unwrap_err();
             assert_eq!(problem.kind, SourceErrorKind::Panic);
             assert_eq!(worker.run(|state| Ok(*state)).await.unwrap(), None);
@@ -101,7 +110,7 @@ mod tests {
         let worker = Worker::start("given up").unwrap();
         let (release, held) = channel::<()>();
         block_on(async {
-            worker.run(move |state| Ok(*state = Some(Held(told)))).await.unwrap();
+            hold(&worker, Held(told)).await;
             let slow = worker.run(move |_| {
                 let _ = held.recv();
                 Ok(())

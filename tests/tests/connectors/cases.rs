@@ -91,7 +91,7 @@ fn bad_values_cost_only_themselves(peer: &Peer, server: &Server) -> Verdict {
         let batch = only_row(&mut *source, &format!("SELECT {expression} AS v, {} AS seven {}", peer.seven, peer.from));
         match batch.row(0).get(0) {
             Cell::Bad(why) => {
-                assert!(why.to_lowercase().starts_with("column v (") && why.contains(part), "{expression}: {why}")
+                assert!(why.to_lowercase().starts_with("column v (") && why.contains(part), "{expression}: {why}");
             }
             other => panic!("{}: {expression} is {other:?}", peer.name),
         }

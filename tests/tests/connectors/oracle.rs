@@ -86,10 +86,10 @@ fn without_the_client_library_the_other_driver_says_so() {
 
 #[test]
 fn databases_are_found_by_service_sid_and_alias() {
-    let server = oracle_with(|settings| settings.sids = vec!["ORCL".to_owned()]);
+    let server = oracle_with(|settings| settings.sids = vec!["PLANT".to_owned()]);
     let nameless = ServerConfig { database: String::new(), ..settings(&server) };
     let by_sid = |sid: &str| OracleOptions { sid: Some(sid.to_owned()), ..options() };
-    only_row(&mut *open_with(nameless.clone(), by_sid("ORCL")).unwrap(), "SELECT 1 FROM dual");
+    only_row(&mut *open_with(nameless.clone(), by_sid("PLANT")).unwrap(), "SELECT 1 FROM dual");
     let error = refused(nameless.clone(), by_sid("GONE"));
     assert_eq!(error.kind, SourceErrorKind::Config, "{error}");
     assert!(error.message.contains("12505") && error.hint.is_some_and(|hint| hint.contains("source.sid")));

@@ -115,7 +115,7 @@ fn what_a_statement_writes_is_rolled_back() {
     let ended = seen.iter().position(|sql| sql.contains("ROLLBACK TRANSACTION")).expect("it is rolled back");
     let run = seen.iter().position(|sql| sql == "SELECT 1 AS one").expect("the statement runs");
     assert!(begun < run && run < ended, "{seen:#?}");
-    assert!(!seen.iter().any(|sql| sql.contains("COMMIT")), "{seen:#?}");
+    assert!(!seen.iter().any(|sql| sql.starts_with("COMMIT")), "{seen:#?}");
 }
 
 #[test]

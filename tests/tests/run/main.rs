@@ -4,6 +4,7 @@ mod check;
 mod faults;
 mod servers;
 mod service;
+mod standins;
 mod sync;
 
 use std::collections::BTreeMap;

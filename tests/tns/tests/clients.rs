@@ -19,7 +19,8 @@ const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/clien
 fn are_installed() -> bool {
     static INSTALLATION: OnceLock<Result<(), String>> = OnceLock::new();
     let installation = INSTALLATION.get_or_init(|| {
-        let out = Command::new(format!("{CLIENTS}/install.sh")).arg("tns").output().map_err(|error| error.to_string())?;
+        let out =
+            Command::new(format!("{CLIENTS}/install.sh")).arg("tns").output().map_err(|error| error.to_string())?;
         if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
     });
     match installation {

@@ -124,6 +124,10 @@ fn server(code: usize, message: &str, offset: Option<usize>, sql: &str) -> Probl
     if let Some(before) = offset.filter(|offset| *offset > 0).and_then(|offset| sql.get(..offset)) {
         let (line, column) = line_and_column(sql, before.chars().count());
         text.push_str(&format!(", at line {line}, column {column} of the statement"));
+        let name = sql[before.len()..].split(|sign: char| !sign.is_alphanumeric() && !"_$#.\"".contains(sign)).next();
+        if let Some(name) = name.filter(|name| !name.is_empty() && !text.contains(name)) {
+            text.push_str(&format!(" (`{name}`)"));
+        }
     }
     let (kind, hint) = classify(code);
     Problem::new(kind, text).hint(hint)
@@ -230,7 +234,7 @@ mod tests {
     fn an_error_keeps_its_number_and_says_where() {
         let problem = server(942, "ORA-00942: table or view does not exist", Some(16), "SELECT id\nFROM  buchung");
         assert!(problem.message.starts_with("ORA-00942: table or view does not exist"), "{}", problem.message);
-        assert!(problem.message.ends_with("at line 2, column 7 of the statement"), "{}", problem.message);
+        assert!(problem.message.ends_with("at line 2, column 7 of the statement (`buchung`)"), "{}", problem.message);
         let bare = server(1017, "invalid username/password; logon denied", None, "");
         assert_eq!(bare.message, "ORA-01017: invalid username/password; logon denied");
     }

@@ -136,8 +136,8 @@ mod tests {
 
     use super::*;
 
-    fn declared(value: BindValue, suggested: Option<&str>) -> String {
-        declaration(&value, suggested).into_owned()
+    fn declared(value: &BindValue, suggested: Option<&str>) -> String {
+        declaration(value, suggested).into_owned()
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             (BindValue::Civil { civil, instant }, "datetime2(7)"),
             (BindValue::Instant { civil, instant }, "datetimeoffset(7)"),
         ] {
-            assert_eq!(declared(value, None), expected);
+            assert_eq!(declared(&value, None), expected);
         }
     }
 
@@ -174,7 +174,7 @@ mod tests {
             // The code page may lack the letter.
             ("Ω", Some("varchar(8)"), "nvarchar(4000)"),
         ] {
-            assert_eq!(declared(BindValue::Text(text.into()), suggested), expected, "{text} {suggested:?}");
+            assert_eq!(declared(&BindValue::Text(text.into()), suggested), expected, "{text} {suggested:?}");
         }
     }
 

@@ -355,8 +355,8 @@ mod tests {
     #[test]
     fn money() {
         check(ColumnType::Money, ColumnData::F64(Some(12.5)), Cell::Decimal("12.5000"));
-        check(ColumnType::Money4, ColumnData::F64(Some(-214_748.3648)), Cell::Decimal("-214748.3648"));
-        check(ColumnType::Money, ColumnData::F64(Some(899_999_999_999.0001)), Cell::Decimal("899999999999.0001"));
+        check(ColumnType::Money4, ColumnData::F64(Some(-214_748.364_8)), Cell::Decimal("-214748.3648"));
+        check(ColumnType::Money, ColumnData::F64(Some(899_999_999_999.000_1)), Cell::Decimal("899999999999.0001"));
         check(ColumnType::Money, ColumnData::F64(Some(922_337_203_685_477.0)), Cell::Bad("decimal(19, 4)"));
     }
 
