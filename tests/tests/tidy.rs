@@ -137,7 +137,16 @@ fn nothing_is_left_for_later() {
 
 #[test]
 fn every_crate_takes_lints_and_versions_from_the_workspace() {
-    for folder in ["engine/spec", "engine/core", "engine/connect", "engine/cli", "tests"] {
+    for folder in [
+        "engine/spec",
+        "engine/core",
+        "engine/connect",
+        "engine/cli",
+        "tests",
+        "tests/standin",
+        "tests/tds",
+        "tests/tns",
+    ] {
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{folder}: no lints");
         assert!(manifest.contains("edition.workspace = true"), "{folder}: no edition");
