@@ -12,6 +12,7 @@
 mod bind;
 mod descriptor;
 mod explain;
+mod moment;
 mod oci;
 mod probe;
 mod thin;

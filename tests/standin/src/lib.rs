@@ -108,6 +108,28 @@ pub trait Sink {
     fn idle(&mut self) -> ControlFlow<()>;
 }
 
+/// Takes answers that nobody reads, such as those to the statements that prepare a database.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody;
+
+impl Sink for Nobody {
+    fn columns(&mut self, _: &[Column]) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn row(&mut self, _: &[Value]) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn done(&mut self, _: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn idle(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
 /// How a statement ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

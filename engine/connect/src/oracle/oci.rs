@@ -15,11 +15,10 @@ use secrecy::ExposeSecret;
 use super::bind::{self, Given};
 use super::descriptor::Descriptor;
 use super::explain::oci as explain;
+use super::moment::{Moment, Time, push_interval, push_moment};
 use super::{Connection, FETCH_ROWS};
 use crate::failure::Problem;
-use crate::slots::{DAY_SECS, epoch_days, push_bad, push_float};
-
-const SECOND_NANOS: i64 = 1_000_000_000;
+use crate::slots::{push_bad, push_float};
 
 /// The version of the client library, or why there is none.
 pub(super) fn client() -> Result<String, String> {
@@ -208,36 +207,37 @@ fn push(value: &SqlValue<'_>, column: &Column, batch: &mut RowBatch) -> oracle::
             }
         }
         Kind::Bytes => batch.push_bytes(&value.get::<Vec<u8>>()?),
-        Kind::Civil | Kind::Instant => push_timestamp(&value.get::<Timestamp>()?, column, batch),
-        Kind::Time => push_interval(&value.get::<IntervalDS>()?, column, batch),
+        Kind::Civil | Kind::Instant => push_moment(moment(&value.get()?), column, batch),
+        Kind::Time => {
+            let interval = value.get::<IntervalDS>()?;
+            push_interval(interval.days(), time(&interval), column, batch);
+        }
         _ => push_bad(batch, column, "this type is not read; convert it in the query"),
     }
     Ok(())
 }
 
-fn push_timestamp(at: &Timestamp, column: &Column, batch: &mut RowBatch) {
-    let days = if at.year() > 0 { epoch_days(at.year(), at.month() as u8, at.day() as u8) } else { None };
-    let Some(days) = days else {
-        push_bad(batch, column, &format!("{}-{:02}-{:02} is no date of the calendar", at.year(), at.month(), at.day()));
-        return;
-    };
-    let time = i64::from(at.hour()) * 3_600 + i64::from(at.minute()) * 60 + i64::from(at.second());
-    let (secs, nanos) = (i64::from(days) * DAY_SECS + time, at.nanosecond());
-    batch.push(if column.kind == Kind::Instant {
-        Slot::Instant { secs: secs - i64::from(at.tz_offset()), nanos }
-    } else {
-        Slot::Civil { secs, nanos }
-    });
+fn moment(at: &Timestamp) -> Moment {
+    Moment {
+        year: at.year(),
+        month: at.month() as u8,
+        day: at.day() as u8,
+        time: Time {
+            hours: at.hour() as i32,
+            minutes: at.minute() as i32,
+            seconds: at.second() as i32,
+            nanos: at.nanosecond() as i32,
+        },
+        offset_secs: at.tz_offset(),
+    }
 }
 
-fn push_interval(interval: &IntervalDS, column: &Column, batch: &mut RowBatch) {
-    let secs = i64::from(interval.days()) * DAY_SECS
-        + i64::from(interval.hours()) * 3_600
-        + i64::from(interval.minutes()) * 60
-        + i64::from(interval.seconds());
-    match secs.checked_mul(SECOND_NANOS).and_then(|nanos| nanos.checked_add(interval.nanoseconds().into())) {
-        Some(nanos) => batch.push(Slot::Time(nanos)),
-        None => push_bad(batch, column, "an interval of more than 290 years"),
+fn time(interval: &IntervalDS) -> Time {
+    Time {
+        hours: interval.hours(),
+        minutes: interval.minutes(),
+        seconds: interval.seconds(),
+        nanos: interval.nanoseconds(),
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
             let columns: Columns = [Column { name: "c".to_owned(), kind, source_type: "t".to_owned() }].into();
             let mut batch = RowBatch::new();
             batch.reset(&columns);
-            push_timestamp(&at, &columns[0], &mut batch);
+            push_moment(moment(&at), &columns[0], &mut batch);
             assert_eq!(batch.row(0).get(0), expected);
         }
     }

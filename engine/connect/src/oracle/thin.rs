@@ -13,11 +13,10 @@ use secrecy::ExposeSecret;
 use super::bind::{self, Given};
 use super::descriptor::Descriptor;
 use super::explain::thin as explain;
+use super::moment::{Moment, Time, push_interval, push_moment};
 use super::{Attempt, Connection, FETCH_ROWS};
 use crate::failure::Problem;
-use crate::slots::{DAY_SECS, epoch_days, push_bad, push_float};
-
-const SECOND_NANOS: i64 = 1_000_000_000;
+use crate::slots::{push_bad, push_float};
 
 /// Connects; the driver bounds the way to the socket, and the caller the rest.
 pub(super) fn connect(descriptor: &Descriptor, limit: Duration) -> Result<Thin, Problem> {
@@ -324,11 +323,11 @@ fn push(
             None => batch.push(Slot::Null),
         },
         Form::Civil | Form::Instant => match row.get::<Option<OracleTimestamp>>(place)? {
-            Some(at) => push_timestamp(form, at, column, batch),
+            Some(at) => push_moment(moment(at), column, batch),
             None => batch.push(Slot::Null),
         },
         Form::Interval => match row.get::<Option<OracleIntervalDS>>(place)? {
-            Some(interval) => push_interval(interval, column, batch),
+            Some(interval) => push_interval(interval.days(), time(interval), column, batch),
             None => batch.push(Slot::Null),
         },
         Form::Unknown(advice) => push_bad(batch, column, &format!("this type is not read; {advice}")),
@@ -362,25 +361,28 @@ fn push_text(form: Form, row: &Row, place: usize, batch: &mut RowBatch) -> Resul
     Ok(())
 }
 
-fn push_timestamp(form: Form, at: OracleTimestamp, column: &Column, batch: &mut RowBatch) {
-    let days = if at.year() > 0 { epoch_days(at.year().into(), at.month(), at.day()) } else { None };
-    let Some(days) = days else {
-        push_bad(batch, column, &format!("{}-{:02}-{:02} is no date of the calendar", at.year(), at.month(), at.day()));
-        return;
-    };
-    let time = i64::from(at.hour()) * 3_600 + i64::from(at.minute()) * 60 + i64::from(at.second());
-    let (secs, nanos) = (i64::from(days) * DAY_SECS + time, at.nanoseconds());
-    batch.push(if form == Form::Instant { Slot::Instant { secs, nanos } } else { Slot::Civil { secs, nanos } });
+/// A zoned value comes in UTC.
+fn moment(at: OracleTimestamp) -> Moment {
+    Moment {
+        year: at.year().into(),
+        month: at.month(),
+        day: at.day(),
+        time: Time {
+            hours: at.hour().into(),
+            minutes: at.minute().into(),
+            seconds: at.second().into(),
+            nanos: at.nanoseconds() as i32,
+        },
+        offset_secs: 0,
+    }
 }
 
-fn push_interval(interval: OracleIntervalDS, column: &Column, batch: &mut RowBatch) {
-    let secs = i64::from(interval.days()) * DAY_SECS
-        + i64::from(interval.hours()) * 3_600
-        + i64::from(interval.minutes()) * 60
-        + i64::from(interval.seconds());
-    match secs.checked_mul(SECOND_NANOS).and_then(|nanos| nanos.checked_add(interval.nanoseconds().into())) {
-        Some(nanos) => batch.push(Slot::Time(nanos)),
-        None => push_bad(batch, column, "an interval of more than 290 years"),
+fn time(interval: OracleIntervalDS) -> Time {
+    Time {
+        hours: interval.hours().into(),
+        minutes: interval.minutes().into(),
+        seconds: interval.seconds().into(),
+        nanos: interval.nanoseconds(),
     }
 }
 
@@ -390,8 +392,8 @@ mod tests {
 
     use super::*;
 
-    fn check(push: impl FnOnce(&Column, &mut RowBatch), expected: Cell<'_>) {
-        let columns: Columns = [Column { name: "c".to_owned(), kind: Kind::Any, source_type: "t".to_owned() }].into();
+    fn check(kind: Kind, push: impl FnOnce(&Column, &mut RowBatch), expected: Cell<'_>) {
+        let columns: Columns = [Column { name: "c".to_owned(), kind, source_type: "t".to_owned() }].into();
         let mut batch = RowBatch::new();
         batch.reset(&columns);
         push(&columns[0], &mut batch);
@@ -414,23 +416,21 @@ mod tests {
             (Form::Number, "4711", Cell::Decimal("4711")),
             (Form::Number, "-0.000000001", Cell::Decimal("-0.000000001")),
         ] {
-            check(|_, batch| push_number(form, digits, batch), expected);
+            check(Kind::Any, |_, batch| push_number(form, digits, batch), expected);
         }
     }
 
     #[test]
     fn dates_are_readings_of_a_clock_and_zoned_ones_instants() {
-        let at = OracleTimestamp::new_timestamp(2025, 3, 30, 2, 30, 0, 5);
-        check(
-            |column, batch| push_timestamp(Form::Civil, at, column, batch),
-            Cell::Civil { secs: 1_743_301_800, nanos: 5 },
-        );
-        check(
-            |column, batch| push_timestamp(Form::Instant, at, column, batch),
-            Cell::Instant { secs: 1_743_301_800, nanos: 5 },
-        );
-        let ides = OracleTimestamp::new_timestamp(-44, 3, 15, 0, 0, 0, 0);
-        check(|column, batch| push_timestamp(Form::Civil, ides, column, batch), Cell::Bad("no date of the calendar"));
+        let at = moment(OracleTimestamp::new_timestamp(2025, 3, 30, 2, 30, 0, 5));
+        for (kind, expected) in [
+            (Kind::Civil, Cell::Civil { secs: 1_743_301_800, nanos: 5 }),
+            (Kind::Instant, Cell::Instant { secs: 1_743_301_800, nanos: 5 }),
+        ] {
+            check(kind, |column, batch| push_moment(at, column, batch), expected);
+        }
+        let ides = moment(OracleTimestamp::new_timestamp(-44, 3, 15, 0, 0, 0, 0));
+        check(Kind::Civil, |column, batch| push_moment(ides, column, batch), Cell::Bad("no date of the calendar"));
     }
 
     #[test]

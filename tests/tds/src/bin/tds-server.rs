@@ -1,12 +1,11 @@
 //! Stands in for SQL Server until its standard input ends. Prints its port when it is ready.
 
 use std::io::{self, Read, Write};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
-use engine_standin::{Backend, Column, Database, Product, Sink, Value};
+use engine_standin::{Backend, Database, Nobody, Product};
 use engine_tds::{Encryption, NullRows, Server, Settings};
 
 /// How the server stands to TLS.
@@ -51,27 +50,6 @@ struct Arguments {
     null_bitmap: bool,
 }
 
-/// Takes the answer to the script, of which nothing is wanted.
-struct Ignore;
-
-impl Sink for Ignore {
-    fn columns(&mut self, _: &[Column]) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    fn row(&mut self, _: &[Value]) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    fn done(&mut self, _: u64) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    fn idle(&mut self) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-}
-
 fn prepare(arguments: &Arguments) -> io::Result<Database> {
     let database = Database::new(Product::SqlServer, &arguments.database);
     database.login(&arguments.user, &arguments.password);
@@ -81,7 +59,7 @@ fn prepare(arguments: &Arguments) -> io::Result<Database> {
             io::Error::other(format!("{}: line {}: {} {}", path.display(), error.place, error.number, error.message))
         };
         let mut session = database.session(&arguments.user, &arguments.database).map_err(failed)?;
-        session.run(&script, &[], &mut Ignore).map_err(failed)?;
+        session.run(&script, &[], &mut Nobody).map_err(failed)?;
     }
     Ok(database)
 }

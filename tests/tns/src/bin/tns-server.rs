@@ -4,11 +4,10 @@
 //! `[--script FILE] [--tls CHAIN KEY]`. It prints its port when it is ready.
 
 use std::io::{Read, Write};
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use engine_standin::{Backend, Column, Database, Product, Sink, Value};
+use engine_standin::{Backend, Database, Nobody, Product};
 use engine_tns::{Certificate, Profile, Server, Settings, Verifier};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -65,27 +64,6 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Failu
     }
     options.settings.services = vec![options.service.clone()];
     Ok(options)
-}
-
-/// Takes the answers to a script, which nobody reads.
-struct Nobody;
-
-impl Sink for Nobody {
-    fn columns(&mut self, _: &[Column]) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    fn row(&mut self, _: &[Value]) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    fn done(&mut self, _: u64) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    fn idle(&mut self) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
 }
 
 /// Runs the statements of a script; a line with nothing but `/` ends each.
