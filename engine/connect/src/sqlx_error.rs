@@ -37,6 +37,13 @@ pub(crate) fn explain(error: sqlx::Error, server: impl FnOnce(&dyn sqlx::error::
 
 /// Explains a failure to connect: `explain` does, but for a server that hangs up.
 pub(crate) fn connecting(error: sqlx::Error, tls: TlsMode, explain: impl FnOnce(sqlx::Error) -> Problem) -> Problem {
+    let error = match error {
+        // PostgreSQL's driver takes the end of the stream for an answer of one byte, which no server sends.
+        sqlx::Error::Protocol(message) if message.contains("response from SSLRequest: 0x00") => {
+            sqlx::Error::Io(io::ErrorKind::UnexpectedEof.into())
+        }
+        error => error,
+    };
     let hung_up = matches!(&error, sqlx::Error::Io(error)
         if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset));
     let problem = explain(error);
@@ -132,6 +139,18 @@ mod tests {
         check(sqlx::Error::Tls("server does not support TLS".into()), Tls, "no encryption");
         check(sqlx::Error::Configuration("RSA auth backend disabled; enable".into()), Tls, "tls.mode");
         check(sqlx::Error::Protocol("unexpected byte".to_owned()), Data, "source.type");
+    }
+
+    #[test]
+    fn a_server_that_hangs_up_while_encryption_is_agreed_on_is_of_the_network() {
+        for error in [
+            sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00 (tls:95)".to_owned()),
+            sqlx::Error::Io(io::ErrorKind::ConnectionReset.into()),
+        ] {
+            let problem = connecting(error, TlsMode::Require, |error| explain(error, |_| unreachable!("no server's")));
+            assert_eq!(problem.kind, SourceErrorKind::Network, "{problem:?}");
+            assert!(problem.hint.as_ref().is_some_and(|text| text.contains("TLS 1.1 or older")), "{problem:?}");
+        }
     }
 
     #[test]

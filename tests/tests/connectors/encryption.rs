@@ -181,21 +181,38 @@ fn servers_of_before_tls_1_2_are_told_whatever_they_answer() {
             let port = listener.local_addr().unwrap().port();
             let speaking = peer.name;
             let old = std::thread::spawn(move || be_old(&listener, speaking, answer));
-            let config = ServerConfig {
-                host: "127.0.0.1".into(),
-                port: Some(port),
-                database: "plant".into(),
-                username: "etl".into(),
-                password: Some("s3cret-canary".into()),
-                tls: TlsConfig { mode: Require, ca_file: None, cert_file: None, key_file: None },
-                timeouts: PATIENT,
-            };
-            let error = open(peer, config, &Cancel::default()).map(|_| ()).unwrap_err();
+            let error = open(peer, encrypted(port), &Cancel::default()).map(|_| ()).unwrap_err();
             old.join().unwrap();
             assert_eq!(error.kind, kind, "{}: {answer:?}: {error:?}", peer.name);
             let said = format!("{} {}", error.message, error.hint.unwrap_or_default());
             assert!(said.contains(part), "{}: {answer:?}: {said}", peer.name);
         }
+    }
+}
+
+#[test]
+fn a_server_that_hangs_up_at_the_wish_for_encryption_is_of_the_network() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let gone = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        socket.read_exact(&mut [0; 8]).unwrap();
+    });
+    let error = open(&POSTGRES, encrypted(port), &Cancel::default()).map(|_| ()).unwrap_err();
+    gone.join().unwrap();
+    assert_eq!(error.kind, SourceErrorKind::Network, "{error:?}");
+    assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("closed the connection")), "{error:?}");
+}
+
+fn encrypted(port: u16) -> ServerConfig {
+    ServerConfig {
+        host: "127.0.0.1".into(),
+        port: Some(port),
+        database: "plant".into(),
+        username: "etl".into(),
+        password: Some("s3cret-canary".into()),
+        tls: TlsConfig { mode: Require, ca_file: None, cert_file: None, key_file: None },
+        timeouts: PATIENT,
     }
 }
 
