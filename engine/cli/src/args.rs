@@ -42,6 +42,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Lets the next run of a pipeline pass a brake.
     Approve(ApproveArgs),
+    /// Shows what was refused, and tries it again.
+    Quarantine(QuarantineArgs),
     /// Prints a JSON schema.
     Schema(SchemaArgs),
     /// Prints a completion script for a shell.
@@ -140,6 +142,62 @@ pub struct StatusArgs {
 pub struct ApproveArgs {
     /// The pipeline, by id.
     pub pipeline: String,
+}
+
+/// Arguments of `quarantine`.
+#[derive(Debug, Args)]
+pub struct QuarantineArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: QuarantineCommand,
+}
+
+/// What to do with the quarantine.
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// Shows what is in quarantine: how much of each reason, then the rows.
+    List(QuarantineListArgs),
+    /// Shows one row or record as it was read or sent, why it was refused, and the rule's place in the spec.
+    Show(QuarantineShowArgs),
+    /// Sends records again that the destination refused, with the next delivery.
+    ///
+    /// Rows that were refused when they were read need no such thing: every run that reads them tries them again.
+    Retry(QuarantineRetryArgs),
+}
+
+/// Arguments of `quarantine list`.
+#[derive(Debug, Args)]
+pub struct QuarantineListArgs {
+    /// Pipelines, by id. Default: all that the state store knows.
+    pub pipelines: Vec<String>,
+    /// Rows that are shown of each pipeline; all are counted.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `quarantine show`.
+#[derive(Debug, Args)]
+pub struct QuarantineShowArgs {
+    /// The pipeline, by id.
+    pub pipeline: String,
+    /// The key, as `list` shows it; a key of one column may be given plain.
+    pub key: String,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `quarantine retry`.
+#[derive(Debug, Args)]
+pub struct QuarantineRetryArgs {
+    /// Pipelines, by id. Default: all that the state store knows.
+    pub pipelines: Vec<String>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
 }
 
 /// Arguments of `schema`.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::canonical::RowKey;
 use crate::state::{
     DeliveryState, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord, PipelineState,
-    QuarantineEntry, RefusedRecord, Stage, StateCounts, StateError, StateStore, StateTransaction,
+    QuarantineEntry, RefusedEntry, RefusedRecord, Stage, StateCounts, StateError, StateStore, StateTransaction,
 };
 
 /// Everything that is known of one pipeline.
@@ -171,6 +171,22 @@ impl StateStore for MemoryStore {
         Ok(self.with(pipeline, |known| {
             known.quarantine.iter().rev().map(|(entry, _)| entry.clone()).take(limit).collect()
         }))
+    }
+
+    fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError> {
+        let refused = |(entry, retry): &(QuarantineEntry, Option<Timestamp>)| {
+            Some(RefusedEntry {
+                id: entry.key.parse().ok()?,
+                code: entry.code.clone(),
+                message: entry.reason.clone(),
+                attempts: 1,
+                first_seen: entry.first_seen,
+                last_seen: entry.first_seen,
+                retry_at: (*retry)?,
+                body: entry.row.clone(),
+            })
+        };
+        Ok(self.with(pipeline, |known| known.quarantine.iter().filter_map(refused).collect()))
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {

@@ -31,6 +31,9 @@ pub struct PipelineState {
     pub cursor: Option<Vec<CursorValue>>,
     /// How far the first fill has come.
     pub filled_until: Option<Timestamp>,
+    /// The last run that went well judged all rows from this time on anew, in microseconds: what is in quarantine of
+    /// them was refused again.
+    pub judged_from: Option<i64>,
     /// The last run, whatever became of it.
     pub last_run: Option<RunReport>,
     /// When the last run that went well began.
@@ -236,6 +239,27 @@ pub struct RefusedRecord {
     pub message: String,
 }
 
+/// A record that waits because the destination refused it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedEntry {
+    /// Its id at the destination.
+    pub id: Uuid,
+    /// The destination's code.
+    pub code: String,
+    /// The destination's words.
+    pub message: String,
+    /// How often it was refused, as it is.
+    pub attempts: u32,
+    /// When it was refused first.
+    pub first_seen: Timestamp,
+    /// When it was refused last.
+    pub last_seen: Timestamp,
+    /// When it is sent again.
+    pub retry_at: Timestamp,
+    /// The whole record as a JSON object, `op` included.
+    pub body: String,
+}
+
 /// Counts of a pipeline's state, for the status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StateCounts {
@@ -295,6 +319,8 @@ pub trait StateStore: Send + Sync {
     fn live_before(&self, pipeline: &str, before: i64, limit: usize) -> Result<Vec<LedgerEntry>, StateError>;
     /// Quarantined rows, newest first.
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError>;
+    /// Records that wait because the destination refused them, by id.
+    fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError>;
     /// Begins the transaction of a run. Nobody else writes until it ends.
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError>;
     /// The oldest records of the outbox, up to both limits, at least one where there is one.

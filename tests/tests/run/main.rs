@@ -2,6 +2,7 @@
 
 mod check;
 mod faults;
+mod quarantine;
 mod servers;
 mod service;
 mod standins;

@@ -5,6 +5,7 @@ pub mod check;
 pub mod completions;
 pub mod docs;
 pub mod preview;
+pub mod quarantine;
 pub mod render;
 pub mod run;
 pub mod schema;

@@ -24,8 +24,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{
-    DeliveryState, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry, RefusedRecord,
-    StateCounts, StateError, StateStore, StateTransaction,
+    DeliveryState, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry, RefusedEntry,
+    RefusedRecord, StateCounts, StateError, StateStore, StateTransaction,
 };
 use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, Type};
@@ -355,6 +355,10 @@ impl StateStore for SqliteStore {
 
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {
         self.read_of("reading the quarantine", pipeline, |connection, no| quarantine::newest(connection, no, limit))
+    }
+
+    fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError> {
+        self.read_of("reading refused records", pipeline, outbox::refused)
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {

@@ -7,7 +7,7 @@ use engine_core::canonical::RowKey;
 use engine_core::memory::MemoryStore;
 use engine_core::state::{
     DeliveryState, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord, PipelineState,
-    QuarantineEntry, RefusedRecord, StateCounts, StateError, StateStore, StateTransaction,
+    QuarantineEntry, RefusedEntry, RefusedRecord, StateCounts, StateError, StateStore, StateTransaction,
 };
 use jiff::Timestamp;
 
@@ -100,6 +100,11 @@ impl StateStore for Flaky<'_> {
 
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {
         self.store.quarantined(pipeline, limit)
+    }
+
+    fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError> {
+        self.count()?;
+        self.store.refused(pipeline)
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
