@@ -44,6 +44,8 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Shows what was refused, and tries it again.
     Quarantine(QuarantineArgs),
+    /// Shows what is remembered of pipelines, copies it, and forgets it.
+    State(StateArgs),
     /// Prints a JSON schema.
     Schema(SchemaArgs),
     /// Prints a completion script for a shell.
@@ -198,6 +200,103 @@ pub struct QuarantineRetryArgs {
     /// Form of the results.
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+/// Arguments of `state`.
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What to do with what is remembered.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Lists the pipelines, with how much is remembered of each and how far it has read.
+    List(StateListArgs),
+    /// Shows everything that is remembered of a pipeline, but for its rows and records.
+    Show(StateShowArgs),
+    /// Writes everything that is remembered of a pipeline to a file.
+    ///
+    /// One JSON object a line: a header with `format`, `version` and `pipeline`; then one line for each thing, its
+    /// `kind` being `state`, `delivery`, `row`, `record`, `outbox`, `rejected` or `refused`; then a line with their
+    /// number. Nobody may run the pipeline meanwhile.
+    Export(StateExportArgs),
+    /// Reads what `export` wrote: all of it, or nothing.
+    ///
+    /// A file of another version or one that is cut short is refused. Nobody may run the pipeline meanwhile.
+    Import(StateImportArgs),
+    /// Forgets what is remembered of a pipeline. Without `--yes` it only says what that would mean.
+    ///
+    /// Nobody may run the pipeline meanwhile.
+    Reset(StateResetArgs),
+}
+
+/// Arguments of `state list`.
+#[derive(Debug, Args)]
+pub struct StateListArgs {
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `state show`.
+#[derive(Debug, Args)]
+pub struct StateShowArgs {
+    /// The pipeline, by id.
+    pub pipeline: String,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `state export`.
+#[derive(Debug, Args)]
+pub struct StateExportArgs {
+    /// The pipeline, by id.
+    pub pipeline: String,
+    /// The file to write. Default: standard output.
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+}
+
+/// Arguments of `state import`.
+#[derive(Debug, Args)]
+pub struct StateImportArgs {
+    /// A file that `state export` wrote.
+    pub file: PathBuf,
+    /// Forgets first what is remembered of the pipeline.
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// Arguments of `state reset`.
+#[derive(Debug, Args)]
+pub struct StateResetArgs {
+    /// The pipeline, by id.
+    pub pipeline: String,
+    /// What to forget.
+    #[arg(long, value_enum)]
+    pub what: Reset,
+    /// Forgets it.
+    #[arg(long)]
+    pub yes: bool,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// What to forget of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reset {
+    /// Everything: as if it had never run.
+    All,
+    /// How far it has read.
+    Cursor,
+    /// Which rows and records it knows.
+    Ledger,
 }
 
 /// Arguments of `schema`.

@@ -6,6 +6,7 @@ mod quarantine;
 mod servers;
 mod service;
 mod standins;
+mod state;
 mod sync;
 
 use std::collections::BTreeMap;

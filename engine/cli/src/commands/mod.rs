@@ -9,5 +9,6 @@ pub mod quarantine;
 pub mod render;
 pub mod run;
 pub mod schema;
+pub mod state;
 pub mod status;
 pub mod test;
