@@ -42,6 +42,10 @@ pub enum Command {
     Status(StatusArgs),
     /// Lets the next run of a pipeline pass a brake.
     Approve(ApproveArgs),
+    /// Shows what was refused, and tries it again.
+    Quarantine(QuarantineArgs),
+    /// Shows what is remembered of pipelines, copies it, and forgets it.
+    State(StateArgs),
     /// Prints a JSON schema.
     Schema(SchemaArgs),
     /// Prints a completion script for a shell.
@@ -140,6 +144,159 @@ pub struct StatusArgs {
 pub struct ApproveArgs {
     /// The pipeline, by id.
     pub pipeline: String,
+}
+
+/// Arguments of `quarantine`.
+#[derive(Debug, Args)]
+pub struct QuarantineArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: QuarantineCommand,
+}
+
+/// What to do with the quarantine.
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// Shows what is in quarantine: how much of each reason, then the rows.
+    List(QuarantineListArgs),
+    /// Shows one row or record as it was read or sent, why it was refused, and the rule's place in the spec.
+    Show(QuarantineShowArgs),
+    /// Sends records again that the destination refused, with the next delivery.
+    ///
+    /// Rows that were refused when they were read need no such thing: every run that reads them tries them again.
+    Retry(QuarantineRetryArgs),
+}
+
+/// Arguments of `quarantine list`.
+#[derive(Debug, Args)]
+pub struct QuarantineListArgs {
+    /// Pipelines, by id. Default: all that the state store knows.
+    pub pipelines: Vec<String>,
+    /// Rows that are shown of each pipeline; all are counted.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `quarantine show`.
+#[derive(Debug, Args)]
+pub struct QuarantineShowArgs {
+    /// The pipeline, by id.
+    pub pipeline: String,
+    /// The key, as `list` shows it; a key of one column may be given plain.
+    pub key: String,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `quarantine retry`.
+#[derive(Debug, Args)]
+pub struct QuarantineRetryArgs {
+    /// Pipelines, by id. Default: all that the state store knows.
+    pub pipelines: Vec<String>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `state`.
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What to do with what is remembered.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Lists the pipelines, with how much is remembered of each and how far it has read.
+    List(StateListArgs),
+    /// Shows everything that is remembered of a pipeline, but for its rows and records.
+    Show(StateShowArgs),
+    /// Writes everything that is remembered of a pipeline to a file.
+    ///
+    /// One JSON object a line: a header with `format`, `version` and `pipeline`; then one line for each thing, its
+    /// `kind` being `state`, `delivery`, `row`, `record`, `outbox`, `rejected` or `refused`; then a line with their
+    /// number. Nobody may run the pipeline meanwhile.
+    Export(StateExportArgs),
+    /// Reads what `export` wrote: all of it, or nothing.
+    ///
+    /// A file of another version or one that is cut short is refused. Nobody may run the pipeline meanwhile.
+    Import(StateImportArgs),
+    /// Forgets what is remembered of a pipeline. Without `--yes` it only says what that would mean.
+    ///
+    /// Nobody may run the pipeline meanwhile.
+    Reset(StateResetArgs),
+}
+
+/// Arguments of `state list`.
+#[derive(Debug, Args)]
+pub struct StateListArgs {
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `state show`.
+#[derive(Debug, Args)]
+pub struct StateShowArgs {
+    /// The pipeline, by id.
+    pub pipeline: String,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `state export`.
+#[derive(Debug, Args)]
+pub struct StateExportArgs {
+    /// The pipeline, by id.
+    pub pipeline: String,
+    /// The file to write. Default: standard output.
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+}
+
+/// Arguments of `state import`.
+#[derive(Debug, Args)]
+pub struct StateImportArgs {
+    /// A file that `state export` wrote.
+    pub file: PathBuf,
+    /// Forgets first what is remembered of the pipeline.
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// Arguments of `state reset`.
+#[derive(Debug, Args)]
+pub struct StateResetArgs {
+    /// The pipeline, by id.
+    pub pipeline: String,
+    /// What to forget.
+    #[arg(long, value_enum)]
+    pub what: Reset,
+    /// Forgets it.
+    #[arg(long)]
+    pub yes: bool,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// What to forget of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reset {
+    /// Everything: as if it had never run.
+    All,
+    /// How far it has read.
+    Cursor,
+    /// Which rows and records it knows.
+    Ledger,
 }
 
 /// Arguments of `schema`.

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use engine::args::{Cli, Command};
-use engine::commands::{approve, check, completions, docs, preview, render, run, schema, status, test};
+use engine::commands::{
+    approve, check, completions, docs, preview, quarantine, render, run, schema, state, status, test,
+};
 use engine::exit::CommandError;
 
 fn main() -> ExitCode {
@@ -19,6 +21,8 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args, config),
         Command::Status(args) => status::run(args, config),
         Command::Approve(args) => approve::run(args, config),
+        Command::Quarantine(args) => quarantine::run(args, config),
+        Command::State(args) => state::run(args, config),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Docs(args) => docs::run(args),

@@ -127,6 +127,17 @@ pub fn plan(spec: &FoundSpec, destination: Option<&Destination>, offline: bool) 
     })
 }
 
+/// The spec of a pipeline, where the device config says where specs are; nothing is told of what is wrong with it.
+pub fn find_spec(device: &Device, folder: &Path, id: &str) -> Option<FoundSpec> {
+    let arguments: Vec<PathBuf> = device_paths(device, folder).iter().map(PathBuf::from).collect();
+    paths::expand(&arguments).ok()?.into_iter().find_map(|path| {
+        let bytes = read(&path).ok()?;
+        let loaded = load(&path.display().to_string(), &bytes, &Beside(path.parent().unwrap_or(Path::new(""))));
+        let is_it = loaded.spec.as_ref().is_some_and(|spec| spec.id.to_string() == id);
+        is_it.then_some(FoundSpec { path, loaded })
+    })
+}
+
 fn device_paths(device: &Device, folder: &Path) -> Vec<String> {
     if device.specs.is_empty() {
         return vec![folder.join("specs/**/*.yaml").display().to_string()];

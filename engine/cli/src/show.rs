@@ -22,6 +22,12 @@ pub fn print(text: &str) {
     }
 }
 
+/// Writes a result to stdout as JSON.
+pub fn print_json(value: &impl serde::Serialize) {
+    let json = serde_json::to_string_pretty(value).unwrap_or_default();
+    print(&format!("{json}\n"));
+}
+
 /// A table without borders, columns aligned.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
@@ -35,6 +41,14 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A text, cut after so many characters.
+pub fn clip(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// What a run did, in one line.

@@ -27,6 +27,19 @@ pub fn open_existing(device: &Device, folder: &Path) -> Result<Box<dyn StateStor
     Ok(Box::new(SqliteStore::open(&path, Options::default())?))
 }
 
+/// The pipelines that were asked for, or all; an error where the store does not know one.
+pub fn wanted(store: &dyn StateStore, ids: &[String]) -> Result<Vec<String>, CommandError> {
+    let known = store.pipelines()?;
+    if ids.is_empty() {
+        return Ok(known);
+    }
+    match ids.iter().find(|id| !known.contains(id)) {
+        None => Ok(ids.to_vec()),
+        Some(id) => Err(CommandError::new(Kind::Usage, format!("there is no pipeline `{id}`"))
+            .hint(format!("the state store knows {}", known.join(", ")))),
+    }
+}
+
 /// `state.url`, or `$STATE_DIRECTORY/state.db`, or `.engine/state.db` in the working directory.
 fn path(device: &Device, folder: &Path) -> Result<PathBuf, CommandError> {
     let url = match &device.state.url {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -9,8 +10,9 @@ use uuid::Uuid;
 
 use crate::canonical::RowKey;
 use crate::state::{
-    DeliveryState, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord, PipelineState,
-    QuarantineEntry, RefusedRecord, Stage, StateCounts, StateError, StateStore, StateTransaction,
+    DeliveryState, Forget, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
+    PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SavedOutbox, Stage, StateCounts, StateError,
+    StateStore, StateTransaction,
 };
 
 /// Everything that is known of one pipeline.
@@ -93,6 +95,20 @@ fn entry_of_record(record: &LedgerRecord) -> LedgerEntry {
     LedgerEntry { key: record.key, hash: record.hash, at: record.at, live: record.end == LIVE }
 }
 
+fn refused_entry(id: Uuid, code: &str, reason: &str, body: &str, first_seen: Timestamp) -> QuarantineEntry {
+    QuarantineEntry {
+        stage: Stage::Delivery,
+        key: id.to_string(),
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+        rule: "destination".to_owned(),
+        row: body.to_owned(),
+        lane: None,
+        at: None,
+        first_seen,
+    }
+}
+
 impl StateStore for MemoryStore {
     fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
         let taken = self.with(pipeline, |known| std::mem::replace(&mut known.leased, true));
@@ -173,6 +189,44 @@ impl StateStore for MemoryStore {
         }))
     }
 
+    fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError> {
+        let refused = |(entry, retry): &(QuarantineEntry, Option<Timestamp>)| {
+            Some(RefusedEntry {
+                id: entry.key.parse().ok()?,
+                code: entry.code.clone(),
+                message: entry.reason.clone(),
+                attempts: 1,
+                first_seen: entry.first_seen,
+                last_seen: entry.first_seen,
+                retry_at: (*retry)?,
+                body: entry.row.clone(),
+            })
+        };
+        Ok(self.with(pipeline, |known| known.quarantine.iter().filter_map(refused).collect()))
+    }
+
+    fn saved(&self, pipeline: &str, each: &mut dyn FnMut(Saved) -> ControlFlow<()>) -> Result<(), StateError> {
+        let known = self.snapshot(pipeline);
+        let state = [Saved::State(Box::new(known.state)), Saved::Delivery(known.delivery)];
+        let outbox = known.outbox.into_values().map(|(record, held)| {
+            Saved::Outbox(SavedOutbox { id: record.id, held, refusals: 0, refused_since: None, body: record.body })
+        });
+        let rejected = known.quarantine.into_iter().filter(|(entry, _)| entry.stage != Stage::Delivery);
+        let all = state
+            .into_iter()
+            .chain(known.rows.into_values().map(Saved::Row))
+            .chain(known.records.into_values().map(Saved::Record))
+            .chain(outbox)
+            .chain(rejected.map(|(entry, _)| Saved::Rejected(entry)))
+            .chain(self.refused(pipeline)?.into_iter().map(Saved::Refused));
+        for saved in all {
+            if each(saved).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
         let work = self.with(pipeline, |known| known.clone());
         Ok(Box::new(MemoryTransaction { store: self, pipeline: pipeline.to_owned(), work }))
@@ -207,17 +261,7 @@ impl StateStore for MemoryStore {
             }
             for refusal in refused {
                 if let Some((record, _)) = known.outbox.remove(&refusal.seq) {
-                    let entry = QuarantineEntry {
-                        stage: Stage::Delivery,
-                        key: record.id.to_string(),
-                        code: refusal.code.clone(),
-                        reason: refusal.message.clone(),
-                        rule: "destination".to_owned(),
-                        row: record.body,
-                        lane: None,
-                        at: None,
-                        first_seen: now,
-                    };
+                    let entry = refused_entry(record.id, &refusal.code, &refusal.message, &record.body, now);
                     let retry = Timestamp::from_second(now.as_second() + REFUSED_RETRY_SECONDS).ok();
                     known.quarantine.push((entry, retry));
                 }
@@ -362,6 +406,40 @@ impl StateTransaction for MemoryTransaction<'_> {
                 || (!again && (keep_before == i64::MAX || entry.at.is_some_and(|at| at < keep_before)))
         });
         self.work.quarantine.extend(entries.into_iter().map(|entry| (entry, None)));
+        Ok(())
+    }
+
+    fn forget(&mut self, what: Forget) -> Result<(), StateError> {
+        match what {
+            Forget::Everything => {
+                let (leased, last_seq) = (self.work.leased, self.work.last_seq);
+                self.work = MemoryPipeline { leased, last_seq, ..MemoryPipeline::default() };
+            }
+            Forget::Ledger => {
+                self.work.rows.clear();
+                self.work.records.clear();
+                self.work.quarantine.retain(|(entry, _)| entry.stage != Stage::Run);
+            }
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
+        match saved {
+            Saved::State(state) => self.work.state = (**state).clone(),
+            Saved::Delivery(delivery) => self.work.delivery = delivery.clone(),
+            Saved::Row(row) => return self.put_row(row),
+            Saved::Record(record) => return self.put_record(record),
+            Saved::Outbox(SavedOutbox { id, held, body, .. }) => {
+                return self.enqueue(&OutboxEntry { id: *id, body: body.clone(), held: *held, fresh: true });
+            }
+            Saved::Rejected(entry) => self.work.quarantine.push((entry.clone(), None)),
+            Saved::Refused(refused) => {
+                let entry =
+                    refused_entry(refused.id, &refused.code, &refused.message, &refused.body, refused.first_seen);
+                self.work.quarantine.push((entry, Some(refused.retry_at)));
+            }
+        }
         Ok(())
     }
 

@@ -454,6 +454,7 @@ impl Run<'_> {
         tx.heal_rows(&self.healed).map_err(state_failure)?;
         tx.replace_row_quarantine(keep_before, &self.quarantine).map_err(state_failure)?;
         if step.last {
+            self.state.judged_from = (keep_before != i64::MAX).then_some(keep_before);
             let elapsed = self.runner.clock.now().duration_since(self.now);
             self.report.millis = u64::try_from(elapsed.as_millis()).unwrap_or_default();
             self.state.last_success = Some(self.now);

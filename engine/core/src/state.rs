@@ -3,8 +3,11 @@
 //! Times in the ledger's columns are microseconds since 1970-01-01T00:00:00Z, rounded down; exact times are in the
 //! bodies. A live record ends at [`LIVE`].
 
+mod saved;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +16,7 @@ use uuid::Uuid;
 use crate::canonical::RowKey;
 use crate::cursor::CursorValue;
 use crate::report::RunReport;
+pub use saved::{Forget, Saved, SavedOutbox};
 
 /// The end of a live record in the ledger's columns.
 pub const LIVE: i64 = i64::MAX;
@@ -31,6 +35,9 @@ pub struct PipelineState {
     pub cursor: Option<Vec<CursorValue>>,
     /// How far the first fill has come.
     pub filled_until: Option<Timestamp>,
+    /// The last run that went well judged all rows from this time on anew, in microseconds: what is in quarantine of
+    /// them was refused again.
+    pub judged_from: Option<i64>,
     /// The last run, whatever became of it.
     pub last_run: Option<RunReport>,
     /// When the last run that went well began.
@@ -116,11 +123,13 @@ pub enum Ledger {
 }
 
 /// A source row in the ledger.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// Identity.
+    #[serde(with = "saved::hex_key")]
     pub key: RowKey,
     /// Hash of the content.
+    #[serde(with = "saved::hex_hash")]
     pub hash: u64,
     /// Value of the window column.
     pub at: i64,
@@ -133,15 +142,17 @@ pub struct LedgerRow {
 }
 
 /// A record in the ledger.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LedgerRecord {
     /// Identity of the row that opens it.
+    #[serde(with = "saved::hex_key")]
     pub key: RowKey,
     /// A run that a check refused: never delivered, but a later fold must know how far it reaches.
     pub part: bool,
     /// Its id at the destination.
     pub id: Uuid,
     /// Hash of the content.
+    #[serde(with = "saved::hex_hash")]
     pub hash: u64,
     /// Value of the window column.
     pub at: i64,
@@ -236,6 +247,27 @@ pub struct RefusedRecord {
     pub message: String,
 }
 
+/// A record that waits because the destination refused it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedEntry {
+    /// Its id at the destination.
+    pub id: Uuid,
+    /// The destination's code.
+    pub code: String,
+    /// The destination's words.
+    pub message: String,
+    /// How often it was refused, as it is.
+    pub attempts: u32,
+    /// When it was refused first.
+    pub first_seen: Timestamp,
+    /// When it was refused last.
+    pub last_seen: Timestamp,
+    /// When it is sent again.
+    pub retry_at: Timestamp,
+    /// The whole record as a JSON object, `op` included.
+    pub body: String,
+}
+
 /// Counts of a pipeline's state, for the status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StateCounts {
@@ -295,6 +327,10 @@ pub trait StateStore: Send + Sync {
     fn live_before(&self, pipeline: &str, before: i64, limit: usize) -> Result<Vec<LedgerEntry>, StateError>;
     /// Quarantined rows, newest first.
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError>;
+    /// Records that wait because the destination refused them, by id.
+    fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError>;
+    /// Everything that is remembered of a pipeline, from one snapshot, until `each` breaks off.
+    fn saved(&self, pipeline: &str, each: &mut dyn FnMut(Saved) -> ControlFlow<()>) -> Result<(), StateError>;
     /// Begins the transaction of a run. Nobody else writes until it ends.
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError>;
     /// The oldest records of the outbox, up to both limits, at least one where there is one.
@@ -347,6 +383,10 @@ pub trait StateTransaction {
     /// Replaces the quarantined rows of the stage [`Stage::Row`], but for those whose time lies before `keep_before`.
     /// Of rows without a time, all are replaced; with `i64::MAX`, none is, whatever its time.
     fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError>;
+    /// Forgets what is remembered of the pipeline; the store still knows its id.
+    fn forget(&mut self, what: Forget) -> Result<(), StateError>;
+    /// Writes one thing that [`StateStore::saved`] gave. It must not be there yet.
+    fn restore(&mut self, saved: &Saved) -> Result<(), StateError>;
     /// Writes what is remembered of the pipeline.
     fn put_state(&mut self, state: &PipelineState) -> Result<(), StateError>;
     /// Makes it all last: synced when this returns.

@@ -2,9 +2,11 @@
 
 mod check;
 mod faults;
+mod quarantine;
 mod servers;
 mod service;
 mod standins;
+mod state;
 mod sync;
 
 use std::collections::BTreeMap;

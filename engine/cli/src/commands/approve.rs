@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::args::ApproveArgs;
-use crate::exit::{CommandError, Kind};
+use crate::exit::CommandError;
 use crate::{project, store};
 
 /// Notes the approval in the state store. It holds for one run.
@@ -13,11 +13,7 @@ pub fn run(args: &ApproveArgs, config: Option<&Path>) -> Result<(), CommandError
     let (device, folder) = project::open_device(&[], config)?;
     let store = store::open_existing(&device, &folder)?;
     let id = &args.pipeline;
-    let known = store.pipelines()?;
-    if !known.contains(id) {
-        return Err(CommandError::new(Kind::Usage, format!("there is no pipeline `{id}`"))
-            .hint(format!("the state store knows {}", known.join(", "))));
-    }
+    store::wanted(store.as_ref(), std::slice::from_ref(id))?;
     let mut state = store.load(id)?;
     let Some(brake) = &state.brake else {
         crate::show::print(&format!("{id}: nothing waits for approval\n"));

@@ -143,14 +143,23 @@ fn commands() -> String {
         .map(|command| command.get_name().to_owned())
         .collect();
     for name in names {
-        let Some(command) = cli.find_subcommand_mut(&name) else { continue };
-        let help = command.clone().term_width(HELP_WIDTH).render_long_help().to_string();
-        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
-        let _ = write!(out, "\n## engine {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end());
+        if let Some(command) = cli.find_subcommand(&name) {
+            command_help(&mut out, "##", &format!("engine {name}"), command);
+        }
     }
     out.push_str("\n`validate-spec` is also a program of its own, without any database driver, for CI images.\n");
     out.push_str(EXIT_CODES);
     out
+}
+
+/// What `--help` says of a command, then of the commands below it.
+fn command_help(out: &mut String, level: &str, name: &str, command: &clap::Command) {
+    let help = command.clone().term_width(HELP_WIDTH).render_long_help().to_string();
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    let _ = write!(out, "\n{level} {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end());
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        command_help(out, &format!("{level}#"), &format!("{name} {}", below.get_name()), below);
+    }
 }
 
 fn filters() -> String {

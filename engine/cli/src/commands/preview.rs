@@ -95,7 +95,7 @@ fn text(plan: &Plan, report: &RunReport, outcomes: &Outcomes, limit: usize) -> S
                 let columns = serde_json::from_str::<Map<String, Value>>(row).unwrap_or_default();
                 let source = columns.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect::<Vec<_>>();
                 let result = mapped.as_ref().map_or_else(|| why.clone(), members);
-                vec![clip(&source.join(" "), 2 * CELL_CHARS_MAX), word(*outcome).to_owned(), result]
+                vec![show::clip(&source.join(" "), 2 * CELL_CHARS_MAX), word(*outcome).to_owned(), result]
             })
             .collect();
         let _ = writeln!(
@@ -114,7 +114,7 @@ fn text(plan: &Plan, report: &RunReport, outcomes: &Outcomes, limit: usize) -> S
             .take(limit)
             .map(|run| {
                 let cell = |name: &str| {
-                    run.get(name).map_or_else(|| "-".to_owned(), |value| clip(&plain(value), CELL_CHARS_MAX))
+                    run.get(name).map_or_else(|| "-".to_owned(), |value| show::clip(&plain(value), CELL_CHARS_MAX))
                 };
                 names
                     .iter()
@@ -137,7 +137,7 @@ fn text(plan: &Plan, report: &RunReport, outcomes: &Outcomes, limit: usize) -> S
                     .filter(|(name, _)| !["code", "reason", "rule"].contains(&name.as_str()))
                     .map(|(name, value)| format!("{name}={}", plain(value)))
                     .collect();
-                vec![cell("code"), cell("reason"), cell("rule"), clip(&columns.join(" "), 2 * CELL_CHARS_MAX)]
+                vec![cell("code"), cell("reason"), cell("rule"), show::clip(&columns.join(" "), 2 * CELL_CHARS_MAX)]
             })
             .collect();
         let shown = outcomes.rejected.len().min(limit);
@@ -155,12 +155,5 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    }
-}
-
-fn clip(text: &str, chars_max: usize) -> String {
-    match text.char_indices().nth(chars_max) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }

@@ -6,7 +6,7 @@ use engine_core::state::{DeliveryState, PipelineState, StateCounts, StateStore};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::args::{Output, StatusArgs};
-use crate::exit::{CommandError, Kind};
+use crate::exit::CommandError;
 use crate::{project, store};
 
 /// How one pipeline is doing.
@@ -41,22 +41,14 @@ pub struct PipelineStatus {
 pub fn run(args: &StatusArgs, config: Option<&Path>) -> Result<(), CommandError> {
     let (device, folder) = project::open_device(&[], config)?;
     let store = store::open_existing(&device, &folder)?;
-    let known = store.pipelines()?;
-    let wanted = if args.pipelines.is_empty() { known.clone() } else { args.pipelines.clone() };
+    let wanted = store::wanted(store.as_ref(), &args.pipelines)?;
     let now = Timestamp::now();
     let mut statuses = Vec::new();
     for id in &wanted {
-        if !known.contains(id) {
-            return Err(CommandError::new(Kind::Usage, format!("there is no pipeline `{id}`"))
-                .hint(format!("the state store knows {}", known.join(", "))));
-        }
         statuses.push(status(store.as_ref(), id, now)?);
     }
     match args.output {
-        Output::Json => {
-            let json = serde_json::to_string_pretty(&statuses).unwrap_or_default();
-            crate::show::print(&format!("{json}\n"));
-        }
+        Output::Json => crate::show::print_json(&statuses),
         Output::Text => crate::show::print(&text(&statuses, now)),
     }
     Ok(())

@@ -14,18 +14,20 @@ mod lease;
 mod open;
 mod outbox;
 mod quarantine;
+mod saved;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod transaction;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{
-    DeliveryState, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry, RefusedRecord,
-    StateCounts, StateError, StateStore, StateTransaction,
+    DeliveryState, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry, RefusedEntry,
+    RefusedRecord, Saved, StateCounts, StateError, StateStore, StateTransaction,
 };
 use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, Type};
@@ -355,6 +357,14 @@ impl StateStore for SqliteStore {
 
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {
         self.read_of("reading the quarantine", pipeline, |connection, no| quarantine::newest(connection, no, limit))
+    }
+
+    fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError> {
+        self.read_of("reading refused records", pipeline, outbox::refused)
+    }
+
+    fn saved(&self, pipeline: &str, each: &mut dyn FnMut(Saved) -> ControlFlow<()>) -> Result<(), StateError> {
+        self.read_of("reading everything", pipeline, |connection, no| saved::read(connection, no, each))
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {

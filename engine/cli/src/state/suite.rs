@@ -2,6 +2,7 @@
 
 mod outbox;
 mod quarantine;
+mod saved;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -37,7 +38,8 @@ macro_rules! store_suite {
             settling_is_of_one_pipeline, quarantine_of_rows_is_replaced, old_quarantine_of_rows_stays,
             quarantine_of_a_lane_is_replaced, the_first_sight_is_kept, one_row_may_have_several_reasons,
             quarantine_is_newest_first, quarantine_is_capped, counts_are_of_everything, a_lease_is_exclusive,
-            two_threads_write_in_turn,
+            two_threads_write_in_turn, a_copy_is_the_same_again, a_copy_may_be_broken_off,
+            what_is_forgotten_is_gone,
         );
     };
     ($make:expr; $($case:ident,)*) => {
@@ -56,6 +58,7 @@ pub(super) use store_suite;
 
 pub(super) use outbox::*;
 pub(super) use quarantine::*;
+pub(super) use saved::*;
 
 const P: &str = "acme-bookings";
 const OTHER: &str = "acme-orders";

@@ -1,13 +1,15 @@
 //! A state store that fails once, at a chosen operation.
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine_core::canonical::RowKey;
 use engine_core::memory::MemoryStore;
 use engine_core::state::{
-    DeliveryState, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord, PipelineState,
-    QuarantineEntry, RefusedRecord, StateCounts, StateError, StateStore, StateTransaction,
+    DeliveryState, Forget, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
+    PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, StateCounts, StateError, StateStore,
+    StateTransaction,
 };
 use jiff::Timestamp;
 
@@ -100,6 +102,16 @@ impl StateStore for Flaky<'_> {
 
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {
         self.store.quarantined(pipeline, limit)
+    }
+
+    fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError> {
+        self.count()?;
+        self.store.refused(pipeline)
+    }
+
+    fn saved(&self, pipeline: &str, each: &mut dyn FnMut(Saved) -> ControlFlow<()>) -> Result<(), StateError> {
+        self.count()?;
+        self.store.saved(pipeline, each)
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
@@ -221,6 +233,16 @@ impl StateTransaction for FlakyTransaction<'_> {
     fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
         self.count()?;
         self.inner.replace_row_quarantine(keep_before, entries)
+    }
+
+    fn forget(&mut self, what: Forget) -> Result<(), StateError> {
+        self.count()?;
+        self.inner.forget(what)
+    }
+
+    fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
+        self.count()?;
+        self.inner.restore(saved)
     }
 
     fn put_state(&mut self, state: &PipelineState) -> Result<(), StateError> {

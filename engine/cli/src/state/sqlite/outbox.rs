@@ -1,11 +1,11 @@
 //! The outbox, and the records that the destination refused: a record is in one of them or in neither.
 
-use engine_core::state::{OutboxEntry, OutboxRecord, RefusedRecord};
-use jiff::Timestamp;
+use engine_core::state::{OutboxEntry, OutboxRecord, RefusedEntry, RefusedRecord};
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::sixteen;
+use super::{instant, sixteen};
 
 /// Microseconds until a refused record is tried again; doubles with every refusal.
 const RETRY_FIRST_MICROS: i64 = 5 * 60 * 1_000_000;
@@ -110,6 +110,31 @@ pub(super) fn refuse(
             ])?;
     }
     Ok(())
+}
+
+/// The refused records, by id.
+pub(super) fn refused(connection: &Connection, pipeline: i64) -> rusqlite::Result<Vec<RefusedEntry>> {
+    connection
+        .prepare_cached(
+            "SELECT id, code, message, attempts, first_seen, retry_at, body FROM refused
+             WHERE pipeline = ?1 ORDER BY id",
+        )?
+        .query_map([pipeline], |row| {
+            let attempts: u32 = row.get(3)?;
+            let retry_at = instant(row, 5)?;
+            let waits = SignedDuration::from_micros(retry_after_micros(attempts.saturating_sub(1)));
+            Ok(RefusedEntry {
+                id: Uuid::from_bytes(sixteen(row, 0)?),
+                code: row.get(1)?,
+                message: row.get(2)?,
+                attempts,
+                first_seen: instant(row, 4)?,
+                last_seen: retry_at.saturating_sub(waits).unwrap_or(retry_at),
+                retry_at,
+                body: row.get(6)?,
+            })
+        })?
+        .collect()
 }
 
 /// Microseconds to wait after a refusal, by the number of refusals before it.

@@ -130,7 +130,7 @@ pub(super) fn newest(connection: &Connection, pipeline: i64, limit: usize) -> ru
     Ok(entries)
 }
 
-fn rejected(row: &Row<'_>) -> rusqlite::Result<QuarantineEntry> {
+pub(super) fn rejected(row: &Row<'_>) -> rusqlite::Result<QuarantineEntry> {
     Ok(QuarantineEntry {
         stage: match row.get_ref(0)?.as_str()? {
             "row" => Stage::Row,

@@ -4,12 +4,12 @@ use std::sync::MutexGuard;
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{
-    LedgerRecord, LedgerRow, OutboxEntry, PipelineState, QuarantineEntry, StateError, StateTransaction,
+    Forget, LedgerRecord, LedgerRow, OutboxEntry, PipelineState, QuarantineEntry, Saved, StateError, StateTransaction,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::{SqliteStore, number, outbox, put_state, quarantine, sixteen};
+use super::{SqliteStore, number, outbox, put_delivery, put_state, quarantine, saved, sixteen};
 
 /// Holds the connection that writes until it is committed or dropped.
 pub(super) struct SqliteTransaction<'a> {
@@ -74,7 +74,7 @@ pub(super) const LANE_RECORDS: &str = "SELECT key, part, id, hash, at, lane, sta
 pub(super) const LANE_BEGINS: &str =
     "SELECT 1 FROM record WHERE pipeline = ?1 AND part IN (0, 1) AND lane = ?2 AND starts < ?3";
 
-fn ledger_row(row: &Row<'_>) -> rusqlite::Result<LedgerRow> {
+pub(super) fn ledger_row(row: &Row<'_>) -> rusqlite::Result<LedgerRow> {
     Ok(LedgerRow {
         key: RowKey::from_bytes(sixteen(row, 0)?),
         hash: row.get::<_, i64>(1)?.cast_unsigned(),
@@ -85,7 +85,7 @@ fn ledger_row(row: &Row<'_>) -> rusqlite::Result<LedgerRow> {
     })
 }
 
-fn ledger_record(row: &Row<'_>) -> rusqlite::Result<LedgerRecord> {
+pub(super) fn ledger_record(row: &Row<'_>) -> rusqlite::Result<LedgerRecord> {
     Ok(LedgerRecord {
         key: RowKey::from_bytes(sixteen(row, 0)?),
         part: row.get(1)?,
@@ -232,6 +232,33 @@ impl StateTransaction for SqliteTransaction<'_> {
         self.attempt("writing the quarantine", |connection, no| {
             quarantine::replace_rows(connection, no, keep_before, entries)
         })
+    }
+
+    fn forget(&mut self, what: Forget) -> Result<(), StateError> {
+        self.attempt("forgetting", |connection, no| saved::forget(connection, no, what))
+    }
+
+    fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
+        match saved {
+            Saved::State(state) => self.put_state(state),
+            Saved::Delivery(delivery) => {
+                let pipeline = self.pipeline.clone();
+                self.attempt("writing the delivery's state", |connection, _| {
+                    put_delivery(connection, &pipeline, delivery)
+                })
+            }
+            Saved::Row(row) => self.put_row(row),
+            Saved::Record(record) => self.put_record(record),
+            Saved::Outbox(waiting) => {
+                self.attempt("filling the outbox", |connection, no| saved::put_outbox(connection, no, waiting))
+            }
+            Saved::Rejected(entry) => {
+                self.attempt("filling the quarantine", |connection, no| saved::put_rejected(connection, no, entry))
+            }
+            Saved::Refused(entry) => {
+                self.attempt("filling the quarantine", |connection, no| saved::put_refused(connection, no, entry))
+            }
+        }
     }
 
     fn put_state(&mut self, state: &PipelineState) -> Result<(), StateError> {

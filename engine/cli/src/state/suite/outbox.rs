@@ -67,7 +67,7 @@ pub(in crate::state) fn a_refused_record_waits_longer_each_time(store: &dyn Stat
     let sent = places(store);
     settle(store, &sent[1..], &sent[..1], time(0));
     let minutes = |minutes: i64| SignedDuration::from_mins(minutes);
-    let mut now = time(0);
+    let (mut now, mut attempts) = (time(0), 0);
     for wait in [5, 10, 20, 40, 60, 60] {
         assert_eq!(bodies(store, P), [""; 0]);
         let entries = store.quarantined(P, 10).expect("reads");
@@ -80,6 +80,12 @@ pub(in crate::state) fn a_refused_record_waits_longer_each_time(store: &dyn Stat
         assert_eq!(entries[0].first_seen, time(0), "however often it was refused since");
 
         let due = now + minutes(wait);
+        let refused = store.refused(P).expect("reads");
+        attempts += 1;
+        assert_eq!((refused[0].attempts, refused[0].retry_at), (attempts, due));
+        assert_eq!((refused[0].first_seen, refused[0].last_seen), (time(0), now));
+        assert_eq!((refused.len(), refused[0].id, refused[0].body.as_str()), (1, Uuid::from_u128(1), "one"));
+        assert_eq!(store.refused(OTHER).expect("reads"), []);
         assert_eq!(store.requeue_refused(P, due - SignedDuration::from_micros(1)).expect("looks"), 0, "{wait}");
         assert_eq!(store.requeue_refused(OTHER, due).expect("looks"), 0);
         assert_eq!(store.requeue_refused(P, due).expect("moves"), 1, "{wait}");
