@@ -36,7 +36,8 @@ pub(super) async fn probe(session: &mut Session, ask: &Ask) -> Result<Probe, Pro
             let answered = Timestamp::now();
             let text = |name: &str| rows.first().and_then(|row| text(row, name));
             login = text("db_user").unwrap_or_default();
-            probe.account = Known::Is(format!("{}, in the database {login}", text("login").unwrap_or_default()));
+            probe.account =
+                Known::Is(format!("{}, known to the database as {login}", text("login").unwrap_or_default()));
             probe.charset = known(text("collation"));
             probe.session_timezone =
                 known(text("clock_offset").map(|offset| format!("none; the server's clock is at {offset}")));
