@@ -8,6 +8,16 @@ use serde_json::{Value, json};
 
 /// The instant at which runs over the plant's rows take place: `--now`.
 pub const NOW: &str = "2025-03-30T12:00:00Z";
+/// Bookings around a change of the clock, for the same rows at every source: id, order, machine, kind (`A` begins, `E`
+/// ends) and local time in Berlin.
+pub const BOOKINGS: [(i64, &str, &str, &str, &str); 6] = [
+    (1, "4711", "M1", "A", "2025-03-30 01:30:00"),
+    (2, "4711", "M1", "E", "2025-03-30 03:15:00"),
+    (3, "4712", "M1", "A", "2025-03-30 03:30:00"),
+    (4, "4713", "M2", "A", "2025-03-29 22:00:00"),
+    (5, "4713", "M2", "E", "2025-03-30 06:00:00"),
+    (6, "4712", "M1", "E", "2025-03-30 09:00:00"),
+];
 /// How long a change of the file waits for its readers.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 

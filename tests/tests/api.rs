@@ -16,7 +16,7 @@ use engine_spec::{NoCompanions, load};
 use engine_tests::api::{Api, Asked, Pages, Told, page_of};
 use engine_tests::binary::{Workspace, root};
 use engine_tests::certificates::{pem, server};
-use engine_tests::plant::{self, NOW, Plant};
+use engine_tests::plant::{self, BOOKINGS, NOW, Plant};
 use engine_tests::platform::Platform;
 use engine_tests::servers;
 use secrecy::SecretString;
@@ -623,15 +623,6 @@ fn the_worked_business_central_is_read_over_odata() {
 }
 
 // --------------------------------------------------------------------------------------- the program
-
-const BOOKINGS: [(i64, &str, &str, &str, &str); 6] = [
-    (1, "4711", "M1", "A", "2025-03-30 01:30:00"),
-    (2, "4711", "M1", "E", "2025-03-30 03:15:00"),
-    (3, "4712", "M1", "A", "2025-03-30 03:30:00"),
-    (4, "4713", "M2", "A", "2025-03-29 22:00:00"),
-    (5, "4713", "M2", "E", "2025-03-30 06:00:00"),
-    (6, "4712", "M1", "E", "2025-03-30 09:00:00"),
-];
 
 /// A spec that folds the same bookings as [`plant::bookings`], of an API.
 fn bookings_of(url: &str, destination: &Value) -> Value {

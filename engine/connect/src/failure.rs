@@ -137,10 +137,14 @@ impl Problem {
         Self::new(SourceErrorKind::Query, "the statement returns no columns").hint("A query is one SELECT.")
     }
 
-    /// The statement has another number of placeholders than the template has values.
-    pub(crate) fn count(placeholders: usize, values: usize) -> Self {
-        Self::new(SourceErrorKind::Query, format!("the statement has {placeholders} placeholders for {values} values"))
-            .hint("Write every value as a template, `{{ … }}`: a placeholder of the driver's own gets none.")
+    /// Refuses a statement that has another number of placeholders than the template has values.
+    pub(crate) fn check_count(placeholders: usize, values: usize) -> Result<(), Self> {
+        if placeholders == values {
+            return Ok(());
+        }
+        let message = format!("the statement has {placeholders} placeholders for {values} values");
+        Err(Self::new(SourceErrorKind::Query, message)
+            .hint("Write every value as a template, `{{ … }}`: a placeholder of the driver's own gets none."))
     }
 
     /// The statement's shape and its values disagree.

@@ -244,9 +244,7 @@ impl Driver for MySql {
 }
 
 fn arguments(binds: &[Bind], wanted: usize) -> Result<MySqlArguments, Problem> {
-    if binds.len() != wanted {
-        return Err(Problem::count(wanted, binds.len()));
-    }
+    Problem::check_count(wanted, binds.len())?;
     let mut arguments = MySqlArguments::default();
     for (place, bind) in binds.iter().enumerate() {
         add(&mut arguments, &bind.value).map_err(|error| Problem::bind(bind, place + 1, &error.to_string()))?;

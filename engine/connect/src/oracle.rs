@@ -167,10 +167,7 @@ impl Driver for Oracle {
 
     async fn read(&self, session: &mut Session, ask: &Ask, feed: &mut Feed<Session>) -> Result<(), Problem> {
         let statement = remote::statement(ask)?.clone();
-        let wanted = highest_placeholder(&statement.sql, Dialect::Oracle);
-        if wanted != statement.binds.len() {
-            return Err(Problem::count(wanted, statement.binds.len()));
-        }
+        Problem::check_count(highest_placeholder(&statement.sql, Dialect::Oracle), statement.binds.len())?;
         // The driver's limit is the second guard, a little behind the engine's.
         let deadline = Instant::now() + self.query_limit + SERVER_GRACE;
         let left = move || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

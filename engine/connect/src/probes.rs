@@ -2,11 +2,23 @@
 
 use engine_core::probe::{ClockReading, Known};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 /// A look at the server's clock, from the microseconds since 1970 that it gave as text.
 pub(crate) fn reading(asked: Timestamp, answered: Timestamp, micros: Option<&str>) -> Known<ClockReading> {
     let micros = micros.and_then(|text| text.trim().parse().ok());
-    match micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()) {
+    told(asked, answered, micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+}
+
+/// A look at the server's clock, from the date and time in UTC that it gave as text.
+pub(crate) fn reading_in_utc(asked: Timestamp, answered: Timestamp, utc: Option<&str>) -> Known<ClockReading> {
+    let civil = utc.and_then(|utc| utc.parse::<DateTime>().ok());
+    told(asked, answered, civil.and_then(|civil| TimeZone::UTC.to_timestamp(civil).ok()))
+}
+
+fn told(asked: Timestamp, answered: Timestamp, server: Option<Timestamp>) -> Known<ClockReading> {
+    match server {
         Some(server) => Known::Is(ClockReading { server, asked, answered }),
         None => Known::Unknown("the server did not tell the time".to_owned()),
     }
@@ -56,5 +68,15 @@ mod tests {
         {
             assert_eq!(reading(now, now, micros).known().is_some(), is_known, "{micros:?}");
         }
+    }
+
+    #[test]
+    fn the_clock_is_read_to_its_last_digit() {
+        let at = |utc| {
+            reading_in_utc(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, utc).known().map(|reading| reading.server)
+        };
+        assert_eq!(at(Some("2025-03-30T00:30:00.1234567")), "2025-03-30T00:30:00.1234567Z".parse().ok());
+        assert_eq!(at(Some("now")), None);
+        assert_eq!(at(None), None);
     }
 }

@@ -217,10 +217,7 @@ fn read(
         _ => explain(&error),
     };
     let mut prepared = session.prepare(&statement.sql).map_err(explain)?;
-    let wanted = prepared.parameter_count();
-    if wanted != statement.binds.len() {
-        return Err(Problem::count(wanted, statement.binds.len()));
-    }
+    Problem::check_count(prepared.parameter_count(), statement.binds.len())?;
     for (index, bind) in statement.binds.iter().enumerate() {
         let value = to_sqlite(bind, index + 1)?;
         prepared.raw_bind_parameter(index + 1, value).map_err(explain)?;

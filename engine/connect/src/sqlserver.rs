@@ -99,7 +99,8 @@ impl Driver for SqlServer {
     async fn read(&self, session: &mut Session, ask: &Ask, feed: &mut Feed<Session>) -> Result<(), Problem> {
         let statement = remote::statement(ask)?;
         refuse_writes(&statement.sql)?;
-        check_count(&statement.sql, &statement.binds)?;
+        // The server would ignore a value too many.
+        Problem::check_count(highest_placeholder(&statement.sql, Dialect::SqlServer), statement.binds.len())?;
         let described = describe::describe(session, &statement.sql, &statement.binds).await?;
         match &described.columns {
             Some(columns) if columns.is_empty() => return Err(Problem::no_columns()),
@@ -162,12 +163,6 @@ fn refuse_writes(sql: &str) -> Result<(), Problem> {
         Some(finding) => Err(Problem::new(SourceErrorKind::Permission, finding.message)
             .hint("A source is only read: the query must be one SELECT without side effects.")),
     }
-}
-
-/// Compares the placeholders of the statement with its values; the server would ignore a value too many.
-fn check_count(sql: &str, binds: &[Bind]) -> Result<(), Problem> {
-    let wanted = highest_placeholder(sql, Dialect::SqlServer);
-    if wanted == binds.len() { Ok(()) } else { Err(Problem::count(wanted, binds.len())) }
 }
 
 fn second_result() -> Problem {

@@ -2,7 +2,7 @@
 //! `ENGINE_TEST_SQLSERVER_URL` and `ENGINE_TEST_ORACLE_URL` name.
 
 use engine_tests::binary::Workspace;
-use engine_tests::plant::{self, NOW};
+use engine_tests::plant::{self, BOOKINGS, NOW};
 use engine_tests::platform::Platform;
 use engine_tests::servers::Server;
 use engine_tests::standins::{oracle, sqlserver};
@@ -163,16 +163,8 @@ fn bookings(table: &str, at: fn(&str) -> String) -> Vec<String> {
     let row = |(id, order, machine, kind, time): (i64, &str, &str, &str, &str)| {
         format!("INSERT INTO buchung VALUES ({id}, '{order}', '25-1002', '{machine}', '{kind}', {})", at(time))
     };
-    let rows = [
-        (1, "4711", "M1", "A", "2025-03-30 01:30:00"),
-        (2, "4711", "M1", "E", "2025-03-30 03:15:00"),
-        (3, "4712", "M1", "A", "2025-03-30 03:30:00"),
-        (4, "4713", "M2", "A", "2025-03-29 22:00:00"),
-        (5, "4713", "M2", "E", "2025-03-30 06:00:00"),
-        (6, "4712", "M1", "E", "2025-03-30 09:00:00"),
-        (7, "4714", "M3", "A", "2025-03-30 10:00:00"),
-    ];
-    std::iter::once(table.to_owned()).chain(rows.into_iter().map(row)).collect()
+    let live = (7, "4714", "M3", "A", "2025-03-30 10:00:00");
+    std::iter::once(table.to_owned()).chain(BOOKINGS.into_iter().chain([live]).map(row)).collect()
 }
 
 #[test]

@@ -57,14 +57,15 @@ pub(super) fn push_interval(days: i32, time: Time, column: &Column, batch: &mut 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use engine_core::value::{Cell, Columns};
 
     use super::*;
 
     const NO_TIME: Time = Time { hours: 0, minutes: 0, seconds: 0, nanos: 0 };
 
-    fn check(kind: Kind, push: impl FnOnce(&Column, &mut RowBatch), expected: Cell<'_>) {
+    /// Compares what is appended for a column of this kind; of a bad value, a part of the reason.
+    pub(in crate::oracle) fn check(kind: Kind, push: impl FnOnce(&Column, &mut RowBatch), expected: Cell<'_>) {
         let columns: Columns = [Column { name: "c".to_owned(), kind, source_type: "t".to_owned() }].into();
         let mut batch = RowBatch::new();
         batch.reset(&columns);

@@ -1,11 +1,11 @@
 //! What Oracle tells of a session and an account. It has plans too, but writes them into a table of its own, and engine
 //! writes nothing.
 
-use engine_core::probe::{ClockReading, Known, Probe, RIGHTS_MAX, ReadOnly, Right};
+use engine_core::probe::{Known, Probe, RIGHTS_MAX, ReadOnly, Right};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 
 use super::Connection;
+use crate::probes::reading_in_utc;
 
 const ACCOUNT: &str = "SELECT SYS_CONTEXT('USERENV', 'SESSION_USER') AS account, SESSIONTIMEZONE AS zone, \
     TO_CHAR(SYS_EXTRACT_UTC(SYSTIMESTAMP), 'YYYY-MM-DD HH24:MI:SS.FF6') AS utc FROM dual";
@@ -28,7 +28,7 @@ pub(super) fn probe(connection: &mut dyn Connection) -> Probe {
             account = row.next().unwrap_or_default();
             probe.account = Known::Is(account.clone());
             probe.session_timezone = Known::Is(row.next().unwrap_or_default());
-            probe.clock = clock(asked, answered, &row.next().unwrap_or_default());
+            probe.clock = reading_in_utc(asked, answered, row.next().as_deref());
             probe.read_only =
                 Known::Is(ReadOnly { holds: true, said: "it accepted SET TRANSACTION READ ONLY".to_owned() });
         }
@@ -42,14 +42,6 @@ pub(super) fn probe(connection: &mut dyn Connection) -> Probe {
     probe.charset = Known::from_answer(charset.map_err(|problem| problem.message));
     probe.rights = rights(connection, &account);
     probe
-}
-
-fn clock(asked: Timestamp, answered: Timestamp, utc: &str) -> Known<ClockReading> {
-    let civil = utc.parse::<DateTime>().ok();
-    match civil.and_then(|civil| jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()) {
-        Some(server) => Known::Is(ClockReading { server, asked, answered }),
-        None => Known::Unknown("the server did not tell the time".to_owned()),
-    }
 }
 
 fn rights(connection: &mut dyn Connection, account: &str) -> Known<Vec<Right>> {

@@ -390,18 +390,8 @@ fn time(interval: OracleIntervalDS) -> Time {
 mod tests {
     use engine_core::value::Cell;
 
+    use super::super::moment::tests::check;
     use super::*;
-
-    fn check(kind: Kind, push: impl FnOnce(&Column, &mut RowBatch), expected: Cell<'_>) {
-        let columns: Columns = [Column { name: "c".to_owned(), kind, source_type: "t".to_owned() }].into();
-        let mut batch = RowBatch::new();
-        batch.reset(&columns);
-        push(&columns[0], &mut batch);
-        match (batch.row(0).get(0), expected) {
-            (Cell::Bad(why), Cell::Bad(part)) => assert!(why.contains(part), "{why}"),
-            (seen, expected) => assert_eq!(seen, expected),
-        }
-    }
 
     #[test]
     fn numbers_keep_their_digits() {

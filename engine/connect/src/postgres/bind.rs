@@ -55,9 +55,7 @@ const TEXT: u32 = 25;
 
 /// The arguments of a statement whose placeholders have these types.
 pub(super) fn arguments(binds: &[Bind], types: &[PgTypeInfo]) -> Result<PgArguments, Problem> {
-    if binds.len() != types.len() {
-        return Err(Problem::count(types.len(), binds.len()));
-    }
+    Problem::check_count(types.len(), binds.len())?;
     let mut arguments = PgArguments::default();
     for (place, (bind, type_info)) in binds.iter().zip(types).enumerate() {
         let (oid, textual) = wire_type(type_info);

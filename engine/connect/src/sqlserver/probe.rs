@@ -1,15 +1,15 @@
 //! What SQL Server tells of a session, an account and a statement.
 
 use engine_core::ports::Ask;
-use engine_core::probe::{ClockReading, Fact, Known, Probe, QueryPlan, RIGHTS_MAX, ReadOnly, Right, TableRead};
+use engine_core::probe::{Fact, Known, Probe, QueryPlan, RIGHTS_MAX, ReadOnly, Right, TableRead};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use tiberius::error::Error;
 use tiberius::{QueryItem, Row};
 
 use super::{Session, bind, explain, text};
 use crate::failure::Problem;
+use crate::probes::reading_in_utc;
 use crate::remote;
 
 /// Any account may ask this.
@@ -41,7 +41,7 @@ pub(super) async fn probe(session: &mut Session, ask: &Ask) -> Result<Probe, Pro
             probe.charset = known(text("collation"));
             probe.session_timezone =
                 known(text("clock_offset").map(|offset| format!("none; the server's clock is at {offset}")));
-            probe.clock = clock(asked, answered, text("utc").as_deref());
+            probe.clock = reading_in_utc(asked, answered, text("utc").as_deref());
             probe.read_only = match text("updateability") {
                 Some(word) if word == "READ_ONLY" => {
                     Known::Is(ReadOnly { holds: true, said: "Updateability = READ_ONLY".to_owned() })
@@ -72,14 +72,6 @@ async fn rows(session: &mut Session, sql: &str) -> Result<Result<Vec<Row>, Strin
 
 fn known(value: Option<String>) -> Known<String> {
     value.map_or_else(|| Known::Unknown("the server did not say".to_owned()), Known::Is)
-}
-
-fn clock(asked: Timestamp, answered: Timestamp, utc: Option<&str>) -> Known<ClockReading> {
-    let civil = utc.and_then(|utc| utc.parse::<DateTime>().ok());
-    match civil.and_then(|civil| jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()) {
-        Some(server) => Known::Is(ClockReading { server, asked, answered }),
-        None => Known::Unknown("the server did not tell the time".to_owned()),
-    }
 }
 
 async fn rights(session: &mut Session, user: &str) -> Result<Known<Vec<Right>>, Problem> {
@@ -215,13 +207,5 @@ mod tests {
         for document in ["", "<", "<RelOp PhysicalOp=\"Table Scan\">", "<StmtSimple StatementSubTreeCost=\"much\">"] {
             assert_eq!(read_plan(document), QueryPlan::default(), "{document}");
         }
-    }
-
-    #[test]
-    fn the_clock_is_read_to_its_last_digit() {
-        let at = |utc| clock(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, utc).known().map(|reading| reading.server);
-        assert_eq!(at(Some("2025-03-30T00:30:00.1234567")), "2025-03-30T00:30:00.1234567Z".parse().ok());
-        assert_eq!(at(Some("now")), None);
-        assert_eq!(at(None), None);
     }
 }
