@@ -12,7 +12,7 @@ use engine_core::ports::{
 };
 use engine_core::report::{Failure, FailureKind, RunReport};
 use engine_core::run::{Observer, Runner};
-use engine_core::state::StateStore;
+use engine_core::state::{Lease, StateStore};
 use jiff::Timestamp;
 
 use crate::exit::{CommandError, Kind};
@@ -156,6 +156,7 @@ impl Outlet {
         &mut self,
         plan: &Plan,
         store: &dyn StateStore,
+        lease: &dyn Lease,
         clock: &dyn Clock,
         cancel: &Cancel,
         patience: Duration,
@@ -165,6 +166,7 @@ impl Outlet {
             labels: &plan.labels,
             limit: self.limit,
             store,
+            lease,
             clock,
             cancel,
             random: &|| fastrand::u64(..),

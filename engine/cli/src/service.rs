@@ -2,18 +2,21 @@
 //!
 //! One thread decides, and a thread does each piece of work. A pipeline has at most one run and one delivery under way;
 //! a source that hangs holds up its own runs and nothing else, and so does a destination.
+//!
+//! Several engines may share one state store. Each takes no more pipelines than its part of them, gives back what is
+//! beyond that when another engine joins, and takes what is free when one leaves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::Scope;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine_core::dispatch::DispatchReport;
 use engine_core::ports::{Cancel, Clock as _};
 use engine_core::report::RunReport;
 use engine_core::run::Observer;
-use engine_core::state::{Lease, StateStore};
+use engine_core::state::{Lease, Share, StateError, StateStore};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::SystemClock;
@@ -38,6 +41,9 @@ const DELIVERIES_PER_RUN: usize = 2;
 /// many servers that do not answer, must not hold up the others until each of them has run out of time.
 const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(3);
 
+/// Time between two looks at the leases: who has lost one, what is free, who has joined.
+const LEASES_EVERY: Duration = Duration::from_secs(1);
+
 /// A pipeline of the service.
 struct Job<'a> {
     spec: &'a FoundSpec,
@@ -55,12 +61,29 @@ struct Job<'a> {
     delivering_since: Timestamp,
     /// The destination said when to come back.
     waits_for_destination: bool,
-    /// Nobody else runs the pipeline; taken when it is first needed.
-    lease: Option<Box<dyn Lease>>,
+    /// Nobody else runs the pipeline as long as this is held.
+    lease: Option<Arc<dyn Lease>>,
+    /// It was said that another process has it.
+    is_elsewhere: bool,
     outlet: Option<Outlet>,
 }
 
 impl Job<'_> {
+    fn is_held(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.is_held())
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.running && !self.delivering
+    }
+
+    /// Whoever takes it next begins with what is in the state store.
+    fn give_up(&mut self) {
+        self.lease = None;
+        self.outlet = None;
+        self.waits_for_destination = false;
+    }
+
     fn takes_a_run(&self, now: Timestamp) -> bool {
         self.running && now.duration_since(self.pulse.last()) < SILENT_AFTER
     }
@@ -113,11 +136,12 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
             schedule,
             running: false,
             pulse: Pulse::default(),
-            delivery_due: Some(now),
+            delivery_due: None,
             delivering: false,
             delivering_since: now,
             waits_for_destination: false,
             lease: None,
+            is_elsewhere: false,
             outlet: None,
         });
     }
@@ -126,8 +150,20 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
     let (sender, done) = channel();
     std::thread::scope(|scope| {
         let work = Work { project, store, cancel, scope, sender };
+        let mut leases_seen: Option<Instant> = None;
+        let mut is_store_well = true;
         while !cancel.is_cancelled() {
             let now = clock.now();
+            if leases_seen.is_none_or(|seen| seen.elapsed() >= LEASES_EVERY) {
+                leases_seen = Some(Instant::now());
+                let looked = work.look_after_leases(&mut jobs, now);
+                if let Err(error) = &looked
+                    && is_store_well
+                {
+                    tracing::error!(event = "state_failed", hint = error.hint, "{error}");
+                }
+                is_store_well = looked.is_ok();
+            }
             work.start_runs(&mut jobs, now, runs_max);
             work.start_deliveries(&mut jobs, now, runs_max * DELIVERIES_PER_RUN);
             match done.recv_timeout(wait(&jobs, now)) {
@@ -147,8 +183,8 @@ fn later(time: Timestamp, by: SignedDuration) -> Option<Timestamp> {
 
 /// How long until something is due.
 fn wait(jobs: &[Job<'_>], now: Timestamp) -> Duration {
-    let runs = jobs.iter().filter(|job| !job.running).map(|job| job.due);
-    let deliveries = jobs.iter().filter(|job| !job.delivering).filter_map(|job| job.delivery_due);
+    let runs = jobs.iter().filter(|job| !job.running && job.lease.is_some()).map(|job| job.due);
+    let deliveries = jobs.iter().filter(|job| !job.delivering && job.lease.is_some()).filter_map(|job| job.delivery_due);
     let next = runs.chain(deliveries).min();
     let wait = next.map_or(TICK_MAX, |next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
     wait.clamp(Duration::from_millis(1), TICK_MAX)
@@ -166,8 +202,8 @@ impl<'scope, 'env> Work<'scope, 'env> {
     /// Starts the runs that are due, those that wait longest first.
     fn start_runs(&self, jobs: &mut [Job<'env>], now: Timestamp, most: usize) {
         let mut free = most.saturating_sub(jobs.iter().filter(|job| job.takes_a_run(now)).count());
-        let mut due: Vec<usize> =
-            (0..jobs.len()).filter(|index| !jobs[*index].running && jobs[*index].due <= now).collect();
+        let is_due = |job: &Job<'_>| !job.running && job.due <= now && job.is_held();
+        let mut due: Vec<usize> = (0..jobs.len()).filter(|index| is_due(&jobs[*index])).collect();
         due.sort_by_key(|index| jobs[*index].due);
         for index in due {
             if free == 0 {
@@ -176,9 +212,6 @@ impl<'scope, 'env> Work<'scope, 'env> {
             let job = &mut jobs[index];
             let was_due = job.due;
             job.due = job.schedule.after(was_due, now, fastrand::u64(..));
-            if !self.take_lease(job) {
-                continue;
-            }
             free -= 1;
             job.running = true;
             job.pulse.beat(now);
@@ -212,9 +245,10 @@ impl<'scope, 'env> Work<'scope, 'env> {
             if free == 0 {
                 return;
             }
-            if job.delivering || job.delivery_due.is_none_or(|due| due > now) || !self.take_lease(job) {
+            if job.delivering || job.delivery_due.is_none_or(|due| due > now) || !job.is_held() {
                 continue;
             }
+            let Some(lease) = job.lease.clone() else { continue };
             free -= 1;
             job.delivering = true;
             job.delivering_since = now;
@@ -228,7 +262,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
                         Some(outlet) => outlet,
                         None => Outlet::open(&plan)?,
                     };
-                    let report = outlet.deliver(&plan, store, &SystemClock, cancel, DELIVERY_PATIENCE)?;
+                    let report = outlet.deliver(&plan, store, lease.as_ref(), &SystemClock, cancel, DELIVERY_PATIENCE)?;
                     Ok((outlet, report))
                 };
                 let done = match delivery() {
@@ -240,28 +274,65 @@ impl<'scope, 'env> Work<'scope, 'env> {
         }
     }
 
-    /// Takes the pipeline for this process; false, and said, where another one has it.
-    fn take_lease(&self, job: &mut Job<'_>) -> bool {
-        if job.lease.is_some() {
-            return true;
+    /// Gives up what was lost or is beyond this engine's part, and takes what is free.
+    fn look_after_leases(&self, jobs: &mut [Job<'env>], now: Timestamp) -> Result<(), StateError> {
+        for job in jobs.iter_mut().filter(|job| job.lease.is_some() && !job.is_held() && job.is_idle()) {
+            tracing::warn!(event = "lease_lost", pipeline = job.id, "the lease ran out before it could be renewed");
+            job.give_up();
         }
-        match self.store.lease(&job.id) {
-            Ok(Ok(lease)) => {
-                job.lease = Some(lease);
-                true
+        let ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
+        let Some(Share { engines, free }) = self.store.share(&ids)? else {
+            return jobs.iter_mut().filter(|job| job.lease.is_none()).try_for_each(|job| self.take_alone(job));
+        };
+        let most = part(jobs.len(), engines);
+        let mut held = jobs.iter().filter(|job| job.lease.is_some()).count();
+        for job in jobs.iter_mut().rev().filter(|job| job.lease.is_some() && job.is_idle()) {
+            if held <= most {
+                break;
             }
-            Ok(Err(holder)) => {
-                tracing::warn!(event = "held_elsewhere", pipeline = job.id, "it is being run already, by {holder}");
-                job.delivery_due = Some(job.due);
-                false
-            }
-            Err(error) => {
-                tracing::error!(event = "state_failed", pipeline = job.id, hint = error.hint, "{error}");
-                job.delivery_due = Some(job.due);
-                false
+            tracing::debug!(event = "given_back", pipeline = job.id, "given back to be run by another engine");
+            job.give_up();
+            held -= 1;
+        }
+        // Engines that look at the same time do not all reach for the same one.
+        let mut takers: Vec<&mut Job<'env>> =
+            jobs.iter_mut().filter(|job| job.lease.is_none() && free.contains(&job.id)).collect();
+        fastrand::shuffle(&mut takers);
+        for job in takers.into_iter().take(most.saturating_sub(held)) {
+            if self.take(job)?.is_ok() {
+                // It goes on where the engine before left off.
+                let planned = self.store.load(&job.id)?.next_run;
+                let latest = job.schedule.after(now, now, 0);
+                job.due = planned.filter(|next| (now..=latest).contains(next)).unwrap_or(now);
             }
         }
+        Ok(())
     }
+
+    /// Takes the pipeline. Where another process has it, that is said once.
+    fn take_alone(&self, job: &mut Job<'_>) -> Result<(), StateError> {
+        let taken = self.take(job)?;
+        if let Err(holder) = &taken
+            && !job.is_elsewhere
+        {
+            tracing::warn!(event = "held_elsewhere", pipeline = job.id, "it is being run already, by {holder}");
+        }
+        job.is_elsewhere = taken.is_err();
+        Ok(())
+    }
+
+    /// Takes the pipeline, or says who has it.
+    fn take(&self, job: &mut Job<'_>) -> Result<Result<(), String>, StateError> {
+        Ok(self.store.lease(&job.id)?.map(|lease| {
+            job.lease = Some(lease.into());
+            job.delivery_due = Some(SystemClock.now());
+        }))
+    }
+}
+
+/// Pipelines that one of several engines may take.
+fn part(pipelines: usize, engines: usize) -> usize {
+    pipelines.div_ceil(engines.max(1))
 }
 
 /// Takes in what a thread reports.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::deliver::{Circuit, ParcelLimit, Step, parcel_key};
 use crate::ports::{Cancel, Clock, Destination, Parcel, ParcelRecord};
-use crate::state::{DeliveryState, OutboxRecord, RefusedRecord, StateError, StateStore};
+use crate::state::{DeliveryState, Lease, OutboxRecord, RefusedRecord, StateError, StateStore};
 
 /// What a delivery needs of the outside.
 pub struct Dispatcher<'a> {
@@ -21,6 +21,8 @@ pub struct Dispatcher<'a> {
     pub limit: ParcelLimit,
     /// The state store.
     pub store: &'a dyn StateStore,
+    /// Nobody else sends what is in the outbox.
+    pub lease: &'a dyn Lease,
     /// The clock.
     pub clock: &'a dyn Clock,
     /// Asks the delivery to stop.
@@ -81,6 +83,7 @@ impl Dispatcher<'_> {
                 return Ok(report);
             }
             let parcel = self.parcel(circuit, records);
+            self.check_lease()?;
             let answer = destination.send(&parcel, self.cancel);
             report.parcels += 1;
             let now = self.clock.now();
@@ -119,6 +122,18 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// What is sent late may overtake what another engine has sent since.
+    fn check_lease(&self) -> Result<(), StateError> {
+        if self.lease.is_held() {
+            return Ok(());
+        }
+        Err(StateError {
+            tried: format!("sending what waits of {}", self.pipeline),
+            message: "this engine may have lost the pipeline to another".to_owned(),
+            hint: Some("it goes on by itself, here or there; nothing is lost".to_owned()),
+        })
+    }
+
     fn parcel(&self, circuit: &Circuit, mut records: Vec<OutboxRecord>) -> Parcel {
         records.truncate(circuit.cut(records.iter().map(|record| record.body.len())).max(1));
         let records: Vec<ParcelRecord> = records
@@ -129,6 +144,7 @@ impl Dispatcher<'_> {
             idempotency_key: parcel_key(self.pipeline, &records),
             pipeline: self.pipeline.to_owned(),
             labels: self.labels.clone(),
+            fence: self.lease.fence(),
             records,
         }
     }

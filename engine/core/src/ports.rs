@@ -421,6 +421,9 @@ pub struct Parcel {
     pub pipeline: String,
     /// The pipeline's labels.
     pub labels: BTreeMap<String, String>,
+    /// The number of the lease under which it is sent, where several engines share the work: one with a smaller number
+    /// comes from an engine that has lost the pipeline to another.
+    pub fence: Option<i64>,
     /// The records, oldest first.
     pub records: Vec<ParcelRecord>,
 }

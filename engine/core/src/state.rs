@@ -296,12 +296,58 @@ pub struct StateError {
 }
 
 /// Proof that nobody else runs the pipeline; given up when dropped.
-pub trait Lease: Send + fmt::Debug {}
+pub trait Lease: Send + Sync + fmt::Debug {
+    /// Grows each time that the pipeline is taken. `None` where the store is one engine's own.
+    fn fence(&self) -> Option<i64> {
+        None
+    }
+
+    /// Whether it holds still, as far as this engine can know without asking.
+    fn is_held(&self) -> bool {
+        true
+    }
+}
+
+/// The lease of a store that only one engine has.
+#[derive(Debug, Clone, Copy)]
+pub struct SoleLease;
+
+impl Lease for SoleLease {}
+
+/// What several engines share, as one of them sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Engines at work, this one among them.
+    pub engines: usize,
+    /// Pipelines that nobody has.
+    pub free: Vec<String>,
+}
+
+/// Who has a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The pipeline, or a part of one that is leased by itself.
+    pub unit: String,
+    /// Host and process.
+    pub engine: String,
+    /// Until when, unless it is renewed.
+    pub until: Timestamp,
+}
 
 /// Keeps what must survive. One implementation a database; all satisfy one suite of tests.
 pub trait StateStore: Send + Sync {
-    /// Takes the pipeline for this engine, or says who has it.
+    /// Takes the pipeline for this engine, or says who has it. From then on this store writes nothing of the pipeline
+    /// once another engine has taken it, until the lease is dropped.
     fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError>;
+    /// Counts this engine among those that share the work, and says what is free of it. `None` where the store is one
+    /// engine's own.
+    fn share(&self, _pipelines: &[&str]) -> Result<Option<Share>, StateError> {
+        Ok(None)
+    }
+    /// Who has what, where several engines share the work.
+    fn holders(&self) -> Result<Vec<Holder>, StateError> {
+        Ok(Vec::new())
+    }
     /// What is remembered of a pipeline; the default where nothing is.
     fn load(&self, pipeline: &str) -> Result<PipelineState, StateError>;
     /// Writes what is remembered, outside of a run's transaction.

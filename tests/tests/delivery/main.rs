@@ -62,6 +62,7 @@ fn pack(records: &[ParcelRecord]) -> Parcel {
         idempotency_key: parcel_key("acme-bookings", records),
         pipeline: "acme-bookings".to_owned(),
         labels: BTreeMap::from([("customer".to_owned(), "acme".to_owned())]),
+        fence: None,
         records: records.to_vec(),
     }
 }

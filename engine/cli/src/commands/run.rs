@@ -9,7 +9,7 @@ use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
 use engine_core::report::RunReport;
 use engine_core::run::OUTBOX_BYTES_MAX;
-use engine_core::state::StateStore;
+use engine_core::state::{Lease, StateStore};
 use engine_spec::device::Device;
 
 use crate::args::RunArgs;
@@ -93,7 +93,7 @@ fn one(
     let Some(id) = spec.loaded.spec.as_ref().map(|typed| typed.id.to_string()) else {
         return Err(CommandError::said(Kind::Usage));
     };
-    let _lease = store.lease(&id)?.map_err(|holder| {
+    let lease = store.lease(&id)?.map_err(|holder| {
         CommandError::new(Kind::Run, format!("{id}: it is being run already, by {holder}"))
             .hint("wait for it, or stop the service")
     })?;
@@ -111,7 +111,7 @@ fn one(
     let running = AtomicBool::new(true);
     let report = std::thread::scope(|scope| {
         // What a long run has found so far goes out while it reads on, so that the outbox stays small.
-        let deliveries = scope.spawn(|| deliver_while(&running, &mut outlet, plan, store, clock, cancel));
+        let deliveries = scope.spawn(|| deliver_while(&running, &mut outlet, plan, store, lease.as_ref(), clock, cancel));
         let report = pipeline::run(plan, store, clock, cancel, outbox_bytes_max, None, &mut bar);
         running.store(false, Ordering::Relaxed);
         deliveries.thread().unpark();
@@ -120,7 +120,7 @@ fn one(
     bar.finish();
     log_run(&plan.id, &report);
     // A source that is down does not hold back what waits in the outbox.
-    let delivered = outlet.deliver(plan, store, clock, cancel, ONCE_PATIENCE)?;
+    let delivered = outlet.deliver(plan, store, lease.as_ref(), clock, cancel, ONCE_PATIENCE)?;
     log_delivery(&plan.id, outlet.place(), &delivered);
     if let Some(failure) = &report.failure {
         return Err(CommandError::said(pipeline::kind_of(failure)));
@@ -138,12 +138,13 @@ fn deliver_while(
     outlet: &mut Outlet,
     plan: &Plan,
     store: &dyn StateStore,
+    lease: &dyn Lease,
     clock: &dyn Clock,
     cancel: &Cancel,
 ) {
     std::thread::park_timeout(DELIVER_WHILE_RUNNING);
     while running.load(Ordering::Relaxed) {
-        match outlet.deliver(plan, store, clock, cancel, Duration::ZERO) {
+        match outlet.deliver(plan, store, lease, clock, cancel, Duration::ZERO) {
             Ok(report) => {
                 log_delivery(&plan.id, outlet.place(), &report);
                 if report.stopped.is_some() {

@@ -23,6 +23,8 @@ use crate::web::{NoToken, Peer, PeerSettings, Redactor, Reply, Token, chain, met
 
 /// Header that names a parcel, the same for each of its attempts.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Header that numbers the lease under which a parcel is sent, where several engines share the work.
+pub const FENCING_NUMBER: &str = "fencing-number";
 /// How often a waiting request looks whether it should stop.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
 /// Level of gzip and Zstandard: the fastest. Records shrink to a tenth by it already.
@@ -102,6 +104,9 @@ impl HttpDestination {
             .header(IDEMPOTENCY_KEY, &parcel.idempotency_key)
             .timeout(self.timeout)
             .body(body);
+        if let Some(fence) = parcel.fence {
+            request = request.header(FENCING_NUMBER, fence);
+        }
         if let Some(token) = &token {
             request = token.sign(request);
         }

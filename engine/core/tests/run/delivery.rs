@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine_core::deliver::{Circuit, ParcelLimit};
 use engine_core::dispatch::{DispatchReport, Dispatcher};
 use engine_core::ports::{Answer, Cancel, Clock, Destination, Parcel, RejectedRecord};
-use engine_core::state::{Stage, StateError, StateStore};
+use engine_core::state::{SoleLease, Stage, StateError, StateStore};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -94,6 +94,7 @@ fn deliver_from(
         labels: &labels,
         limit: LIMIT,
         store,
+        lease: &SoleLease,
         clock: &world.clock,
         cancel: &cancel,
         random: &|| u64::MAX / 2,

@@ -17,7 +17,7 @@ use engine_core::ports::{
 };
 use engine_core::report::RunReport;
 use engine_core::run::{Observer, Runner, Silent};
-use engine_core::state::{QuarantineEntry, StateStore};
+use engine_core::state::{QuarantineEntry, SoleLease, StateStore};
 use engine_core::value::{Column, Columns, Kind, Row, RowBatch, Slot};
 use engine_spec::load::{NoCompanions, load};
 use engine_spec::scalar::Reference;
@@ -356,6 +356,7 @@ impl World {
             labels: &labels,
             limit: ParcelLimit::default(),
             store: &self.store,
+            lease: &SoleLease,
             clock: &self.clock,
             cancel: &cancel,
             random: &|| 7,

@@ -54,6 +54,7 @@ fn parcel(pipeline: &str, seqs: impl IntoIterator<Item = i64>) -> Parcel {
         idempotency_key: parcel_key(pipeline, &records),
         pipeline: pipeline.to_owned(),
         labels: BTreeMap::new(),
+        fence: None,
         records,
     }
 }

@@ -40,6 +40,7 @@ fn parcel() -> Parcel {
         idempotency_key: "k".to_owned(),
         pipeline: "p\"q".to_owned(),
         labels: BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), "ü".to_owned())]),
+        fence: None,
         records: vec![record(1), record(2)],
     }
 }

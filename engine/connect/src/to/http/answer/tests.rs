@@ -16,6 +16,7 @@ fn parcel(ids: &[&str]) -> Parcel {
         idempotency_key: "k".to_owned(),
         pipeline: "p".to_owned(),
         labels: BTreeMap::new(),
+        fence: None,
         records: ids.iter().enumerate().map(record).collect(),
     }
 }
