@@ -122,15 +122,20 @@ impl Workspace {
 
     /// Runs another program to its end, in this folder and its environment.
     pub fn run(&self, program: &Path, args: &[&str]) -> Outcome {
-        self.start_program(program, args).finish()
+        self.start_program(program, args, &[]).finish()
     }
 
     /// Starts `engine`.
     pub fn start(&self, args: &[&str]) -> Running {
-        self.start_program(engine(), args)
+        self.start_program(engine(), args, &[])
     }
 
-    fn start_program(&self, program: &Path, args: &[&str]) -> Running {
+    /// Starts `engine` with further environment variables.
+    pub fn start_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Running {
+        self.start_program(engine(), args, variables)
+    }
+
+    fn start_program(&self, program: &Path, args: &[&str], variables: &[(&str, &str)]) -> Running {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.folder.path()).env_clear();
         // Only what a service manager would give.
@@ -140,6 +145,7 @@ impl Workspace {
             }
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.envs(variables.iter().copied());
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

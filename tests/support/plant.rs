@@ -62,6 +62,13 @@ impl Plant {
         self.database.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
+    /// The product of every order, by order.
+    pub fn products(&self) -> std::collections::BTreeMap<String, String> {
+        let mut statement = self.database.prepare("SELECT anr, artnr FROM auftrag").expect("the table is there");
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("it can be read");
+        rows.collect::<Result<_, _>>().expect("it can be read")
+    }
+
     /// Writes finished orders of ten minutes each, one after the other on five machines, from 2025-03-29 on.
     pub fn orders(&self, ids: std::ops::Range<i64>) {
         self.execute(&insert_orders(ids, |minutes| {

@@ -118,6 +118,9 @@ struct Inner {
     records: usize,
     doubles: usize,
     replays: usize,
+    /// The greatest number of a lease so far, by pipeline.
+    fences: HashMap<String, i64>,
+    stale: usize,
     violations: Vec<String>,
     connections: Vec<TcpStream>,
 }
@@ -263,6 +266,16 @@ impl Platform {
     /// Deliveries that came again under a remembered key.
     pub fn replays(&self) -> usize {
         self.shared.lock().replays
+    }
+
+    /// The greatest number of a lease under which a pipeline has delivered.
+    pub fn greatest_fence(&self, pipeline: &str) -> Option<i64> {
+        self.shared.lock().fences.get(pipeline).copied()
+    }
+
+    /// Deliveries refused because another engine has delivered of the same pipeline since the sender took it.
+    pub fn stale(&self) -> usize {
+        self.shared.lock().stale
     }
 
     /// Everything so far that the contract does not allow.
@@ -436,6 +449,15 @@ fn take(inner: &mut Inner, request: &Request, text: &Result<Vec<u8>, String>, co
     let Ok(text) = text else {
         return problem(400, "unreadable".to_owned());
     };
+    if let Some(fence) = request.headers.get("fencing-number").and_then(|fence| fence.parse::<i64>().ok()) {
+        let pipeline = request.body["pipeline"].as_str().unwrap_or_default();
+        let greatest = inner.fences.entry(pipeline.to_owned()).or_insert(fence);
+        if fence < *greatest {
+            inner.stale += 1;
+            return problem(412, format!("lease {fence} of {pipeline} is over: {greatest} has delivered since"));
+        }
+        *greatest = fence;
+    }
     if let Some((body, reply)) = inner.applied.get(request.key()) {
         inner.replays += 1;
         if body != text {

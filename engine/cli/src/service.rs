@@ -184,7 +184,8 @@ fn later(time: Timestamp, by: SignedDuration) -> Option<Timestamp> {
 /// How long until something is due.
 fn wait(jobs: &[Job<'_>], now: Timestamp) -> Duration {
     let runs = jobs.iter().filter(|job| !job.running && job.lease.is_some()).map(|job| job.due);
-    let deliveries = jobs.iter().filter(|job| !job.delivering && job.lease.is_some()).filter_map(|job| job.delivery_due);
+    let deliveries =
+        jobs.iter().filter(|job| !job.delivering && job.lease.is_some()).filter_map(|job| job.delivery_due);
     let next = runs.chain(deliveries).min();
     let wait = next.map_or(TICK_MAX, |next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
     wait.clamp(Duration::from_millis(1), TICK_MAX)
@@ -262,7 +263,8 @@ impl<'scope, 'env> Work<'scope, 'env> {
                         Some(outlet) => outlet,
                         None => Outlet::open(&plan)?,
                     };
-                    let report = outlet.deliver(&plan, store, lease.as_ref(), &SystemClock, cancel, DELIVERY_PATIENCE)?;
+                    let report =
+                        outlet.deliver(&plan, store, lease.as_ref(), &SystemClock, cancel, DELIVERY_PATIENCE)?;
                     Ok((outlet, report))
                 };
                 let done = match delivery() {

@@ -6,25 +6,36 @@ use engine_core::ports::References as _;
 use engine_core::state::StateStore;
 use engine_spec::device::Device;
 use engine_spec::scalar::Setting;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::exit::{CommandError, Kind};
 use crate::references::ProcessReferences;
-use crate::state::{Options, SqliteStore};
+use crate::state::{Options, PostgresStore, SqliteStore};
+
+/// Where the state is.
+enum Place {
+    File(PathBuf),
+    /// The address may hold a password.
+    Postgres(SecretString),
+}
 
 /// The state store of a device, opened; made where there is none.
 pub fn open(device: &Device, folder: &Path) -> Result<Box<dyn StateStore>, CommandError> {
-    Ok(Box::new(SqliteStore::open(&path(device, folder)?, Options::default())?))
+    Ok(match place(device, folder)? {
+        Place::File(path) => Box::new(SqliteStore::open(&path, Options::default())?),
+        Place::Postgres(url) => Box::new(PostgresStore::open(url.expose_secret())?),
+    })
 }
 
-/// The state store of a device, where there is one already.
+/// The state store of a device, where there is one already. A database is one.
 pub fn open_existing(device: &Device, folder: &Path) -> Result<Box<dyn StateStore>, CommandError> {
-    let path = path(device, folder)?;
-    if !path.is_file() {
+    if let Place::File(path) = place(device, folder)?
+        && !path.is_file()
+    {
         return Err(CommandError::new(Kind::Environment, format!("there is no state at {}", path.display()))
             .hint("nothing ran here yet; name the device config with `--config`, or change into its folder"));
     }
-    Ok(Box::new(SqliteStore::open(&path, Options::default())?))
+    open(device, folder)
 }
 
 /// The pipelines that were asked for, or all; an error where the store does not know one.
@@ -41,22 +52,24 @@ pub fn wanted(store: &dyn StateStore, ids: &[String]) -> Result<Vec<String>, Com
 }
 
 /// `state.url`, or `$STATE_DIRECTORY/state.db`, or `.engine/state.db` in the working directory.
-fn path(device: &Device, folder: &Path) -> Result<PathBuf, CommandError> {
+fn place(device: &Device, folder: &Path) -> Result<Place, CommandError> {
     let url = match &device.state.url {
         None => {
             let root = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(".engine"), PathBuf::from);
-            return Ok(root.join("state.db"));
+            return Ok(Place::File(root.join("state.db")));
         }
-        Some(Setting::Literal(url)) => url.clone(),
+        Some(Setting::Literal(url)) => SecretString::from(url.clone()),
         Some(Setting::Reference(reference)) => ProcessReferences::new(folder)
             .resolve(reference)
-            .map_err(|error| CommandError::new(Kind::Environment, format!("state.url: {error}")))?
-            .expose_secret()
-            .to_owned(),
+            .map_err(|error| CommandError::new(Kind::Environment, format!("state.url: {error}")))?,
     };
-    match url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
-        Some(path) => Ok(folder.join(path)),
-        None => Err(CommandError::new(Kind::Usage, "state.url: this version of engine keeps its state in SQLite only")
-            .hint("write `sqlite:///var/lib/engine/state.db`")),
+    let address = url.expose_secret().trim();
+    if let Some(path) = address.strip_prefix("sqlite://").or_else(|| address.strip_prefix("sqlite:")) {
+        return Ok(Place::File(folder.join(path)));
     }
+    if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+        return Ok(Place::Postgres(SecretString::from(address)));
+    }
+    Err(CommandError::new(Kind::Usage, "state.url: engine keeps its state in SQLite or in PostgreSQL")
+        .hint("write `sqlite:///var/lib/engine/state.db`, or `postgres://user@host/database`"))
 }

@@ -90,7 +90,7 @@ pub(crate) fn check_device(file: &SpecFile, device: &crate::device::Device) -> V
 
 fn has_password(url: &str) -> bool {
     let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
-    authority.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'))
+    authority.rsplit_once('@').is_some_and(|(login, _)| login.contains(':')) || url.contains("password=")
 }
 
 impl Checker<'_> {

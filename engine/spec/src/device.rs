@@ -45,7 +45,10 @@ pub struct Device {
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// `sqlite://` and a path, or a `postgres://` address. Default: `$STATE_DIRECTORY/state.db` under systemd, else
-    /// `.engine/state.db` in the working directory. An address with a password takes a reference.
+    /// `.engine/state.db` in the working directory. An address with a password takes a reference. Behind the `?` of a
+    /// `postgres://` address stand libpq's settings (`sslmode=verify-full`) and two of the engine's: `schema`, where the
+    /// tables are, default `engine`; `lease`, for how many seconds a pipeline stays with an engine that is not heard of,
+    /// default 30.
     #[schemars(example = &"sqlite:///var/lib/engine/state.db")]
     #[serde(default, deserialize_with = "present")]
     pub url: Option<Setting<String>>,

@@ -76,8 +76,12 @@ fn two_when_the_device_config_is_wrong() {
     let (workspace, ..) = site();
     workspace.write("engine.yaml", "version: 1\nlimit: { concurrency: 4 }\n");
     workspace.engine(&["run", "--once", "acme.yaml"]).expect(2).says("engine.yaml:2:1").says("limits");
-    workspace.write("engine.yaml", "version: 1\nstate: { url: postgres://somewhere/state }\n");
-    workspace.engine(&["run", "--once", "acme.yaml"]).expect(2).says("state.url");
+    workspace.write("engine.yaml", "version: 1\nstate: { url: postgres://somewhere/state?lease=1 }\n");
+    workspace.engine(&["run", "--once", "acme.yaml"]).expect(3).says("state.url").says("lease");
+    let port = closed_port();
+    workspace.write("engine.yaml", &format!("version: 1\nstate: {{ url: postgres://127.0.0.1:{port}/state }}\n"));
+    let place = format!("127.0.0.1:{port}/state");
+    workspace.engine(&["run", "--once", "acme.yaml"]).expect(3).says(&place).says("nothing is lost");
     workspace.engine(&["run", "--once", "--config", "none.yaml", "acme.yaml"]).expect(3).says("none.yaml");
 }
 

@@ -60,8 +60,7 @@ fn spec() -> String {
 fn device() -> String {
     let text = "`engine.yaml` says what holds for all specs of a device. Everything has a default, and so has the \
         file itself.\n\nThe guide is [Run on a device](../guides/run-on-a-device.md).\n\nThis version accepts \
-        `http.listen` and a `postgres://` state address in `engine.yaml`, but serves no status page and keeps its state \
-        in SQLite only: it warns of the first and refuses to start with the second.";
+        `http.listen`, but serves no status page, and warns of it.";
     let shared = Some((&*engine_spec::schema::PIPELINE, "spec.md"));
     head("The device config", text) + &schema::sections(&engine_spec::schema::DEVICE, "engine.yaml", shared)
 }

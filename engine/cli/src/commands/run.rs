@@ -111,7 +111,8 @@ fn one(
     let running = AtomicBool::new(true);
     let report = std::thread::scope(|scope| {
         // What a long run has found so far goes out while it reads on, so that the outbox stays small.
-        let deliveries = scope.spawn(|| deliver_while(&running, &mut outlet, plan, store, lease.as_ref(), clock, cancel));
+        let deliveries =
+            scope.spawn(|| deliver_while(&running, &mut outlet, plan, store, lease.as_ref(), clock, cancel));
         let report = pipeline::run(plan, store, clock, cancel, outbox_bytes_max, None, &mut bar);
         running.store(false, Ordering::Relaxed);
         deliveries.thread().unpark();

@@ -1,5 +1,6 @@
 //! `engine status`: how the pipelines are doing, with the reason in plain words when something is wrong.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use engine_core::state::{DeliveryState, PipelineState, StateCounts, StateStore};
@@ -32,6 +33,9 @@ pub struct PipelineStatus {
     pub next_run: Option<Timestamp>,
     /// When the destination last acknowledged.
     pub last_acknowledged: Option<Timestamp>,
+    /// Host and process of the engine that runs it, where several share the work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_by: Option<String>,
     /// Counts of its state.
     #[serde(flatten)]
     pub counts: StateCounts,
@@ -44,8 +48,10 @@ pub fn run(args: &StatusArgs, config: Option<&Path>) -> Result<(), CommandError>
     let wanted = store::wanted(store.as_ref(), &args.pipelines)?;
     let now = Timestamp::now();
     let mut statuses = Vec::new();
+    let holders = store.holders()?;
     for id in &wanted {
-        statuses.push(status(store.as_ref(), id, now)?);
+        let run_by = holders.iter().find(|holder| holder.unit == *id).map(|holder| holder.engine.clone());
+        statuses.push(PipelineStatus { run_by, ..status(store.as_ref(), id, now)? });
     }
     match args.output {
         Output::Json => crate::show::print_json(&statuses),
@@ -72,6 +78,7 @@ pub fn status(store: &dyn StateStore, id: &str, now: Timestamp) -> Result<Pipeli
         rejected: last.map_or(0, engine_core::report::RunReport::rejected_total),
         next_run: state.next_run,
         last_acknowledged: delivery.last_acknowledged,
+        run_by: None,
         counts,
     })
 }
@@ -136,6 +143,14 @@ fn text(statuses: &[PipelineStatus], now: Timestamp) -> String {
     let header =
         ["pipeline", "health", "last success", "lag", "read", "sent", "rejected", "outbox", "live", "next run"];
     let mut out = crate::show::table(&header, rows);
+    if statuses.iter().any(|status| status.run_by.is_some()) {
+        let engines = statuses.iter().filter_map(|status| status.run_by.as_deref());
+        let mut shares: BTreeMap<&str, usize> = BTreeMap::new();
+        engines.for_each(|engine| *shares.entry(engine).or_default() += 1);
+        for (engine, count) in shares {
+            out.push_str(&format!("\n{engine} runs {count} of {} pipelines\n", statuses.len()));
+        }
+    }
     for status in statuses.iter().filter(|status| !status.reasons.is_empty()) {
         out.push_str(&format!("\n{}:\n", status.pipeline));
         for reason in &status.reasons {

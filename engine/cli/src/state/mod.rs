@@ -2,8 +2,11 @@
 //!
 //! Every store implements [`engine_core::state::StateStore`] and passes the same suite of tests.
 
+mod postgres;
+mod retry;
 mod sqlite;
 #[cfg(test)]
 mod suite;
 
+pub use postgres::PostgresStore;
 pub use sqlite::{Check, Options, SqliteStore};

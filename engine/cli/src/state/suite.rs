@@ -21,10 +21,10 @@ pub(super) struct Fixture {
     pub(super) keep: Box<dyn Any>,
 }
 
-/// One test a case, so that each has its name in the output.
-macro_rules! store_suite {
-    ($make:expr) => {
-        $crate::state::suite::store_suite!($make;
+/// Hands the names of all cases to a macro.
+macro_rules! with_cases {
+    ($then:ident) => {
+        $then! {
             an_unknown_pipeline_is_empty, state_comes_back, delivery_state_is_apart_from_state,
             what_a_transaction_writes_is_there_after_its_commit, a_dropped_transaction_changes_nothing,
             readers_never_see_half_a_transaction, a_transaction_reads_what_it_wrote,
@@ -40,13 +40,17 @@ macro_rules! store_suite {
             quarantine_is_newest_first, quarantine_is_capped, counts_are_of_everything, a_lease_is_exclusive,
             two_threads_write_in_turn, a_copy_is_the_same_again, a_copy_may_be_broken_off,
             what_is_forgotten_is_gone,
-        );
+        }
     };
-    ($make:expr; $($case:ident,)*) => {
+}
+
+/// One test a case, so that each has its name in the output.
+macro_rules! store_suite {
+    ($($case:ident,)*) => {
         $(
             #[test]
             fn $case() {
-                let fixture: $crate::state::suite::Fixture = $make();
+                let fixture: $crate::state::suite::Fixture = make();
                 $crate::state::suite::$case(fixture.store.as_ref());
                 drop(fixture.store);
                 drop(fixture.keep);
@@ -54,7 +58,15 @@ macro_rules! store_suite {
         )*
     };
 }
-pub(super) use store_suite;
+
+/// All cases by name, for a store whose cases share what is dear to make.
+macro_rules! store_cases {
+    ($($case:ident,)*) => {
+        const CASES: &[(&str, fn(&dyn engine_core::state::StateStore))] =
+            &[$((stringify!($case), $crate::state::suite::$case),)*];
+    };
+}
+pub(super) use {store_cases, store_suite, with_cases};
 
 pub(super) use outbox::*;
 pub(super) use quarantine::*;

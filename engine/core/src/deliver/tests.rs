@@ -13,8 +13,13 @@ fn record(seq: i64) -> ParcelRecord {
 
 fn parcel(seqs: impl IntoIterator<Item = i64>) -> Parcel {
     let records: Vec<_> = seqs.into_iter().map(record).collect();
-    Parcel { idempotency_key: parcel_key("p", &records), pipeline: "p".to_owned(), labels: BTreeMap::new(),
-        fence: None, records }
+    Parcel {
+        idempotency_key: parcel_key("p", &records),
+        pipeline: "p".to_owned(),
+        labels: BTreeMap::new(),
+        fence: None,
+        records,
+    }
 }
 
 fn circuit(records: usize) -> Circuit {

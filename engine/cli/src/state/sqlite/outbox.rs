@@ -6,11 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{instant, sixteen};
-
-/// Microseconds until a refused record is tried again; doubles with every refusal.
-const RETRY_FIRST_MICROS: i64 = 5 * 60 * 1_000_000;
-/// The longest such wait, in microseconds.
-const RETRY_MAX_MICROS: i64 = 60 * 60 * 1_000_000;
+use crate::state::retry::retry_after_micros;
 
 pub(super) const QUEUE: &str =
     "SELECT seq, id, body FROM outbox WHERE pipeline = ?1 AND held = 0 ORDER BY seq LIMIT ?2";
@@ -137,11 +133,6 @@ pub(super) fn refused(connection: &Connection, pipeline: i64) -> rusqlite::Resul
         .collect()
 }
 
-/// Microseconds to wait after a refusal, by the number of refusals before it.
-fn retry_after_micros(refusals: u32) -> i64 {
-    RETRY_FIRST_MICROS.saturating_mul(1_i64.checked_shl(refusals.min(32)).unwrap_or(i64::MAX)).min(RETRY_MAX_MICROS)
-}
-
 pub(super) fn is_any_due(connection: &Connection, pipeline: i64, now: Timestamp) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT 1 FROM refused WHERE pipeline = ?1 AND retry_at <= ?2")?
@@ -161,16 +152,4 @@ pub(super) fn requeue(connection: &Connection, pipeline: i64, now: Timestamp) ->
         .execute(due)?;
     connection.prepare_cached("DELETE FROM refused WHERE pipeline = ?1 AND retry_at <= ?2")?.execute(due)?;
     Ok(moved as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_doubles_up_to_an_hour() {
-        let minutes: Vec<i64> = (0..6).map(|refusals| retry_after_micros(refusals) / 60_000_000).collect();
-        assert_eq!(minutes, [5, 10, 20, 40, 60, 60]);
-        assert_eq!(retry_after_micros(u32::MAX), RETRY_MAX_MICROS);
-    }
 }

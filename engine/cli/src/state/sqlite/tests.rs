@@ -5,7 +5,7 @@ use std::fs;
 use engine_core::state::{LedgerRow, Stage};
 
 use super::*;
-use crate::state::suite::{Fixture, outgoing, record, rejected, row, store_suite, time, transact, window};
+use crate::state::suite::{Fixture, outgoing, record, rejected, row, store_suite, time, transact, window, with_cases};
 
 const P: &str = "acme-bookings";
 
@@ -15,7 +15,7 @@ fn make() -> Fixture {
     Fixture { store: Box::new(store), keep: Box::new(folder) }
 }
 
-store_suite!(make);
+with_cases!(store_suite);
 
 fn open_at(path: &Path) -> Result<SqliteStore, StateError> {
     SqliteStore::open(path, Options::default())
