@@ -134,6 +134,10 @@ pub struct CheckArgs {
 pub struct StatusArgs {
     /// Pipelines to show, by id. Default: all that the state store knows.
     pub pipelines: Vec<String>,
+    /// Says only whether an engine of this host shares the work; exit code 3 if none does. For probes. Needs a state
+    /// store that several engines share.
+    #[arg(long, conflicts_with = "pipelines")]
+    pub alive: bool,
     /// Form of the results.
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub output: Output,

@@ -344,6 +344,10 @@ pub trait StateStore: Send + Sync {
     fn share(&self, _pipelines: &[&str]) -> Result<Option<Share>, StateError> {
         Ok(None)
     }
+    /// The engines that share the work, by name. `None` where the store is one engine's own.
+    fn engines(&self) -> Result<Option<Vec<String>>, StateError> {
+        Ok(None)
+    }
     /// Who has what, where several engines share the work.
     fn holders(&self) -> Result<Vec<Holder>, StateError> {
         Ok(Vec::new())

@@ -79,7 +79,7 @@ fn two_when_the_device_config_is_wrong() {
     workspace.write("engine.yaml", "version: 1\nstate: { url: postgres://somewhere/state?lease=1 }\n");
     workspace.engine(&["run", "--once", "acme.yaml"]).expect(3).says("state.url").says("lease");
     let port = closed_port();
-    workspace.write("engine.yaml", &format!("version: 1\nstate: {{ url: postgres://127.0.0.1:{port}/state }}\n"));
+    workspace.write("engine.yaml", format!("version: 1\nstate: {{ url: postgres://127.0.0.1:{port}/state }}\n"));
     let place = format!("127.0.0.1:{port}/state");
     workspace.engine(&["run", "--once", "acme.yaml"]).expect(3).says(&place).says("nothing is lost");
     workspace.engine(&["run", "--once", "--config", "none.yaml", "acme.yaml"]).expect(3).says("none.yaml");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use engine_tests::binary::{Running, Workspace, await_some};
+use engine_tests::binary::{Outcome, Running, Workspace, await_some};
 use engine_tests::plant::{self, Plant};
 use engine_tests::platform::Platform;
 use engine_tests::servers::Server;
@@ -137,10 +137,14 @@ impl Fleet {
         assert!(is_even.is_some(), "after {:?}, {processes:?} should have {most} at most: {last:?}", began.elapsed());
     }
 
+    /// Asks for the status.
+    pub fn status(&self, args: &[&str]) -> Outcome {
+        self.run(self.port, &[&["status"], args].concat()).finish()
+    }
+
     /// How many pipelines each engine has.
     fn shares(&self) -> BTreeMap<String, usize> {
-        let url = format!("postgres://{}@127.0.0.1:{}/{}", self.login, self.port, self.database);
-        let status = self.workspace.start_with(&[("STATE_URL", &url)], &["status", "-o", "json"]).finish();
+        let status = self.status(&["-o", "json"]);
         let mut shares = BTreeMap::new();
         for pipeline in status.json().as_array().unwrap() {
             if let Some(engine) = pipeline["run_by"].as_str() {

@@ -103,8 +103,10 @@ fn a_worker_that_goes_on_after_a_stop_leaves_the_pipeline_to_its_heir() {
     let database = servers::postgres();
     let platform = Platform::start();
     let fleet = Fleet::new(&database, &platform.url(), 1);
+    fleet.status(&["--alive"]).expect(3).says("no engine of this host");
     let mut stopped = fleet.start(database.port);
     stopped.process.event("delivered", "p000");
+    fleet.status(&["--alive"]).expect(0).says(&format!("process {} on", stopped.process.id())).says("is at work");
     stopped.process.signal("STOP");
     fleet.correct(1, "after-the-stop");
     let mut heir = fleet.start(database.port);

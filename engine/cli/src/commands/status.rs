@@ -7,7 +7,8 @@ use engine_core::state::{DeliveryState, PipelineState, StateCounts, StateStore};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::args::{Output, StatusArgs};
-use crate::exit::CommandError;
+use crate::exit::{CommandError, Kind};
+use crate::state::is_of_this_host;
 use crate::{project, store};
 
 /// How one pipeline is doing.
@@ -45,6 +46,9 @@ pub struct PipelineStatus {
 pub fn run(args: &StatusArgs, config: Option<&Path>) -> Result<(), CommandError> {
     let (device, folder) = project::open_device(&[], config)?;
     let store = store::open_existing(&device, &folder)?;
+    if args.alive {
+        return alive(store.as_ref());
+    }
     let wanted = store::wanted(store.as_ref(), &args.pipelines)?;
     let now = Timestamp::now();
     let mut statuses = Vec::new();
@@ -56,6 +60,23 @@ pub fn run(args: &StatusArgs, config: Option<&Path>) -> Result<(), CommandError>
     match args.output {
         Output::Json => crate::show::print_json(&statuses),
         Output::Text => crate::show::print(&text(&statuses, now)),
+    }
+    Ok(())
+}
+
+/// Whether an engine of this host shares the work: it looks after its pipelines, and renews its leases.
+fn alive(store: &dyn StateStore) -> Result<(), CommandError> {
+    let Some(engines) = store.engines()? else {
+        return Err(CommandError::new(Kind::Usage, "--alive: the state is a file, which one engine has to itself")
+            .hint("ask the service manager: `systemctl is-active engine`"));
+    };
+    let here: Vec<&String> = engines.iter().filter(|name| is_of_this_host(name)).collect();
+    if here.is_empty() {
+        return Err(CommandError::new(Kind::Environment, "no engine of this host shares the work")
+            .hint(format!("those that do: {}", if engines.is_empty() { "none".to_owned() } else { engines.join(", ") })));
+    }
+    for name in here {
+        crate::show::print(&format!("{name} is at work\n"));
     }
     Ok(())
 }

@@ -116,14 +116,21 @@ impl Drop for PostgresStore {
     }
 }
 
-/// Host and process, as people look for them.
+/// Process and host, as people look for them.
 fn name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "an unknown host",
-        host => host,
-    };
-    format!("process {} on {host}", std::process::id())
+    format!("process {} on {}", std::process::id(), host())
+}
+
+/// Whether a name is of an engine on this host.
+pub fn is_of_this_host(name: &str) -> bool {
+    name.split_once(" on ").is_some_and(|(_, name)| name == host())
+}
+
+fn host() -> String {
+    match std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim() {
+        "" => "an unknown host".to_owned(),
+        host => host.to_owned(),
+    }
 }
 
 impl Shared {
@@ -261,6 +268,10 @@ impl StateStore for PostgresStore {
 
     fn share(&self, pipelines: &[&str]) -> Result<Option<Share>, StateError> {
         lease::share(&self.shared, pipelines).map(Some)
+    }
+
+    fn engines(&self) -> Result<Option<Vec<String>>, StateError> {
+        lease::engines(&self.shared).map(Some)
     }
 
     fn holders(&self) -> Result<Vec<Holder>, StateError> {

@@ -30,8 +30,8 @@ const FORGET_ENGINES_SECS: f64 = 86_400.0;
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     held: Mutex<HashMap<String, Arc<Held>>>,
-    /// This engine takes pipelines by itself: it counts among those that share the work.
-    pub(super) works: AtomicBool,
+    /// When this engine last looked for pipelines to take; `None` for a command, which takes none by itself.
+    looked: Mutex<Option<Instant>>,
 }
 
 /// A lease that this engine has, or has lost.
@@ -72,6 +72,16 @@ impl Held {
 impl Leases {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Held>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This engine takes pipelines by itself: it counts among those that share the work.
+    fn works(&self) -> bool {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The engine is to share the work, and has not looked after it for so long: it hangs.
+    fn hangs(&self, lease: Duration) -> bool {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|looked| looked.elapsed() > lease)
     }
 
     /// The fence under which this engine writes about a unit, if it took it.
@@ -184,7 +194,7 @@ async fn announce(shared: &Shared, connection: &mut PgConnection) -> Result<(), 
     .bind(&shared.engine)
     .bind(&shared.name)
     .bind(shared.lease.as_secs_f64())
-    .bind(shared.leases.works.load(Ordering::Relaxed))
+    .bind(shared.leases.works())
     .execute(connection)
     .await?;
     Ok(())
@@ -192,9 +202,9 @@ async fn announce(shared: &Shared, connection: &mut PgConnection) -> Result<(), 
 
 /// Counts this engine in, and says what is free.
 pub(super) fn share(shared: &Shared, units: &[&str]) -> Result<Share, StateError> {
-    let is_new = !shared.leases.works.swap(true, Ordering::Relaxed);
+    let looked = shared.leases.looked.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
     shared.run("looking for free pipelines", async |connection| {
-        if is_new {
+        if looked.is_none() {
             announce(shared, connection).await?;
         }
         let engines: i64 = query("SELECT count(*) FROM engine WHERE works AND until > clock_timestamp()")
@@ -210,6 +220,16 @@ pub(super) fn share(shared: &Shared, units: &[&str]) -> Result<Share, StateError
         .await?;
         let free = free.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
         Ok(Share { engines: usize::try_from(engines).unwrap_or(usize::MAX), free })
+    })
+}
+
+/// Everybody who shares the work at present.
+pub(super) fn engines(shared: &Shared) -> Result<Vec<String>, StateError> {
+    shared.run("reading who shares the work", async |connection| {
+        let rows = query("SELECT name FROM engine WHERE works AND until >= clock_timestamp() ORDER BY name")
+            .fetch_all(&mut *connection)
+            .await?;
+        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     })
 }
 
@@ -282,8 +302,12 @@ impl Drop for Heartbeat {
 
 /// Renews once. What fails is tried again at the next beat, over a new connection.
 fn beat(shared: &Shared, connection: &mut Option<PgConnection>, longest: Duration) {
-    let (works, holds) = (shared.leases.works.load(Ordering::Relaxed), !shared.leases.lock().is_empty());
-    if !works && !holds {
+    if !shared.leases.works() && shared.leases.lock().is_empty() {
+        return;
+    }
+    // Others shall have what is held by an engine that does nothing any more.
+    if shared.leases.hangs(shared.lease) {
+        tracing::error!(event = "hangs", "nothing looks after the pipelines: their leases are not renewed");
         return;
     }
     let good = Good::from_now(shared.lease);
