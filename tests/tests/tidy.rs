@@ -296,3 +296,31 @@ fn every_test_that_the_architecture_names_exists() {
     }
     assert!(count > 20, "only {count} tests are named");
 }
+
+#[test]
+fn every_promise_has_tests_and_they_exist() {
+    const PROMISES: [&str; 10] = [
+        "Nothing lost, nothing doubled",
+        "Convergence",
+        "Order of arrival",
+        "The brake",
+        "Isolation",
+        "Time",
+        "Quarantine heals",
+        "State belongs to the id",
+        "Read-only",
+        "Plain words",
+    ];
+    let list = std::fs::read_to_string(root().join("tests/support/promises.txt")).unwrap();
+    let all: String = sources("engine").into_iter().chain(sources("tests")).map(|(_, text)| text).collect();
+    let mut kept = BTreeSet::new();
+    for line in list.lines().filter(|line| !line.starts_with('#')) {
+        let (promise, test) = line.split_once('\t').unwrap_or_else(|| panic!("no tab in {line:?}"));
+        assert!(PROMISES.contains(&promise), "nothing is promised under the name {promise:?}");
+        // Those of the suite of state stores are functions that take a store.
+        let exists = all.contains(&format!("fn {test}("));
+        assert!(exists, "tests/support/promises.txt names the test `{test}`, which does not exist");
+        kept.insert(promise);
+    }
+    assert_eq!(kept, PROMISES.into_iter().collect());
+}
