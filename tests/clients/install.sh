@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the independent clients that check a server of ours: `install.sh tds`. Those of NAME are pinned in
-# requirements-NAME.txt (Python) and NAME/package-lock.json (Node), and go to target/clients/NAME.
+# requirements-NAME.txt (Python) and, where there are such, NAME/package-lock.json (Node), and go to target/clients/NAME.
 # Quick when they are there already. What cannot be installed is said, and the script fails.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -11,10 +11,9 @@ target=$(cd "$target" && pwd)
 
 say() { echo "$*" >&2; exit 1; }
 
-for program in python3 node npm; do
-    command -v "$program" > /dev/null || say "$program is not installed"
-done
+needs() { command -v "$1" > /dev/null || say "$1 is not installed"; }
 
+needs python3
 # What a folder was filled from lies beside it, so that a change of the pinned versions is noticed.
 requirements=requirements-$name.txt
 if ! cmp -s "$requirements" "$target/python.from"; then
@@ -25,6 +24,9 @@ if ! cmp -s "$requirements" "$target/python.from"; then
 fi
 
 lock=$name/package-lock.json
+[ -e "$lock" ] || exit 0
+needs node
+needs npm
 if ! cmp -s "$lock" "$target/node.from"; then
     rm -rf "$target/node"
     mkdir -p "$target/node"
