@@ -135,7 +135,8 @@ impl Workspace {
         self.start_program(engine(), args, variables)
     }
 
-    fn start_program(&self, program: &Path, args: &[&str], variables: &[(&str, &str)]) -> Running {
+    /// Starts another program, with further environment variables.
+    pub fn start_program(&self, program: &Path, args: &[&str], variables: &[(&str, &str)]) -> Running {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.folder.path()).env_clear();
         // Only what a service manager would give.

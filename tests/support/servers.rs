@@ -44,7 +44,7 @@ pub struct Server {
     /// What stands in for the server, where something does.
     pub standin: Option<StandIn>,
     kind: Kind,
-    _process: Option<Process>,
+    process: Option<Process>,
     _folder: Option<TempDir>,
 }
 
@@ -217,7 +217,7 @@ impl Server {
             ca_file: Some(certificate.authority),
             standin: None,
             kind,
-            _process: Some(process),
+            process: Some(process),
             _folder: None,
         }
     }
@@ -233,7 +233,7 @@ impl Server {
             ca_file,
             standin: Some(standin),
             kind,
-            _process: None,
+            process: None,
             _folder: None,
         }
     }
@@ -249,6 +249,21 @@ impl Server {
     /// Where nothing does.
     pub fn database_itself(&self) -> &engine_standin::Database {
         &self.standin.as_ref().expect("the server is stood in for").database
+    }
+
+    /// CPU that the server has taken so far, in seconds, with the processes of its sessions. Zero for a server that was
+    /// not started here.
+    pub fn cpu_seconds(&self) -> f64 {
+        let Some(process) = &self.process else { return 0.0 };
+        let parent = process.child.id();
+        let children = std::fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| {
+            let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+            (fields[1].parse() == Ok(parent)).then_some(id)
+        });
+        // Sessions that have ended are counted by their parent.
+        cpu_seconds(parent) + children.map(cpu_seconds).sum::<f64>()
     }
 
     /// Runs statements through the server's own client and returns what it prints: rows without headings.
@@ -376,7 +391,7 @@ pub(crate) fn named(kind: Kind, variable: &str) -> Option<Server> {
         ca_file: None,
         standin: None,
         kind,
-        _process: None,
+        process: None,
         _folder: None,
     })
 }
@@ -503,4 +518,14 @@ fn await_ready(command: &mut Command, kind: Kind, folder: TempDir, sign: &'stati
             Err(_) => panic!("the server did not become ready:\n{seen}"),
         }
     }
+}
+
+/// CPU that a process, and those it has waited for, have taken so far, in seconds.
+pub fn cpu_seconds(process: u32) -> f64 {
+    /// The unit of `/proc`, a hundredth of a second on every Linux.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
+    let ticks: f64 = fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    ticks / TICKS_PER_SECOND
 }

@@ -72,8 +72,10 @@ fn alive(store: &dyn StateStore) -> Result<(), CommandError> {
     };
     let here: Vec<&String> = engines.iter().filter(|name| is_of_this_host(name)).collect();
     if here.is_empty() {
-        return Err(CommandError::new(Kind::Environment, "no engine of this host shares the work")
-            .hint(format!("those that do: {}", if engines.is_empty() { "none".to_owned() } else { engines.join(", ") })));
+        return Err(CommandError::new(Kind::Environment, "no engine of this host shares the work").hint(format!(
+            "those that do: {}",
+            if engines.is_empty() { "none".to_owned() } else { engines.join(", ") }
+        )));
     }
     for name in here {
         crate::show::print(&format!("{name} is at work\n"));
