@@ -371,7 +371,9 @@ impl StateStore for PostgresStore {
     }
 
     fn saved(&self, pipeline: &str, each: &mut dyn FnMut(Saved) -> ControlFlow<()>) -> Result<(), StateError> {
-        self.shared.run("reading everything", async |connection| saved::read(connection, pipeline, each).await)
+        self.shared.run_within(saved::READ_MAX, "reading everything", async |connection| {
+            saved::read(connection, pipeline, each).await
+        })
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {

@@ -1,6 +1,7 @@
 //! Everything that is remembered of a pipeline: read for a copy, written from one, forgotten.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use engine_core::state::{Forget, RefusedEntry, Saved, SavedOutbox};
 use futures_util::TryStreamExt as _;
@@ -11,6 +12,9 @@ use uuid::Uuid;
 use super::error::Problem;
 use super::transaction::{ledger_record, ledger_row};
 use super::{outbox, quarantine, sixteen, stored, text};
+
+/// How long reading everything may take: it is as fast as what is written from it.
+pub(super) const READ_MAX: Duration = Duration::from_secs(6 * 3_600);
 
 const STATE: &str = "SELECT coalesce(state, '{}') FROM pipeline WHERE id = $1";
 const DELIVERY: &str = "SELECT coalesce(delivery, '{}') FROM pipeline WHERE id = $1";
@@ -32,6 +36,10 @@ pub(super) async fn read(
     each: &mut dyn FnMut(Saved) -> ControlFlow<()>,
 ) -> Result<(), Problem> {
     query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *connection).await?;
+    query("SELECT set_config('statement_timeout', $1, true)")
+        .bind(READ_MAX.as_millis().to_string())
+        .execute(&mut *connection)
+        .await?;
     if read_parts(connection, pipeline, each).await?.is_continue() {
         for refused in outbox::refused(connection, pipeline).await? {
             if each(Saved::Refused(refused)).is_break() {

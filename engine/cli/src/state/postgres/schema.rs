@@ -13,7 +13,9 @@ const V1: &str = "
 CREATE TABLE pipeline (
     no       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id       text COLLATE \"C\" NOT NULL UNIQUE,
-    last_seq bigint NOT NULL DEFAULT 0, -- the last place in the outbox that was given out
+    -- The last place in the outbox that was given out. It begins anywhere: the idempotency keys of parcels are made of
+    -- places, and those of a store that was begun afresh must not be those of the one before.
+    last_seq bigint NOT NULL DEFAULT floor(random() * 1099511627776)::bigint,
     state    text,                      -- PipelineState as JSON
     delivery text                       -- DeliveryState as JSON; apart, because another loop writes it
 );

@@ -223,6 +223,17 @@ fn a_restart_of_the_server_is_survived() {
 }
 
 #[test]
+fn a_store_that_is_begun_afresh_has_other_places() {
+    let server = servers::postgres();
+    let place = |schema: &str| {
+        let store = open(&server, schema);
+        write(&store, 1).expect("writes");
+        store.claim(P, 1, usize::MAX).expect("reads")[0].seq
+    };
+    assert_ne!(place("first"), place("second"));
+}
+
+#[test]
 fn thousands_of_writes_are_one_transaction() {
     let server = servers::postgres();
     let store = open(&server, "many");
