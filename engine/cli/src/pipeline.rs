@@ -71,11 +71,14 @@ pub fn unplanned(
     };
     let failure = Failure { kind, message: error.message.clone(), hint: error.hint.clone() };
     let mut report = RunReport { started: now, failure: Some(failure), ..RunReport::default() };
-    let remembered = store.load(id).and_then(|mut state| {
+    let remembered = store.begin(id).and_then(|mut transaction| {
+        // Nobody writes from here on: an approval that is noted meanwhile comes after.
+        let mut state = store.load(id)?;
         state.failures = state.failures.saturating_add(1);
         state.last_run = Some(report.clone());
         state.next_run = next_run;
-        store.save(id, &state)
+        transaction.put_state(&state)?;
+        transaction.commit()
     });
     if let Err(error) = remembered {
         report.notes.push(format!("the failure could not be remembered: {error}"));

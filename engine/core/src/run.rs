@@ -175,10 +175,11 @@ impl Run<'_> {
     /// Keeps why a run failed, and what it refused, without anything of its data.
     fn remember_failure(&mut self) {
         let id = self.plan().id.clone();
-        if let Ok(stored) = self.runner.store.load(&id) {
-            self.keep_late_approval(&stored);
-        }
         let kept = self.runner.store.begin(&id).and_then(|mut tx| {
+            // Nobody writes from here on: no approval slips in between.
+            if let Ok(stored) = self.runner.store.load(&id) {
+                self.keep_late_approval(&stored);
+            }
             tx.put_state(&self.state)?;
             if !self.quarantine.is_empty() {
                 tx.replace_row_quarantine(i64::MAX, &self.quarantine)?;

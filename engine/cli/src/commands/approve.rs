@@ -14,13 +14,10 @@ pub fn run(args: &ApproveArgs, config: Option<&Path>) -> Result<(), CommandError
     let store = store::open_existing(&device, &folder)?;
     let id = &args.pipeline;
     store::wanted(store.as_ref(), std::slice::from_ref(id))?;
-    let mut state = store.load(id)?;
-    let Some(brake) = &state.brake else {
-        crate::show::print(&format!("{id}: nothing waits for approval\n"));
-        return Ok(());
+    let said = match store.approve(id, Timestamp::now())? {
+        Some(brake) => format!("{id}: approved; the next run may pass: {}\n", brake.message),
+        None => format!("{id}: nothing waits for approval\n"),
     };
-    crate::show::print(&format!("{id}: approved; the next run may pass: {}\n", brake.message));
-    state.approved = Some(Timestamp::now());
-    store.save(id, &state)?;
+    crate::show::print(&said);
     Ok(())
 }
