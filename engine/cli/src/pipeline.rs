@@ -171,7 +171,23 @@ impl Outlet {
             clock,
             cancel,
             random: &|| fastrand::u64(..),
+            places_of: &plan.id,
+            settled: &|_, _| Ok(()),
         };
+        self.dispatch(&dispatcher, patience)
+    }
+
+    /// Records and bytes of a parcel at most.
+    pub fn limit(&self) -> ParcelLimit {
+        self.limit
+    }
+
+    /// Sends what waits where the dispatcher says. A panic costs this delivery and nothing else.
+    pub fn dispatch(
+        &mut self,
+        dispatcher: &Dispatcher<'_>,
+        patience: Duration,
+    ) -> Result<DispatchReport, CommandError> {
         let outcome =
             catch_unwind(AssertUnwindSafe(|| dispatcher.deliver(&mut self.destination, &mut self.circuit, patience)));
         match outcome {
@@ -179,7 +195,7 @@ impl Outlet {
             Err(panic) => {
                 self.circuit = Circuit::new(self.limit);
                 let what = panic_text(panic.as_ref());
-                Err(CommandError::new(Kind::Run, format!("{}: the delivery broke off: {what}", plan.id))
+                Err(CommandError::new(Kind::Run, format!("{}: the delivery broke off: {what}", dispatcher.pipeline))
                     .hint("this is a defect of engine; the next delivery starts afresh"))
             }
         }

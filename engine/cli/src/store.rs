@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use engine_core::memory::MemoryStore;
 use engine_core::ports::References as _;
 use engine_core::state::StateStore;
 use engine_spec::device::Device;
@@ -23,6 +24,15 @@ pub fn open_existing(device: &Device, folder: &Path) -> Result<Box<dyn StateStor
     if !path.is_file() {
         return Err(CommandError::new(Kind::Environment, format!("there is no state at {}", path.display()))
             .hint("nothing ran here yet; name the device config with `--config`, or change into its folder"));
+    }
+    Ok(Box::new(SqliteStore::open(&path, Options::default())?))
+}
+
+/// The state store of a device, where there is one already; otherwise an empty one that is not kept.
+pub fn open_or_empty(device: &Device, folder: &Path) -> Result<Box<dyn StateStore>, CommandError> {
+    let path = path(device, folder)?;
+    if !path.is_file() {
+        return Ok(Box::new(MemoryStore::new()));
     }
     Ok(Box::new(SqliteStore::open(&path, Options::default())?))
 }

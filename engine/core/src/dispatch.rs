@@ -27,6 +27,10 @@ pub struct Dispatcher<'a> {
     pub cancel: &'a Cancel,
     /// Any uniformly distributed number, for the jitter.
     pub random: &'a dyn Fn() -> u64,
+    /// Within what the places of the records count, for the idempotency keys: the pipeline's outbox, by its id.
+    pub places_of: &'a str,
+    /// Told of the places of records that are acknowledged, and of those that are refused.
+    pub settled: &'a dyn Fn(&[i64], &[RefusedRecord]) -> Result<(), StateError>,
 }
 
 /// What a delivery came to.
@@ -97,6 +101,7 @@ impl Dispatcher<'_> {
                         .map(|one| RefusedRecord { seq: one.seq, code: one.code, message: one.message })
                         .collect();
                     self.store.settle(self.pipeline, &accepted, &refused, &state, now)?;
+                    (self.settled)(&accepted, &refused)?;
                 }
                 Step::SplitAndRetry => {}
                 Step::RetrySame { at, reason } => {
@@ -126,7 +131,7 @@ impl Dispatcher<'_> {
             .map(|record| ParcelRecord { seq: record.seq, id: record.id.to_string(), body: record.body })
             .collect();
         Parcel {
-            idempotency_key: parcel_key(self.pipeline, &records),
+            idempotency_key: parcel_key(self.places_of, &records),
             pipeline: self.pipeline.to_owned(),
             labels: self.labels.clone(),
             records,

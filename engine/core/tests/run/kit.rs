@@ -359,6 +359,8 @@ impl World {
             clock: &self.clock,
             cancel: &cancel,
             random: &|| 7,
+            places_of: &self.plan.id,
+            settled: &|_, _| Ok(()),
         };
         let mut circuit = Circuit::new(ParcelLimit::default());
         dispatcher.deliver(&mut self.platform, &mut circuit, Duration::ZERO).expect("the store holds")
