@@ -312,7 +312,8 @@ impl World {
         self.observed(store, outbox_bytes_max, &mut Silent)
     }
 
-    fn observed(&self, store: &dyn StateStore, outbox_bytes_max: u64, observer: &mut dyn Observer) -> RunReport {
+    /// Runs on another store, and lets somebody watch.
+    pub fn observed(&self, store: &dyn StateStore, outbox_bytes_max: u64, observer: &mut dyn Observer) -> RunReport {
         let cancel = Cancel::default();
         let open = || -> Result<Box<dyn Source>, SourceError> {
             let table = self.table.lock().expect("no test panicked with it");
