@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod contract;
 pub mod plant;
 pub mod platform;
+pub mod promises;
 pub mod proxy;
 pub mod servers;
 pub mod standins;

@@ -154,8 +154,8 @@ pub struct ApproveArgs {
     /// All pipelines that wait. Without `--yes` they are only listed.
     #[arg(long, conflicts_with = "pipelines")]
     pub all: bool,
-    /// Approves all that wait.
-    #[arg(long, requires = "all", conflicts_with = "dry_run")]
+    /// Approves; only `--all` needs it.
+    #[arg(long, conflicts_with = "dry_run")]
     pub yes: bool,
     /// Reads the source as the next run would, lists what it would delete and send, and changes nothing.
     ///
