@@ -11,6 +11,9 @@ use crate::deliver::{Circuit, ParcelLimit, Step, parcel_key};
 use crate::ports::{Cancel, Clock, Destination, Parcel, ParcelRecord};
 use crate::state::{DeliveryState, OutboxRecord, RefusedRecord, StateError, StateStore};
 
+/// Is told of the places of records that are acknowledged, and of records that are refused.
+pub type Settled<'a> = dyn Fn(&[i64], &[RefusedRecord]) -> Result<(), StateError> + 'a;
+
 /// What a delivery needs of the outside.
 pub struct Dispatcher<'a> {
     /// The pipeline's id.
@@ -29,8 +32,8 @@ pub struct Dispatcher<'a> {
     pub random: &'a dyn Fn() -> u64,
     /// Within what the places of the records count, for the idempotency keys: the pipeline's outbox, by its id.
     pub places_of: &'a str,
-    /// Told of the places of records that are acknowledged, and of those that are refused.
-    pub settled: &'a dyn Fn(&[i64], &[RefusedRecord]) -> Result<(), StateError>,
+    /// Is told what is settled.
+    pub settled: &'a Settled<'a>,
 }
 
 /// What a delivery came to.
