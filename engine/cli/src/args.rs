@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine_spec::model::Period;
 use jiff::Timestamp;
 
 /// Reads production orders and bookings from the systems of a factory, and delivers what is new, changed or gone.
@@ -42,6 +43,11 @@ pub enum Command {
     Status(StatusArgs),
     /// Lets the next run of a pipeline pass a brake.
     Approve(ApproveArgs),
+    /// Sends history that is older than what the schedule reads. Without `--yes` it only says what that would be.
+    ///
+    /// It reads in slices, beside the running service, and never deletes. What the schedule looks after is left to it.
+    /// Several processes with the same arguments share the work, and a call that was cut off is gone on with.
+    Backfill(BackfillArgs),
     /// Shows what was refused, and tries it again.
     Quarantine(QuarantineArgs),
     /// Shows what is remembered of pipelines, copies it, and forgets it.
@@ -146,8 +152,61 @@ pub struct StatusArgs {
 /// Arguments of `approve`.
 #[derive(Debug, Args)]
 pub struct ApproveArgs {
-    /// The pipeline, by id.
-    pub pipeline: String,
+    /// Pipelines, by id.
+    #[arg(value_name = "PIPELINE", required_unless_present = "all")]
+    pub pipelines: Vec<String>,
+    /// All pipelines that wait. Without `--yes` they are only listed.
+    #[arg(long, conflicts_with = "pipelines")]
+    pub all: bool,
+    /// Approves; only `--all` needs it.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Reads the source as the next run would, lists what it would delete and send, and changes nothing.
+    ///
+    /// The spec is looked for where the device config says that specs are.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Freezes the clock of a dry run at an instant.
+    #[arg(long, value_name = "INSTANT", requires = "dry_run")]
+    pub now: Option<Timestamp>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `backfill`.
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// The file of the spec.
+    pub spec: String,
+    /// Where to begin: an instant, or a local date or date-time in `source.timezone`: `2024-01-01`.
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+    /// Where to end, likewise. Default, and at most: where the schedule begins to read.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Length of a slice. Default: `sync.slice`.
+    #[arg(long, value_name = "PERIOD")]
+    pub slice: Option<Period>,
+    /// How far before and after a slice is read too, for runs that begin or end there. Default: `sync.lookback` where
+    /// rows are folded into runs, and nothing where a row is a record.
+    #[arg(long, value_name = "PERIOD")]
+    pub overlap: Option<Period>,
+    /// Sends it.
+    #[arg(long)]
+    pub yes: bool,
+    /// Begins anew: slices that are finished are read and sent again.
+    #[arg(long, requires = "yes")]
+    pub restart: bool,
+    /// Records that a dry run shows; all are counted.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 5)]
+    pub limit: usize,
+    /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
+    #[arg(long, value_name = "INSTANT")]
+    pub now: Option<Timestamp>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
 }
 
 /// Arguments of `quarantine`.

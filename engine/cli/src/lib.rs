@@ -7,6 +7,8 @@ pub mod validate;
 #[cfg(feature = "run")]
 pub mod args;
 #[cfg(feature = "run")]
+pub mod backfill;
+#[cfg(feature = "run")]
 pub mod clock;
 #[cfg(feature = "run")]
 pub mod commands;

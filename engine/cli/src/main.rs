@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use engine::args::{Cli, Command};
 use engine::commands::{
-    approve, check, completions, docs, preview, quarantine, render, run, schema, state, status, test,
+    approve, backfill, check, completions, docs, preview, quarantine, render, run, schema, state, status, test,
 };
 use engine::exit::CommandError;
 
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args, config),
         Command::Status(args) => status::run(args, config),
         Command::Approve(args) => approve::run(args, config),
+        Command::Backfill(args) => backfill::run(args, config, cli.verbose, cli.quiet),
         Command::Quarantine(args) => quarantine::run(args, config),
         Command::State(args) => state::run(args, config),
         Command::Schema(args) => schema::run(args),

@@ -71,11 +71,14 @@ pub fn unplanned(
     };
     let failure = Failure { kind, message: error.message.clone(), hint: error.hint.clone() };
     let mut report = RunReport { started: now, failure: Some(failure), ..RunReport::default() };
-    let remembered = store.load(id).and_then(|mut state| {
+    let remembered = store.begin(id).and_then(|mut transaction| {
+        // Nobody writes from here on: an approval that is noted meanwhile comes after.
+        let mut state = store.load(id)?;
         state.failures = state.failures.saturating_add(1);
         state.last_run = Some(report.clone());
         state.next_run = next_run;
-        store.save(id, &state)
+        transaction.put_state(&state)?;
+        transaction.commit()
     });
     if let Err(error) = remembered {
         report.notes.push(format!("the failure could not be remembered: {error}"));
@@ -170,7 +173,23 @@ impl Outlet {
             clock,
             cancel,
             random: &|| fastrand::u64(..),
+            places_of: &plan.id,
+            settled: &|_, _| Ok(()),
         };
+        self.dispatch(&dispatcher, patience)
+    }
+
+    /// Records and bytes of a parcel at most.
+    pub fn limit(&self) -> ParcelLimit {
+        self.limit
+    }
+
+    /// Sends what waits where the dispatcher says. A panic costs this delivery and nothing else.
+    pub fn dispatch(
+        &mut self,
+        dispatcher: &Dispatcher<'_>,
+        patience: Duration,
+    ) -> Result<DispatchReport, CommandError> {
         let outcome =
             catch_unwind(AssertUnwindSafe(|| dispatcher.deliver(&mut self.destination, &mut self.circuit, patience)));
         match outcome {
@@ -178,7 +197,7 @@ impl Outlet {
             Err(panic) => {
                 self.circuit = Circuit::new(self.limit);
                 let what = panic_text(panic.as_ref());
-                Err(CommandError::new(Kind::Run, format!("{}: the delivery broke off: {what}", plan.id))
+                Err(CommandError::new(Kind::Run, format!("{}: the delivery broke off: {what}", dispatcher.pipeline))
                     .hint("this is a defect of engine; the next delivery starts afresh"))
             }
         }

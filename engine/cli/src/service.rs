@@ -44,6 +44,9 @@ const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(3);
 /// Time between two looks at the leases: who has lost one, what is free, who has joined.
 const LEASES_EVERY: Duration = Duration::from_secs(1);
 
+/// Longest time that one look takes and gives back: runs that are due wait for it.
+const LOOK_MAX: Duration = Duration::from_millis(500);
+
 /// A pipeline of the service.
 struct Job<'a> {
     spec: &'a FoundSpec,
@@ -286,10 +289,11 @@ impl<'scope, 'env> Work<'scope, 'env> {
         let Some(Share { engines, free }) = self.store.share(&ids)? else {
             return jobs.iter_mut().filter(|job| job.lease.is_none()).try_for_each(|job| self.take_alone(job));
         };
+        let began = Instant::now();
         let most = part(jobs.len(), engines);
         let mut held = jobs.iter().filter(|job| job.lease.is_some()).count();
         for job in jobs.iter_mut().rev().filter(|job| job.lease.is_some() && job.is_idle()) {
-            if held <= most {
+            if held <= most || began.elapsed() > LOOK_MAX {
                 break;
             }
             tracing::debug!(event = "given_back", pipeline = job.id, "given back to be run by another engine");
@@ -301,6 +305,9 @@ impl<'scope, 'env> Work<'scope, 'env> {
             jobs.iter_mut().filter(|job| job.lease.is_none() && free.contains(&job.id)).collect();
         fastrand::shuffle(&mut takers);
         for job in takers.into_iter().take(most.saturating_sub(held)) {
+            if began.elapsed() > LOOK_MAX {
+                break;
+            }
             if self.take(job)?.is_ok() {
                 // It goes on where the engine before left off.
                 let planned = self.store.load(&job.id)?.next_run;

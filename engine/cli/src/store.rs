@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use engine_core::memory::MemoryStore;
 use engine_core::ports::References as _;
 use engine_core::state::StateStore;
 use engine_spec::device::Device;
@@ -36,6 +37,14 @@ pub fn open_existing(device: &Device, folder: &Path) -> Result<Box<dyn StateStor
             .hint("nothing ran here yet; name the device config with `--config`, or change into its folder"));
     }
     open(device, folder)
+}
+
+/// The state store of a device, where there is one already; otherwise an empty one that is not kept.
+pub fn open_or_empty(device: &Device, folder: &Path) -> Result<Box<dyn StateStore>, CommandError> {
+    match place(device, folder)? {
+        Place::File(path) if !path.is_file() => Ok(Box::new(MemoryStore::new())),
+        Place::File(_) | Place::Postgres(_) => open(device, folder),
+    }
 }
 
 /// The pipelines that were asked for, or all; an error where the store does not know one.

@@ -56,13 +56,14 @@ pub fn backoff(attempts: u32, random: u64, retry_after: Option<Duration>) -> Dur
     retry_after.unwrap_or_default().min(RETRY_AFTER_MAX) + jitter
 }
 
-/// The idempotency key of a parcel: a UUIDv5 of the pipeline, the places of the records in the outbox and their
-/// bodies. The same parcel has the same key for ever, on every device; other records have another one.
-pub fn parcel_key(pipeline: &str, records: &[ParcelRecord]) -> String {
+/// The idempotency key of a parcel: a UUIDv5 of what the places count in, which is the pipeline's outbox by its id or a
+/// slice of a backfill, the places of the records there, and their bodies. The same parcel has the same key for ever, on
+/// every device; other records have another one.
+pub fn parcel_key(places_of: &str, records: &[ParcelRecord]) -> String {
     const RECORD_BYTES: usize = size_of::<i64>() + size_of::<u128>();
-    let mut name = Vec::with_capacity(size_of::<u64>() + pipeline.len() + records.len() * RECORD_BYTES);
-    name.extend_from_slice(&(pipeline.len() as u64).to_le_bytes());
-    name.extend_from_slice(pipeline.as_bytes());
+    let mut name = Vec::with_capacity(size_of::<u64>() + places_of.len() + records.len() * RECORD_BYTES);
+    name.extend_from_slice(&(places_of.len() as u64).to_le_bytes());
+    name.extend_from_slice(places_of.as_bytes());
     for record in records {
         name.extend_from_slice(&record.seq.to_le_bytes());
         name.extend_from_slice(&xxh3_128(record.body.as_bytes()).to_le_bytes());

@@ -11,6 +11,9 @@ use crate::deliver::{Circuit, ParcelLimit, Step, parcel_key};
 use crate::ports::{Cancel, Clock, Destination, Parcel, ParcelRecord};
 use crate::state::{DeliveryState, Lease, OutboxRecord, RefusedRecord, StateError, StateStore};
 
+/// Is told of the places of records that are acknowledged, and of records that are refused.
+pub type Settled<'a> = dyn Fn(&[i64], &[RefusedRecord]) -> Result<(), StateError> + 'a;
+
 /// What a delivery needs of the outside.
 pub struct Dispatcher<'a> {
     /// The pipeline's id.
@@ -29,6 +32,10 @@ pub struct Dispatcher<'a> {
     pub cancel: &'a Cancel,
     /// Any uniformly distributed number, for the jitter.
     pub random: &'a dyn Fn() -> u64,
+    /// Within what the places of the records count, for the idempotency keys: the pipeline's outbox, by its id.
+    pub places_of: &'a str,
+    /// Is told what is settled.
+    pub settled: &'a Settled<'a>,
 }
 
 /// What a delivery came to.
@@ -100,6 +107,7 @@ impl Dispatcher<'_> {
                         .map(|one| RefusedRecord { seq: one.seq, code: one.code, message: one.message })
                         .collect();
                     self.store.settle(self.pipeline, &accepted, &refused, &state, now)?;
+                    (self.settled)(&accepted, &refused)?;
                 }
                 Step::SplitAndRetry => {}
                 Step::RetrySame { at, reason } => {
@@ -141,7 +149,7 @@ impl Dispatcher<'_> {
             .map(|record| ParcelRecord { seq: record.seq, id: record.id.to_string(), body: record.body })
             .collect();
         Parcel {
-            idempotency_key: parcel_key(self.pipeline, &records),
+            idempotency_key: parcel_key(self.places_of, &records),
             pipeline: self.pipeline.to_owned(),
             labels: self.labels.clone(),
             fence: self.lease.fence(),

@@ -2,6 +2,7 @@
 //!
 //! No I/O, no driver, no clock. The outside world is reached through [`ports`] and [`state`].
 
+pub mod backfill;
 pub mod canonical;
 pub mod cursor;
 pub mod deliver;

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::canonical::RowKey;
 use crate::state::{
-    DeliveryState, Forget, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
-    PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SavedOutbox, Stage, StateCounts, StateError,
-    StateStore, StateTransaction,
+    Brake, DeliveryState, Forget, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
+    PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SavedOutbox, SliceState, Stage, StateCounts,
+    StateError, StateStore, StateTransaction,
 };
 
 /// Everything that is known of one pipeline.
@@ -30,6 +30,8 @@ pub struct MemoryPipeline {
     pub outbox: BTreeMap<i64, (OutboxRecord, bool)>,
     /// The quarantine, with when a refused record is tried again.
     pub quarantine: Vec<(QuarantineEntry, Option<Timestamp>)>,
+    /// Slices of backfills, by job and number.
+    pub slices: BTreeMap<(String, u32), SliceState>,
     leased: bool,
     last_seq: i64,
     /// Place in the outbox, by the id of the record.
@@ -126,6 +128,15 @@ impl StateStore for MemoryStore {
     fn save(&self, pipeline: &str, state: &PipelineState) -> Result<(), StateError> {
         self.with(pipeline, |known| known.state = state.clone());
         Ok(())
+    }
+
+    fn approve(&self, pipeline: &str, at: Timestamp) -> Result<Option<Brake>, StateError> {
+        Ok(self.with(pipeline, |known| {
+            if known.state.brake.is_some() {
+                known.state.approved = Some(at);
+            }
+            known.state.brake.clone()
+        }))
     }
 
     fn delivery(&self, pipeline: &str) -> Result<DeliveryState, StateError> {
@@ -287,6 +298,17 @@ impl StateStore for MemoryStore {
             }
             requeued
         }))
+    }
+
+    fn slices(&self, pipeline: &str, job: &str) -> Result<Vec<SliceState>, StateError> {
+        Ok(self.with(pipeline, |known| {
+            known.slices.iter().filter(|((of, _), _)| of == job).map(|(_, slice)| slice.clone()).collect()
+        }))
+    }
+
+    fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError> {
+        self.with(pipeline, |known| known.slices.insert((job.to_owned(), slice.number), slice.clone()));
+        Ok(())
     }
 }
 

@@ -192,6 +192,8 @@ pub struct SyncPlan {
     pub cursor: Vec<String>,
     /// How far behind the cursor every run reads again.
     pub overlap: Duration,
+    /// A window of its own instead of the one around now: a slice of a backfill.
+    pub window: Option<(Timestamp, Timestamp)>,
 }
 
 /// What happens to what looks wrong, defaults applied.

@@ -17,12 +17,12 @@ use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
 use crate::derive::Deriver;
 use crate::mapping::{Mapper, Outcome};
-use crate::plan::Plan;
+use crate::plan::{Plan, SyncPlan};
 use crate::ports::{Ask, Cancel, Clock, Source, SourceError};
 use crate::report::{Failure, FailureKind, RunReport};
 use crate::state::{
-    Ledger, LedgerEntry, PipelineState, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage, StateError, StateStore,
-    StateTransaction,
+    Fingerprint, Ledger, LedgerEntry, PipelineState, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage, StateError,
+    StateStore, StateTransaction,
 };
 use crate::value::Row;
 
@@ -139,12 +139,35 @@ struct Run<'a> {
 
 /// What of the spec changed since the last run that went well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+pub enum Change {
+    /// Nothing that a record depends on.
     None,
     /// What the records say.
     Meaning,
     /// Which record a row is.
     Identity,
+}
+
+impl Change {
+    /// What follows, in plain words.
+    pub fn note(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Meaning => Some("the mapping changed: what it changes is sent again"),
+            Self::Identity => {
+                Some("`key`, `table` or `deliver` changed: records of the window get new ids, the old ones are deleted")
+            }
+        }
+    }
+}
+
+/// What of a spec changed since its records were last written.
+pub fn change(before: Option<&Fingerprint>, now: &Fingerprint) -> Change {
+    match before {
+        Some(before) if before.identity != now.identity => Change::Identity,
+        Some(before) if before.meaning != now.meaning => Change::Meaning,
+        _ => Change::None,
+    }
 }
 
 impl Run<'_> {
@@ -175,10 +198,11 @@ impl Run<'_> {
     /// Keeps why a run failed, and what it refused, without anything of its data.
     fn remember_failure(&mut self) {
         let id = self.plan().id.clone();
-        if let Ok(stored) = self.runner.store.load(&id) {
-            self.keep_late_approval(&stored);
-        }
         let kept = self.runner.store.begin(&id).and_then(|mut tx| {
+            // Nobody writes from here on: no approval slips in between.
+            if let Ok(stored) = self.runner.store.load(&id) {
+                self.keep_late_approval(&stored);
+            }
             tx.put_state(&self.state)?;
             if !self.quarantine.is_empty() {
                 tx.replace_row_quarantine(i64::MAX, &self.quarantine)?;
@@ -227,18 +251,8 @@ impl Run<'_> {
 
     /// Notices what changed in the spec. It stays noticed until a run goes well.
     fn check_fingerprint(&mut self) {
-        let Some(before) = &self.state.fingerprint else { return };
-        let now = &self.plan().fingerprint;
-        if before.identity != now.identity {
-            self.change = Change::Identity;
-            self.report.notes.push(
-                "`key`, `table` or `deliver` changed: records of the window get new ids, the old ones are deleted"
-                    .to_owned(),
-            );
-        } else if before.meaning != now.meaning {
-            self.change = Change::Meaning;
-            self.report.notes.push("the mapping changed: what it changes is sent again".to_owned());
-        }
+        self.change = change(self.state.fingerprint.as_ref(), &self.plan().fingerprint);
+        self.report.notes.extend(self.change.note().map(str::to_owned));
     }
 
     /// Whether everything must be folded again because the rules may not be those that made the records.
@@ -265,31 +279,24 @@ impl Run<'_> {
                 filled_until: None,
             }]),
             SyncMode::Window => {
-                let end = shifted(self.now, sync.lookahead, 1);
-                let mut start = shifted(self.now, sync.lookback, -1);
+                let (mut start, end) = window(sync, self.now);
                 let mut steps = Vec::new();
-                if let Some(first) = sync.start {
-                    start = start.max(first).min(end);
-                }
+                let mut from = unread_from(sync, self.now, &self.state);
                 if self.plan().reads_everything() {
                     // Slices would read the same again and again.
-                    let unread = self.state.filled_until.or(sync.start).map_or(start, |from| from.min(start));
-                    start = sync.start.map_or(unread, |first| unread.max(first).min(end));
+                    start = from;
                 }
                 // The first fill, or what a pause longer than the window left unread.
-                if let Some(mut from) = self.state.filled_until.or(sync.start) {
-                    from = sync.start.map_or(from, |first| from.max(first));
-                    while from < start {
-                        let to = shifted(from, sync.slice, 1).min(start);
-                        steps.push(Step {
-                            window: Some((from, to)),
-                            range: Some(Range::of((from, to))),
-                            cursor: BTreeMap::new(),
-                            last: false,
-                            filled_until: Some(to),
-                        });
-                        from = to;
-                    }
+                while from < start {
+                    let to = shifted(from, sync.slice, 1).min(start);
+                    steps.push(Step {
+                        window: Some((from, to)),
+                        range: Some(Range::of((from, to))),
+                        cursor: BTreeMap::new(),
+                        last: false,
+                        filled_until: Some(to),
+                    });
+                    from = to;
                 }
                 steps.push(Step {
                     window: Some((start, end)),
@@ -481,7 +488,28 @@ impl Run<'_> {
     }
 }
 
-fn shifted(instant: Timestamp, by: Duration, sign: i32) -> Timestamp {
+/// The window of a run at an instant, half-open.
+pub fn window(sync: &SyncPlan, now: Timestamp) -> (Timestamp, Timestamp) {
+    if let Some(window) = sync.window {
+        return window;
+    }
+    let end = shifted(now, sync.lookahead, 1);
+    let start = shifted(now, sync.lookback, -1);
+    (sync.start.map_or(start, |first| start.max(first).min(end)), end)
+}
+
+/// Where the next run begins to read in mode `window`: at its window, or before it, where the first fill or a pause left
+/// something unread.
+pub fn unread_from(sync: &SyncPlan, now: Timestamp, state: &PipelineState) -> Timestamp {
+    let (start, end) = window(sync, now);
+    if sync.window.is_some() {
+        return start;
+    }
+    let unread = state.filled_until.or(sync.start).map_or(start, |from| from.min(start));
+    sync.start.map_or(unread, |first| unread.max(first).min(end))
+}
+
+pub(crate) fn shifted(instant: Timestamp, by: Duration, sign: i32) -> Timestamp {
     let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
     let moved = if sign < 0 { instant.saturating_sub(by) } else { instant.saturating_add(by) };
     moved.unwrap_or(instant)

@@ -4,6 +4,7 @@
 //! bodies. A live record ends at [`LIVE`].
 
 mod saved;
+mod slice;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::canonical::RowKey;
 use crate::cursor::CursorValue;
 use crate::report::RunReport;
 pub use saved::{Forget, Saved, SavedOutbox};
+pub use slice::SliceState;
 
 /// The end of a live record in the ledger's columns.
 pub const LIVE: i64 = i64::MAX;
@@ -337,7 +339,8 @@ pub struct Holder {
 /// Keeps what must survive. One implementation a database; all satisfy one suite of tests.
 pub trait StateStore: Send + Sync {
     /// Takes the pipeline for this engine, or says who has it. From then on this store writes nothing of the pipeline
-    /// once another engine has taken it, until the lease is dropped.
+    /// once another engine has taken it, until the lease is dropped. Work beside its runs has names of its own below the
+    /// pipeline's: `acme-bookings/backfill/7`.
     fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError>;
     /// Counts this engine among those that share the work, and says what is free of it. `None` where the store is one
     /// engine's own.
@@ -356,6 +359,9 @@ pub trait StateStore: Send + Sync {
     fn load(&self, pipeline: &str) -> Result<PipelineState, StateError>;
     /// Writes what is remembered, outside of a run's transaction.
     fn save(&self, pipeline: &str, state: &PipelineState) -> Result<(), StateError>;
+    /// Notes that somebody approved the brake that is pulled, and nothing else: what a run commits meanwhile stays.
+    /// Gives the brake; `None` where none is pulled, and then nothing is noted.
+    fn approve(&self, pipeline: &str, at: Timestamp) -> Result<Option<Brake>, StateError>;
     /// State of the delivery.
     fn delivery(&self, pipeline: &str) -> Result<DeliveryState, StateError>;
     /// Ids of the pipelines that the store knows.
@@ -396,6 +402,10 @@ pub trait StateStore: Send + Sync {
     ) -> Result<(), StateError>;
     /// Puts records that the destination refused back into the outbox, when their time has come.
     fn requeue_refused(&self, pipeline: &str, now: Timestamp) -> Result<u64, StateError>;
+    /// The slices of a backfill that something is remembered of, by number.
+    fn slices(&self, pipeline: &str, job: &str) -> Result<Vec<SliceState>, StateError>;
+    /// Remembers how far a slice of a backfill has come.
+    fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError>;
 }
 
 /// The transaction of a run: ledger, outbox, quarantine and cursor move together or not at all.

@@ -4,6 +4,8 @@
 //! the state is sound, and nobody waits for a lease of the dead. `ENGINE_CRASH_SECONDS` says how long each test goes
 //! on.
 
+mod backfill;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! Runs of the built binary: sources that change, destinations that fail, and the service.
 
+mod approve;
+mod backfill;
 mod check;
 mod faults;
 mod quarantine;

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 pub const LEASE: Duration = Duration::from_secs(3);
 /// Orders that each pipeline has at the beginning.
 const ORDERS: i64 = 5;
+/// Records of a parcel of a backfill.
+pub const PARCEL: usize = 5;
 /// Time between two changes of the source.
 const CHANGE_EVERY: Duration = Duration::from_millis(100);
 /// How long it may take until everything that changed has arrived.
@@ -67,7 +69,28 @@ impl Fleet {
         Self { workspace, pipelines, login, database: database.database.clone(), port: database.port }
     }
 
-    fn run(&self, port: u16, args: &[&str]) -> Running {
+    /// One pipeline whose orders reach far back: a hundred days, an order every hour.
+    pub fn with_history(database: &Server, url: &str) -> Self {
+        let fleet = Self::new(database, url, 1);
+        let plant = Plant::new_writer(&fleet.workspace.path("mes.db"));
+        plant.execute(
+            "DELETE FROM auftrag;
+             INSERT INTO auftrag (id, anr, artnr, mnr, von, bis, menge)
+             WITH RECURSIVE n (id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM n WHERE id < 2399)
+             SELECT id, 4711000 + id, '25-1002', 'M1', strftime('%Y-%m-%d %H:%M:%S', '2024-12-01', '+' || id || ' hours'),
+                    strftime('%Y-%m-%d %H:%M:%S', '2024-12-01', '+' || id || ' hours', '+50 minutes'), id FROM n;
+             DELETE FROM auftrag WHERE von < '2025-01-01' OR von >= '2025-03-15';",
+        );
+        let mut destination = plant::to_url(url);
+        destination["batch"] = json!({ "max_records": PARCEL });
+        let mut spec = plant::orders("p000", &destination);
+        spec["sync"] = json!({ "slice": "1d" });
+        fleet.workspace.spec("p000.yaml", &spec);
+        fleet
+    }
+
+    /// Starts the program, with the state database reached at a port.
+    pub fn run(&self, port: u16, args: &[&str]) -> Running {
         let url = format!("postgres://{}@127.0.0.1:{port}/{}?lease={}", self.login, self.database, LEASE.as_secs());
         self.workspace.start_with(&[("STATE_URL", &url)], args)
     }

@@ -7,6 +7,8 @@ mod fleet;
 
 use std::time::{Duration, Instant};
 
+use engine_tests::binary::{Outcome, Running, await_that};
+use engine_tests::plant;
 use engine_tests::platform::Platform;
 use engine_tests::promises::{Tally, kept};
 use engine_tests::proxy::{Mode, Proxy};
@@ -16,8 +18,9 @@ use crate::fleet::{Fleet, LEASE, Worker};
 
 /// Pipelines of the fleet.
 const PIPELINES: i64 = 200;
-/// How long a worker may take beyond the end of a lease to notice, and to take what is free.
-const NOTICE: Duration = Duration::from_secs(4);
+/// How long workers may take beyond the end of a lease to take what is free and to give back what is too much: a second
+/// or two each, on a machine that does nothing else.
+const NOTICE: Duration = Duration::from_secs(40);
 
 /// How many pipelines the busiest worker may have.
 fn part(workers: usize) -> usize {
@@ -145,4 +148,31 @@ fn runs_by_a_scheduler_share_the_state_as_well() {
     assert_eq!(fleet.difference(&platform), (0, 0));
     assert_eq!(platform.doubles(), 0);
     platform.assert_contract();
+}
+
+/// History by four processes that share its slices; one of them is killed in the middle of a slice.
+#[test]
+fn workers_share_a_backfill_and_one_of_them_dies() {
+    const WORKERS: usize = 4;
+    let database = servers::postgres();
+    let platform = Platform::start();
+    let fleet = Fleet::with_history(&database, &platform.url());
+    let args = ["backfill", "p000.yaml", "--from", "2025-01-01", "--now", plant::NOW, "--yes", "-o", "json"];
+    let mut workers: Vec<Running> = (0..WORKERS).map(|_| fleet.run(database.port, &args)).collect();
+    await_that("some slices are sent", || platform.requests().len() >= 20);
+    assert!(workers[0].kill(), "there was too little to do");
+    let outcomes: Vec<Outcome> = workers.drain(1..).map(|worker| worker.finish().expect(0)).collect();
+    let slices: Vec<usize> = outcomes.iter().map(|outcome| outcome.events("slice_sent").len()).collect();
+    assert!(slices.iter().all(|count| *count > 0), "some had nothing to do: {slices:?}");
+
+    let (losses, extra) = fleet.difference(&platform);
+    // The parcel that was under way at the death may have come twice, and nothing else.
+    let again = platform.doubles().saturating_sub(fleet::PARCEL) as u64;
+    let tally = Tally { histories: 1, faults: 1, losses, duplicates: extra + again };
+    kept("Nothing lost, nothing doubled", "workers_share_a_backfill_and_one_of_them_dies", tally);
+    assert_eq!((losses, extra, again), (0, 0, 0), "{slices:?}");
+    platform.assert_contract();
+    let requests = platform.requests().len();
+    fleet.run(database.port, &args).finish().expect(0).says("finished_before");
+    assert_eq!(platform.requests().len(), requests, "all of it is remembered");
 }

@@ -1,6 +1,7 @@
 //! The commands: one file each.
 
 pub mod approve;
+pub mod backfill;
 pub mod check;
 pub mod completions;
 pub mod docs;

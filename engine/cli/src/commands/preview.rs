@@ -8,14 +8,14 @@ use engine_core::memory::MemoryStore;
 use engine_core::plan::Plan;
 use engine_core::ports::Cancel;
 use engine_core::report::RunReport;
-use engine_core::run::{OUTBOX_BYTES_MAX, Runner};
+use engine_core::run::{self, OUTBOX_BYTES_MAX, Runner};
 use serde_json::{Map, Value};
 
 use crate::args::{Output, PreviewArgs};
 use crate::exit::{CommandError, Kind};
 use crate::fixture::Outcomes;
 use crate::project::Project;
-use crate::{clock, pipeline, show, signals};
+use crate::{clock, pipeline, show, signals, store};
 
 /// Characters of a cell in a table.
 const CELL_CHARS_MAX: usize = 60;
@@ -44,7 +44,8 @@ pub fn run(args: &PreviewArgs, config: Option<&Path>) -> Result<(), CommandError
             next_run: None,
         };
         let mut outcomes = Outcomes::new(&plan, args.limit);
-        let report = runner.run(&mut outcomes);
+        let mut report = runner.run(&mut outcomes);
+        report.notes.extend(change_since_the_last_run(&project, &plan));
         outcomes.take_from(&store.snapshot(&plan.id), &plan);
         if let Some(failure) = &report.failure {
             worst = worst.max(Some(pipeline::kind_of(failure)));
@@ -62,6 +63,14 @@ pub fn run(args: &PreviewArgs, config: Option<&Path>) -> Result<(), CommandError
         show::print(&format!("{}\n", Value::from(json)));
     }
     worst.map_or(Ok(()), |kind| Err(CommandError::said(kind)))
+}
+
+/// What of the spec changed since records were sent last, and where to see what that would delete. Without a state that
+/// can be read there is nothing to say: a preview needs none.
+fn change_since_the_last_run(project: &Project, plan: &Plan) -> Option<String> {
+    let state = store::open_or_empty(&project.device, &project.folder).ok()?.load(&plan.id).ok()?;
+    let note = run::change(state.fingerprint.as_ref(), &plan.fingerprint).note()?;
+    Some(format!("{note}; `engine approve {} --dry-run` lists what the next run would do", plan.id))
 }
 
 fn seen_json((row, outcome, mapped, why): &(String, Outcome, Option<Map<String, Value>>, String)) -> Value {
@@ -86,7 +95,11 @@ fn text(plan: &Plan, report: &RunReport, outcomes: &Outcomes, limit: usize) -> S
             let _ = writeln!(out, "hint: {hint}");
         }
     }
-    let _ = writeln!(out, "{}\n", show::summary(report));
+    let _ = writeln!(out, "{}", show::summary(report));
+    for note in &report.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    out.push('\n');
     if !outcomes.seen.is_empty() {
         let rows = outcomes
             .seen

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{
-    DeliveryState, Holder, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry,
-    RefusedEntry, RefusedRecord, Saved, Share, StateCounts, StateError, StateStore, StateTransaction,
+    Brake, DeliveryState, Holder, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry,
+    RefusedEntry, RefusedRecord, Saved, Share, SliceState, StateCounts, StateError, StateStore, StateTransaction,
 };
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
@@ -288,6 +288,19 @@ impl StateStore for PostgresStore {
         })
     }
 
+    fn approve(&self, pipeline: &str, at: Timestamp) -> Result<Option<Brake>, StateError> {
+        self.shared.write("noting an approval", pipeline, async |connection, no| {
+            let row = query("SELECT state FROM pipeline WHERE no = $1").bind(no).fetch_one(&mut *connection).await?;
+            let text: Option<String> = row.try_get(0)?;
+            let mut state: PipelineState = text.map_or_else(|| Ok(PipelineState::default()), |text| stored(&text))?;
+            if state.brake.is_some() {
+                state.approved = Some(at);
+                transaction::put_state(connection, no, &state).await?;
+            }
+            Ok(state.brake)
+        })
+    }
+
     fn delivery(&self, pipeline: &str) -> Result<DeliveryState, StateError> {
         self.shared.remembered("reading the delivery's state", "SELECT delivery FROM pipeline WHERE id = $1", pipeline)
     }
@@ -411,6 +424,37 @@ impl StateStore for PostgresStore {
         }
         self.shared.write("sending refused records again", pipeline, async |connection, no| {
             outbox::requeue(connection, no, now).await
+        })
+    }
+
+    fn slices(&self, pipeline: &str, job: &str) -> Result<Vec<SliceState>, StateError> {
+        self.shared.run("reading the slices of a backfill", async |connection| {
+            let rows = query(
+                "SELECT state FROM backfill
+                 WHERE pipeline = (SELECT no FROM pipeline WHERE id = $1) AND job = $2 ORDER BY slice",
+            )
+            .bind(pipeline)
+            .bind(job)
+            .fetch_all(connection)
+            .await?;
+            rows.iter().map(|row| stored(row.try_get(0)?)).collect()
+        })
+    }
+
+    fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError> {
+        self.shared.write("writing a slice of a backfill", pipeline, async |connection, no| {
+            lease::check_beside(&self.shared, connection, pipeline).await?;
+            query(
+                "INSERT INTO backfill (pipeline, job, slice, state) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (pipeline, job, slice) DO UPDATE SET state = excluded.state",
+            )
+            .bind(no)
+            .bind(job)
+            .bind(i64::from(slice.number))
+            .bind(json(slice)?)
+            .execute(connection)
+            .await?;
+            Ok(())
         })
     }
 }

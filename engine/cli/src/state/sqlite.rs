@@ -7,6 +7,7 @@
 //! When the file is opened, its header and version are looked at; that costs microseconds. Only where the last process
 //! died (its log is still there, and nobody has the file open) every page is checked before anything is read.
 
+mod backfill;
 #[cfg(all(test, unix))]
 mod crash_tests;
 mod error;
@@ -26,8 +27,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{
-    DeliveryState, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry, RefusedEntry,
-    RefusedRecord, Saved, StateCounts, StateError, StateStore, StateTransaction,
+    Brake, DeliveryState, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry, RefusedEntry,
+    RefusedRecord, Saved, SliceState, StateCounts, StateError, StateStore, StateTransaction,
 };
 use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, Type};
@@ -221,6 +222,17 @@ fn put_state(connection: &Connection, pipeline: &str, state: &PipelineState) -> 
     )
 }
 
+/// What is remembered of a pipeline, in the transaction at hand; `None` where nothing is.
+fn state_of(connection: &Connection, pipeline: &str) -> rusqlite::Result<Option<PipelineState>> {
+    let text: Option<String> = connection
+        .prepare_cached("SELECT state FROM pipeline WHERE id = ?1")?
+        .query_row([pipeline], |row| row.get(0))
+        .optional()?
+        .flatten();
+    let understood = text.map(|text| serde_json::from_str(&text)).transpose();
+    understood.map_err(|failure| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(failure)))
+}
+
 fn put_delivery(connection: &Connection, pipeline: &str, delivery: &DeliveryState) -> rusqlite::Result<()> {
     put_json(
         connection,
@@ -283,6 +295,17 @@ impl StateStore for SqliteStore {
 
     fn save(&self, pipeline: &str, state: &PipelineState) -> Result<(), StateError> {
         self.write("writing a pipeline's state", |connection| put_state(connection, pipeline, state))
+    }
+
+    fn approve(&self, pipeline: &str, at: Timestamp) -> Result<Option<Brake>, StateError> {
+        self.write("noting an approval", |connection| {
+            let Some(mut state) = state_of(connection, pipeline)? else { return Ok(None) };
+            if state.brake.is_some() {
+                state.approved = Some(at);
+                put_state(connection, pipeline, &state)?;
+            }
+            Ok(state.brake)
+        })
     }
 
     fn delivery(&self, pipeline: &str) -> Result<DeliveryState, StateError> {
@@ -407,6 +430,16 @@ impl StateStore for SqliteStore {
             Some(no) => outbox::requeue(connection, no, now),
             None => Ok(0),
         })
+    }
+
+    fn slices(&self, pipeline: &str, job: &str) -> Result<Vec<SliceState>, StateError> {
+        self.read_of("reading the slices of a backfill", pipeline, |connection, no| {
+            backfill::slices(connection, no, job)
+        })
+    }
+
+    fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError> {
+        self.write("writing a slice of a backfill", |connection| backfill::put(connection, pipeline, job, slice))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every state store must satisfy. A store's tests call [`store_suite`] with how to make an empty one.
 
+mod backfill;
 mod outbox;
 mod quarantine;
 mod saved;
@@ -39,7 +40,9 @@ macro_rules! with_cases {
             quarantine_of_a_lane_is_replaced, the_first_sight_is_kept, one_row_may_have_several_reasons,
             quarantine_is_newest_first, quarantine_is_capped, counts_are_of_everything, a_lease_is_exclusive,
             two_threads_write_in_turn, a_copy_is_the_same_again, a_copy_may_be_broken_off,
-            what_is_forgotten_is_gone,
+            what_is_forgotten_is_gone, slices_come_back, slices_go_with_their_pipeline,
+            an_approval_is_for_a_brake_that_is_pulled, an_approval_undoes_no_commit,
+            work_beside_the_runs_has_leases_of_its_own,
         }
     };
 }
@@ -68,6 +71,7 @@ macro_rules! store_cases {
 }
 pub(super) use {store_cases, store_suite, with_cases};
 
+pub(super) use backfill::*;
 pub(super) use outbox::*;
 pub(super) use quarantine::*;
 pub(super) use saved::*;

@@ -451,6 +451,7 @@ impl Resolver<'_> {
             slice: period(sync.slice, SLICE).max(Duration::from_secs(1)),
             cursor: sync.cursor.clone(),
             overlap: period(sync.overlap, OVERLAP),
+            window: None,
         }
     }
 }

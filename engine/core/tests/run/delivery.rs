@@ -98,6 +98,8 @@ fn deliver_from(
         clock: &world.clock,
         cancel: &cancel,
         random: &|| u64::MAX / 2,
+        places_of: &world.plan.id,
+        settled: &|_, _| Ok(()),
     };
     dispatcher.deliver(to, circuit, patience)
 }

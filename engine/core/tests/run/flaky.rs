@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use engine_core::canonical::RowKey;
 use engine_core::memory::MemoryStore;
 use engine_core::state::{
-    DeliveryState, Forget, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
-    PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, StateCounts, StateError, StateStore,
-    StateTransaction,
+    Brake, DeliveryState, Forget, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
+    PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SliceState, StateCounts, StateError,
+    StateStore, StateTransaction,
 };
 use jiff::Timestamp;
 
@@ -62,6 +62,21 @@ impl StateStore for Flaky<'_> {
     fn save(&self, pipeline: &str, state: &PipelineState) -> Result<(), StateError> {
         self.count()?;
         self.store.save(pipeline, state)
+    }
+
+    fn approve(&self, pipeline: &str, at: Timestamp) -> Result<Option<Brake>, StateError> {
+        self.count()?;
+        self.store.approve(pipeline, at)
+    }
+
+    fn slices(&self, pipeline: &str, job: &str) -> Result<Vec<SliceState>, StateError> {
+        self.count()?;
+        self.store.slices(pipeline, job)
+    }
+
+    fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError> {
+        self.count()?;
+        self.store.put_slice(pipeline, job, slice)
     }
 
     fn delivery(&self, pipeline: &str) -> Result<DeliveryState, StateError> {

@@ -312,7 +312,8 @@ impl World {
         self.observed(store, outbox_bytes_max, &mut Silent)
     }
 
-    fn observed(&self, store: &dyn StateStore, outbox_bytes_max: u64, observer: &mut dyn Observer) -> RunReport {
+    /// Runs on another store, and lets somebody watch.
+    pub fn observed(&self, store: &dyn StateStore, outbox_bytes_max: u64, observer: &mut dyn Observer) -> RunReport {
         let cancel = Cancel::default();
         let open = || -> Result<Box<dyn Source>, SourceError> {
             let table = self.table.lock().expect("no test panicked with it");
@@ -360,6 +361,8 @@ impl World {
             clock: &self.clock,
             cancel: &cancel,
             random: &|| 7,
+            places_of: &self.plan.id,
+            settled: &|_, _| Ok(()),
         };
         let mut circuit = Circuit::new(ParcelLimit::default());
         dispatcher.deliver(&mut self.platform, &mut circuit, Duration::ZERO).expect("the store holds")

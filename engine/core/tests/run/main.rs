@@ -1,5 +1,6 @@
 //! The run from end to end on the crate's public interface: a table, a clock, a store and a platform in memory.
 
+mod backfill;
 mod brake;
 mod converge;
 mod delivery;

@@ -77,6 +77,7 @@ fn forgotten(what: Reset, before: &Whole) -> Vec<String> {
             format!("{} records of the outbox, which are not delivered", counts.outbox),
             format!("{} rows and records in quarantine", counts.quarantine),
             "the last run, the brake, and what the server said of itself".to_owned(),
+            "which slices of backfills are finished".to_owned(),
         ],
     }
 }

@@ -84,6 +84,12 @@ impl Leases {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|looked| looked.elapsed() > lease)
     }
 
+    /// Takes a lease for given back.
+    #[cfg(test)]
+    pub(super) fn forget(&self, unit: &str) {
+        self.lock().remove(unit);
+    }
+
     /// The fence under which this engine writes about a unit, if it took it.
     pub(super) fn fence(&self, unit: &str) -> Option<i64> {
         self.lock().get(unit).map(|held| held.fence)
@@ -269,6 +275,20 @@ pub(super) async fn check(shared: &Shared, connection: &mut PgConnection, unit: 
     Err(Problem::Lost)
 }
 
+/// As [`check`], for what this engine holds beside the runs of a pipeline: slices of a backfill.
+pub(super) async fn check_beside(
+    shared: &Shared,
+    connection: &mut PgConnection,
+    pipeline: &str,
+) -> Result<(), Problem> {
+    let below = format!("{pipeline}/");
+    let units: Vec<String> = shared.leases.lock().keys().filter(|unit| unit.starts_with(&below)).cloned().collect();
+    for unit in &units {
+        check(shared, connection, unit).await?;
+    }
+    Ok(())
+}
+
 /// Renews what is held, until the store is closed. It has a connection of its own: nothing that is slow delays it.
 pub(super) struct Heartbeat {
     stop: std::sync::mpsc::Sender<()>,
@@ -344,12 +364,15 @@ fn good_since(held: &Held, renewal: &Good) -> bool {
 
 async fn renew(shared: &Shared, connection: &mut PgConnection) -> Result<HashMap<String, i64>, Problem> {
     announce(shared, connection).await?;
+    // Only what is wanted still: what could not be given back runs out.
+    let units: Vec<String> = shared.leases.lock().keys().cloned().collect();
     let rows = query(
-        "UPDATE lease SET until = clock_timestamp() + make_interval(secs => $2) WHERE engine = $1::uuid
-         RETURNING unit, fence",
+        "UPDATE lease SET until = clock_timestamp() + make_interval(secs => $2)
+         WHERE engine = $1::uuid AND unit = ANY($3) RETURNING unit, fence",
     )
     .bind(&shared.engine)
     .bind(shared.lease.as_secs_f64())
+    .bind(units)
     .fetch_all(&mut *connection)
     .await?;
     query("DELETE FROM engine WHERE until < clock_timestamp() - make_interval(secs => $1)")

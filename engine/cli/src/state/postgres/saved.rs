@@ -118,6 +118,7 @@ pub(super) async fn forget(connection: &mut PgConnection, pipeline: i64, what: F
             "DELETE FROM outbox WHERE pipeline = $1",
             "DELETE FROM quarantine WHERE pipeline = $1",
             "DELETE FROM refused WHERE pipeline = $1",
+            "DELETE FROM backfill WHERE pipeline = $1",
             "UPDATE pipeline SET state = NULL, delivery = NULL WHERE no = $1",
         ],
         Forget::Ledger => &[

@@ -92,6 +92,14 @@ CREATE TABLE refused (
 );
 CREATE INDEX refused_due ON refused (pipeline, retry_at);
 
+CREATE TABLE backfill (
+    pipeline bigint NOT NULL,
+    job      text COLLATE \"C\" NOT NULL, -- hash of what the slices depend on
+    slice    bigint NOT NULL,
+    state    text NOT NULL,             -- SliceState as JSON
+    PRIMARY KEY (pipeline, job, slice)
+);
+
 -- Who has what. A row stays when it is given back: its fence never comes again.
 CREATE TABLE lease (
     unit   text COLLATE \"C\" PRIMARY KEY,

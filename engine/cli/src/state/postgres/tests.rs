@@ -94,6 +94,7 @@ fn leases_move_between_engines() {
 
     an_engine_that_was_silent_writes_nothing(&server);
     work_is_shared(&server);
+    what_could_not_be_given_back_runs_out(&server);
     an_engine_that_hangs_holds_nothing_up(&server);
 }
 
@@ -130,6 +131,17 @@ fn an_engine_that_was_silent_writes_nothing(server: &Server) {
     assert!(taken.is_held(), "what was lost is not given back");
     write(&heir, 5).expect("its own still");
     assert_eq!(heir.claim(P, 10, usize::MAX).expect("reads").len(), 3, "of the rows 1, 3 and 5");
+}
+
+/// The answer to a giving back got lost, or it never arrived: nobody renews what nobody wants.
+fn what_could_not_be_given_back_runs_out(server: &Server) {
+    let one = open(server, "kept");
+    let other = open(server, "kept");
+    let _renewed = one.lease("another").expect("works").expect("is free");
+    let lease = one.lease(P).expect("works").expect("is free");
+    one.shared.leases.forget(P);
+    soon("it runs out", || other.lease(P).expect("works").is_ok());
+    drop(lease);
 }
 
 fn work_is_shared(server: &Server) {

@@ -9,6 +9,9 @@ use jiff::Timestamp;
 
 use super::error;
 
+/// Name of the gate's lock file, without its ending: a pipeline of this name has another.
+pub(super) const GATE: &str = "open";
+
 /// The folder of the lock files, one a pipeline.
 #[derive(Debug)]
 pub(super) struct Leases(pub(super) PathBuf);
@@ -28,14 +31,18 @@ impl Leases {
     }
 }
 
-/// Pipeline ids make safe file names; anything else must not become a path.
-fn file_name(pipeline: &str) -> Result<&str, StateError> {
+/// Pipeline ids make safe file names, and so do names of work beside their runs, `acme/backfill/7`: no id has the dot
+/// that stands between their parts. Anything else must not become a path.
+fn file_name(name: &str) -> Result<String, StateError> {
     let is_safe = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !pipeline.is_empty() && pipeline.chars().all(is_safe) {
-        return Ok(pipeline);
+    if name == GATE {
+        return Ok(format!("{GATE}.pipeline"));
+    }
+    if name.split('/').all(|part| !part.is_empty() && part.chars().all(is_safe)) {
+        return Ok(name.replace('/', "."));
     }
     Err(StateError {
-        tried: format!("taking the pipeline {pipeline:?}"),
+        tried: format!("taking the pipeline {name:?}"),
         message: "the id holds characters that a file name must not".to_owned(),
         hint: Some("an `id` is made of a-z, 0-9 and `-`".to_owned()),
     })

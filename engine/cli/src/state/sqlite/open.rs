@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine_core::state::StateError;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::lease::Gate;
+use super::lease::{GATE, Gate};
 use super::schema::APPLICATION_ID;
 use super::{Check, Options, error};
 
@@ -79,7 +79,7 @@ pub(super) fn open(
     prepare_folder(path, folder, options)?;
     let locks = folder.join("locks");
     create_folder(&locks)?;
-    let mut gate = Gate::enter(locks.join("open.lock"))?;
+    let mut gate = Gate::enter(locks.join(format!("{GATE}.lock")))?;
 
     let exists = path.try_exists().map_err(|failure| error::file(path, "looking for", &failure))?;
     if !exists {

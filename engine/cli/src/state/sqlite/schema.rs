@@ -9,7 +9,7 @@ pub(super) const APPLICATION_ID: i32 = 0x454e_474e;
 
 /// The steps from an empty file to the present tables. Step `n` leads to `user_version = n + 1`; a step that was
 /// released never changes.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Partial indexes speak of `9223372036854775807`, which is [`engine_core::state::LIVE`].
 const V1: &str = "
@@ -94,5 +94,16 @@ CREATE TABLE refused (
 CREATE INDEX refused_due ON refused (pipeline, retry_at);
 ";
 
+/// Slices of backfills.
+const V2: &str = "
+CREATE TABLE backfill (
+    pipeline INTEGER NOT NULL,
+    job      TEXT NOT NULL,         -- hash of what the slices depend on
+    slice    INTEGER NOT NULL,
+    state    TEXT NOT NULL,         -- SliceState as JSON
+    PRIMARY KEY (pipeline, job, slice)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Every table with a column `pipeline`.
-pub(super) const PIPELINE_TABLES: [&str; 5] = ["source_row", "record", "outbox", "quarantine", "refused"];
+pub(super) const PIPELINE_TABLES: [&str; 6] = ["source_row", "record", "outbox", "quarantine", "refused", "backfill"];

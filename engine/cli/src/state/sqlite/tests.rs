@@ -163,18 +163,21 @@ fn a_newer_version_is_refused() {
     let connection = Connection::open(&path).expect("opens");
     connection.pragma_update(None, "user_version", 99).expect("writes");
     drop(connection);
-    assert_says(&refusal(open_at(&path)), &["newer engine", "version 99", "knows up to 1", "bak-v"]);
+    assert_says(
+        &refusal(open_at(&path)),
+        &["newer engine", "version 99", &format!("knows up to {}", schema::MIGRATIONS.len()), "bak-v"],
+    );
 }
 
 /// The present tables, and what a next version may add.
-const NEXT: [&str; 2] = [schema::MIGRATIONS[0], "ALTER TABLE record ADD COLUMN colour TEXT"];
+const NEXT: [&str; 3] = [schema::MIGRATIONS[0], schema::MIGRATIONS[1], "ALTER TABLE record ADD COLUMN colour TEXT"];
 
 #[test]
 fn an_older_version_is_changed_after_a_backup() {
     let (folder, path) = folder();
     filled(&path);
-    let backup = folder.path().join("state.db.bak-v1");
-    fs::write(folder.path().join("state.db.bak-v1.new"), "of an attempt that was cut short").expect("writes");
+    let backup = folder.path().join("state.db.bak-v2");
+    fs::write(folder.path().join("state.db.bak-v2.new"), "of an attempt that was cut short").expect("writes");
     {
         let store = SqliteStore::open_with(&path, Options::default(), &NEXT).expect("opens");
         store.lock().execute_batch("SELECT colour FROM record").expect("has the new column");
@@ -182,7 +185,7 @@ fn an_older_version_is_changed_after_a_backup() {
     }
     #[cfg(unix)]
     assert_eq!(mode(&backup), 0o600);
-    assert!(!folder.path().join("state.db.bak-v1.new").exists());
+    assert!(!folder.path().join("state.db.bak-v2.new").exists());
 
     let before = fs::metadata(&backup).expect("is there").modified().expect("has a time");
     drop(SqliteStore::open_with(&path, Options::default(), &NEXT).expect("opens again"));
@@ -194,11 +197,40 @@ fn an_older_version_is_changed_after_a_backup() {
     assert_eq!(store.counts(P).expect("counts").outbox, 200);
 }
 
+/// A file of the first version, as its engine made it, with a ledger, an outbox and a quarantine.
+#[test]
+fn a_file_of_the_first_version_gets_the_tables_of_this_one() {
+    let (folder, path) = folder();
+    {
+        let first = SqliteStore::open_with(&path, Options::default(), &schema::MIGRATIONS[..1]).expect("opens");
+        assert!(first.lock().prepare("SELECT * FROM backfill").is_err(), "version 1 has no backfills");
+        transact(&first, P, |transaction| {
+            transaction.put_row(&row(1, "m1", 10)).expect("writes");
+            transaction.put_record(&record(2, "m1", 10, 20)).expect("writes");
+            transaction.enqueue(&outgoing(2, "two")).expect("writes");
+            transaction.put_state(&PipelineState { failures: 3, ..PipelineState::default() }).expect("writes");
+        });
+    }
+    let store = open_at(&path).expect("opens");
+    let slice = SliceState { number: 4, done: true, ..SliceState::default() };
+    store.put_slice(P, "job", &slice).expect("writes");
+    assert_eq!(store.slices(P, "job").expect("reads"), [slice]);
+    assert_eq!(store.load(P).expect("reads").failures, 3);
+    assert_eq!(store.counts(P).expect("counts").outbox, 1);
+    assert_eq!(window(&store, P, Ledger::Rows, 0, 100).len(), 1);
+    assert_eq!(window(&store, P, Ledger::Records, 0, 100).len(), 1);
+    drop(store);
+    // The copy is what the older engine understands.
+    let backup = folder.path().join("state.db.bak-v1");
+    let copy = SqliteStore::open_with(&backup, Options::default(), &schema::MIGRATIONS[..1]).expect("opens");
+    assert_eq!(copy.counts(P).expect("counts").outbox, 1);
+}
+
 #[test]
 fn a_step_that_fails_changes_nothing() {
     let (_folder, path) = folder();
     filled(&path);
-    let steps = [schema::MIGRATIONS[0], "ALTER TABLE record ADD COLUMN colour TEXT; SELECT nonsense;"];
+    let steps = [NEXT[0], NEXT[1], "ALTER TABLE record ADD COLUMN colour TEXT; SELECT nonsense;"];
     assert!(SqliteStore::open_with(&path, Options::default(), &steps).is_err());
     let store = open_at(&path).expect("opens as before");
     assert!(store.lock().prepare("SELECT colour FROM record").is_err());
@@ -248,9 +280,18 @@ fn two_stores_on_one_file_share_it() {
 fn an_id_never_becomes_a_path() {
     let (_folder, path) = folder();
     let store = open_at(&path).expect("opens");
-    for id in ["", "../evil", "a/b", "A", "."] {
+    for id in ["", "../evil", "/a", "a/", "a//b", "a/../b", "a.b", "A", "."] {
         assert!(store.lease(id).is_err(), "{id:?}");
     }
+}
+
+#[test]
+fn a_pipeline_may_be_called_as_the_gate() {
+    let (_folder, path) = folder();
+    let store = open_at(&path).expect("opens");
+    let lease = store.lease("open").expect("works").expect("is free");
+    assert!(store.lease("open").expect("works").is_err(), "it is taken");
+    drop(lease);
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! Sends what was chosen of a slice, and remembers after each parcel how far it has come.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use engine_core::backfill::{Chosen, digest};
+use engine_core::dispatch::Dispatcher;
+use engine_core::memory::MemoryStore;
+use engine_core::state::{DeliveryState, Lease, OutboxEntry, RefusedRecord, SliceState, StateError, StateStore as _};
+
+use super::{Backfill, Read};
+use crate::exit::{CommandError, Kind};
+use crate::pipeline::Outlet;
+
+/// How long a slice waits for a destination that is busy or cannot be reached.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Reasons that are told of the records of a slice that the destination refused.
+const REFUSALS_TOLD: usize = 3;
+
+/// The lease of a slice, without its number: that of the pipeline counts takings of the pipeline, and a receiver compares
+/// the two.
+#[derive(Debug)]
+struct Unnumbered<'a>(&'a dyn Lease);
+
+impl Lease for Unnumbered<'_> {
+    fn is_held(&self) -> bool {
+        self.0.is_held()
+    }
+}
+
+/// What the destination said.
+pub(super) struct Sent {
+    /// Records that it refused, in earlier calls too.
+    pub(super) refused: u64,
+    /// Why, of some of them.
+    pub(super) refusals: Vec<String>,
+}
+
+impl Backfill<'_> {
+    /// Sends the records of a slice that are not acknowledged yet.
+    pub(super) fn send(&self, read: &Read, state: SliceState, lease: &dyn Lease) -> Result<Sent, CommandError> {
+        let Read { plan, chosen, .. } = read;
+        let begun = resumed(state, chosen);
+        let mut outlet = Outlet::open(plan)?;
+        let outbox = MemoryStore::new();
+        fill(&outbox, &plan.id, chosen, begun.acknowledged)?;
+        let (number, round) = (begun.number, begun.round);
+        let state = RefCell::new(begun);
+        let settled = |accepted: &[i64], refused: &[RefusedRecord]| self.remember(&state, chosen, accepted, refused);
+        let places_of = format!("{}/backfill/{}/{number}/{round}", self.id, self.job_id);
+        let dispatcher = Dispatcher {
+            pipeline: &plan.id,
+            labels: &plan.labels,
+            limit: outlet.limit(),
+            store: &outbox,
+            lease: &Unnumbered(lease),
+            clock: self.clock,
+            cancel: self.cancel,
+            random: &|| fastrand::u64(..),
+            places_of: &places_of,
+            settled: &settled,
+        };
+        let report = outlet.dispatch(&dispatcher, PATIENCE)?;
+        if let Some(stopped) = report.stopped {
+            return Err(CommandError::new(Kind::Environment, format!("{}: {}", outlet.place(), stopped.reason))
+                .hint("what was acknowledged is remembered: the same command goes on from here"));
+        }
+        if outbox.counts(&plan.id)?.outbox > 0 {
+            return Err(self.stopped());
+        }
+        let mut state = state.into_inner();
+        state.acknowledged = chosen.len() as u64;
+        state.digest = digest(chosen);
+        state.done = true;
+        self.store.put_slice(self.id, &self.job_id, &state)?;
+        let refusals = outbox.refused(&plan.id)?.into_iter().take(REFUSALS_TOLD);
+        let refusals = refusals.map(|entry| format!("{}: {}: {}", entry.id, entry.code, entry.message)).collect();
+        Ok(Sent { refused: state.refused, refusals })
+    }
+
+    /// Records are settled in their order: the last of them says how far the slice has come.
+    fn remember(
+        &self,
+        state: &RefCell<SliceState>,
+        chosen: &[Chosen],
+        accepted: &[i64],
+        refused: &[RefusedRecord],
+    ) -> Result<(), StateError> {
+        let mut state = state.borrow_mut();
+        let last = accepted.iter().copied().chain(refused.iter().map(|one| one.seq)).max();
+        let last = last.and_then(|last| usize::try_from(last).ok()).unwrap_or_default().min(chosen.len());
+        state.acknowledged = last as u64;
+        state.digest = digest(&chosen[..last]);
+        state.refused += refused.len() as u64;
+        self.store.put_slice(self.id, &self.job_id, &state)
+    }
+}
+
+/// Goes on where the last process stopped, as long as the source says of what was sent what it said then.
+fn resumed(state: SliceState, chosen: &[Chosen]) -> SliceState {
+    let sent = usize::try_from(state.acknowledged).unwrap_or(usize::MAX);
+    match chosen.get(..sent) {
+        Some(sent) if digest(sent) == state.digest || sent.is_empty() => state,
+        _ => SliceState { acknowledged: 0, digest: 0, refused: 0, ..state },
+    }
+}
+
+/// Puts all records into their places, from 1 on, and takes out what is acknowledged: the places, and with them the
+/// keys of parcels, are the same whenever the slice is sent.
+fn fill(outbox: &MemoryStore, id: &str, chosen: &[Chosen], acknowledged: u64) -> Result<(), StateError> {
+    let mut transaction = outbox.begin(id)?;
+    for Chosen { id, body } in chosen {
+        transaction.enqueue(&OutboxEntry { id: *id, body: body.clone(), held: false, fresh: true })?;
+    }
+    transaction.commit()?;
+    let acknowledged: Vec<i64> = (1..=i64::try_from(acknowledged).unwrap_or(i64::MAX)).collect();
+    outbox.settle(id, &acknowledged, &[], &DeliveryState::default(), jiff::Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn record(no: u128) -> Chosen {
+        Chosen { id: Uuid::from_u128(no), body: format!("{{\"no\":{no}}}") }
+    }
+
+    #[test]
+    fn a_slice_goes_on_as_long_as_the_source_says_the_same() {
+        let chosen: Vec<Chosen> = (0..5).map(record).collect();
+        let state = |acknowledged: u64, digest: u64| SliceState {
+            number: 3,
+            acknowledged,
+            digest,
+            refused: 1,
+            ..SliceState::default()
+        };
+        let begun = state(2, digest(&chosen[..2]));
+        assert_eq!(resumed(begun.clone(), &chosen), begun);
+        let anew = SliceState { number: 3, ..SliceState::default() };
+        assert_eq!(resumed(begun.clone(), &chosen[1..]), anew, "another record is the first");
+        assert_eq!(resumed(begun, &chosen[..1]), anew, "there are fewer");
+        assert_eq!(resumed(SliceState::default(), &[]), SliceState::default());
+    }
+
+    #[test]
+    fn records_keep_their_places() {
+        let outbox = MemoryStore::new();
+        let chosen: Vec<Chosen> = (0..5).map(record).collect();
+        fill(&outbox, "p", &chosen, 2).expect("fills");
+        let waiting = outbox.claim("p", 10, usize::MAX).expect("reads");
+        let places: Vec<(i64, Uuid)> = waiting.iter().map(|record| (record.seq, record.id)).collect();
+        assert_eq!(places, [(3, chosen[2].id), (4, chosen[3].id), (5, chosen[4].id)]);
+    }
+}

@@ -1,0 +1,290 @@
+//! History older than the window of the schedule, in slices: what is read for a slice, and which of the records that it
+//! gives are sent.
+//!
+//! A slice is one undisturbed run over a store of its own, with a window that reaches beyond the slice on both sides: a
+//! run that begins in it may end later, and what a booking means depends on those before it. Only records that begin in
+//! the slice are sent, so that neighbouring slices never tell of the same run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use crate::canonical::{CanonicalRow, KeyMap, RowKey};
+use crate::mapping::{Mapper, Outcome};
+use crate::memory::MemoryPipeline;
+use crate::plan::Plan;
+use crate::run::{Observer, shifted};
+use crate::state::{LIVE, Ledger, LedgerRecord, Stage, StateError, StateStore};
+use crate::value::Row;
+
+/// Slices of one backfill at most.
+pub const SLICES_MAX: usize = 100_000;
+
+/// What is filled, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Job {
+    /// Where it begins.
+    pub from: Timestamp,
+    /// Where it was asked to end; `None` for where the schedule begins to read.
+    pub to: Option<Timestamp>,
+    /// Length of a slice.
+    pub slice: Duration,
+    /// How far before and after a slice is read, too.
+    pub overlap: Duration,
+}
+
+/// How far around a slice is read, where nobody says: rows that are records need nothing around them, and a run is
+/// rarely longer than the window in which the schedule looks for its end.
+pub fn overlap(plan: &Plan) -> Duration {
+    if plan.is_folded() { plan.sync.lookback } else { Duration::ZERO }
+}
+
+impl Job {
+    /// What the slices depend on, as a hash: processes with the same arguments and the same spec share their work.
+    pub fn id(&self, plan: &Plan) -> String {
+        let Self { from, to, slice, overlap } = self;
+        let to = to.map(|to| to.to_string()).unwrap_or_default();
+        let fingerprint = &plan.fingerprint;
+        let parts = [
+            plan.id.as_str(),
+            &fingerprint.identity,
+            &fingerprint.meaning,
+            &from.to_string(),
+            &to,
+            &slice.as_millis().to_string(),
+            &overlap.as_millis().to_string(),
+        ];
+        format!("{:016x}", xxh3_64(parts.join("\n").as_bytes()))
+    }
+
+    /// The slices up to where the schedule begins to read; `None` where there are more than [`SLICES_MAX`]. The length
+    /// of the last one may grow from call to call, its place does not.
+    pub fn slices(&self, schedule_from: Timestamp, present: Timestamp) -> Option<Vec<Slice>> {
+        let until = self.to.unwrap_or(schedule_from).min(schedule_from);
+        let mut slices = Vec::new();
+        let mut from = self.from;
+        while from < until {
+            if slices.len() == SLICES_MAX {
+                return None;
+            }
+            let next = shifted(from, self.slice, 1);
+            let to = next.min(until);
+            let reads_to = shifted(to, self.overlap, 1).min(present).max(to);
+            let number = u32::try_from(slices.len()).unwrap_or(u32::MAX);
+            let reads = (shifted(from, self.overlap, -1), reads_to);
+            slices.push(Slice { number, from, to, reads, reads_to_the_end: reads_to >= present });
+            from = next;
+        }
+        Some(slices)
+    }
+}
+
+/// One slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    /// Its number, from 0 on.
+    pub number: u32,
+    /// Where it begins.
+    pub from: Timestamp,
+    /// Where it ends; what begins there is of the next.
+    pub to: Timestamp,
+    /// What is read for it.
+    pub reads: (Timestamp, Timestamp),
+    /// Nothing lies after what is read: what has no end there runs still.
+    pub reads_to_the_end: bool,
+}
+
+impl Slice {
+    /// Whether a value of the window column, in microseconds, is of the slice.
+    pub fn contains(&self, at: i64) -> bool {
+        at >= self.from.as_microsecond() && at < self.to.as_microsecond()
+    }
+}
+
+/// What the rows of a slice came to. Of what lies around it, only the number of rows is counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Rows that the source gave, those around the slice included.
+    pub read: u64,
+    /// Rows of the slice that were mapped.
+    pub mapped: u64,
+    /// Rows that the spec drops, or counts as deleted.
+    pub skipped: u64,
+    /// Rows and runs that were refused, by the code of the reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Records that are to be sent, or were.
+    pub send: u64,
+    /// Records that the schedule delivered as they are.
+    pub delivered: u64,
+    /// Records that the schedule looks after: they run still, or a part of them is known to it.
+    pub scheduled: u64,
+    /// Runs that reach the edge of what was read: how they end is not known.
+    pub at_the_edge: u64,
+    /// Records that have no end, and that nobody would end.
+    pub live: u64,
+}
+
+impl Counts {
+    /// Adds those of another slice.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.mapped += other.mapped;
+        self.skipped += other.skipped;
+        self.send += other.send;
+        self.delivered += other.delivered;
+        self.scheduled += other.scheduled;
+        self.at_the_edge += other.at_the_edge;
+        self.live += other.live;
+        for (code, count) in &other.rejected {
+            *self.rejected.entry(code.clone()).or_default() += count;
+        }
+    }
+
+    /// Rows and runs that were refused, whatever the reason.
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+
+    /// Records that are left out because of what is not known of them.
+    pub fn left_out(&self) -> u64 {
+        self.scheduled + self.at_the_edge + self.live
+    }
+}
+
+/// Counts the rows of a slice while they are read.
+#[derive(Debug)]
+pub struct Tally {
+    slice: Slice,
+    /// What it counted so far.
+    pub counts: Counts,
+}
+
+impl Tally {
+    /// Counts nothing yet.
+    pub fn new(slice: Slice) -> Self {
+        Self { slice, counts: Counts::default() }
+    }
+}
+
+impl Observer for Tally {
+    fn row(&mut self, _row: Row<'_>, outcome: Outcome, canonical: &CanonicalRow, mapper: &Mapper) {
+        self.counts.read += 1;
+        match outcome {
+            Outcome::Row if self.slice.contains(canonical.at.micros()) => self.counts.mapped += 1,
+            Outcome::Row => {}
+            // Where in time it lies is not known of a row that is not mapped to its end.
+            Outcome::Skipped | Outcome::Cancelled => self.counts.skipped += 1,
+            Outcome::Rejected => {
+                if mapper.window_micros().is_none_or(|at| self.slice.contains(at))
+                    && let Some(first) = mapper.rejections().first()
+                {
+                    *self.counts.rejected.entry(first.code.to_owned()).or_default() += 1;
+                }
+            }
+        }
+    }
+}
+
+/// A record that is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// Its id at the destination.
+    pub id: Uuid,
+    /// The whole record as a JSON object, `op` included.
+    pub body: String,
+}
+
+/// Hash of records, in their order.
+pub fn digest(records: &[Chosen]) -> u64 {
+    let mut hash = Xxh3::new();
+    for record in records {
+        hash.update(&(record.body.len() as u64).to_le_bytes());
+        hash.update(record.body.as_bytes());
+    }
+    hash.digest()
+}
+
+/// Which of the records that a slice's run made are sent, by start; the others are counted.
+pub fn choose(
+    plan: &Plan,
+    slice: &Slice,
+    read: &MemoryPipeline,
+    store: &dyn StateStore,
+    counts: &mut Counts,
+) -> Result<Vec<Chosen>, StateError> {
+    for (entry, _) in &read.quarantine {
+        // Rows were counted while they were mapped, but for those that are refused because of another row.
+        let after_the_mapping = entry.stage == Stage::Run || entry.code == "duplicate_key";
+        if after_the_mapping && entry.at.is_some_and(|at| slice.contains(at)) {
+            *counts.rejected.entry(entry.code.clone()).or_default() += 1;
+        }
+    }
+    let mut records: Vec<&LedgerRecord> =
+        read.records.values().filter(|record| !record.part && slice.contains(record.at)).collect();
+    records.sort_by_key(|record| (record.start, record.key));
+    let keys: Vec<RowKey> = records.iter().map(|record| record.key).collect();
+    let known = store.look_up(&plan.id, Ledger::Records, &keys)?;
+    let taken = opened_by_the_schedule(plan, read, store)?;
+    let bodies: BTreeMap<Uuid, &str> =
+        read.outbox.values().map(|(record, _)| (record.id, record.body.as_str())).collect();
+    let mut chosen = Vec::new();
+    for (record, known) in records.into_iter().zip(known) {
+        let is_inside = |lane: &str, start: i64| lane == record.lane && start > record.start && start < record.end;
+        let is_taken = taken.iter().any(|(lane, start)| is_inside(lane, *start));
+        if known.is_some_and(|known| known.hash == record.hash) {
+            counts.delivered += 1;
+        } else if known.is_some_and(|known| known.live) || is_taken {
+            counts.scheduled += 1;
+        } else if reaches_the_edge(plan, slice, record) {
+            counts.at_the_edge += 1;
+        } else if record.end == LIVE {
+            counts.live += 1;
+        } else if let Some(body) = bodies.get(&record.id) {
+            chosen.push(Chosen { id: record.id, body: (*body).to_owned() });
+        }
+    }
+    counts.send = chosen.len() as u64;
+    Ok(chosen)
+}
+
+/// Whether what was not read may make another run of it.
+fn reaches_the_edge(plan: &Plan, slice: &Slice, record: &LedgerRecord) -> bool {
+    if !plan.is_folded() {
+        return false;
+    }
+    // Bounds are rounded to microseconds: one more, so that rounding never hides a neighbour.
+    let gap = plan.merge_gap.map(|gap| i64::try_from(gap / 1000 + 1).unwrap_or(i64::MAX));
+    let (first, last) = (slice.reads.0.as_microsecond(), slice.reads.1.as_microsecond());
+    let joins_before = gap.is_some_and(|gap| record.start.saturating_sub(gap) < first);
+    let joins_after = match gap {
+        None => record.end == LIVE,
+        Some(gap) => record.end.saturating_add(gap) >= last,
+    };
+    joins_before || (joins_after && !slice.reads_to_the_end)
+}
+
+/// Machine and start of the rows that the schedule made runs of although, with what lies before them, they open none:
+/// its history begins in the middle of a run.
+fn opened_by_the_schedule(
+    plan: &Plan,
+    read: &MemoryPipeline,
+    store: &dyn StateStore,
+) -> Result<Vec<(String, i64)>, StateError> {
+    if !plan.is_folded() {
+        return Ok(Vec::new());
+    }
+    let inner: KeyMap<(&str, i64)> = read
+        .rows
+        .values()
+        .filter(|row| !read.records.contains_key(&(false, row.key)))
+        .map(|row| (row.key, (row.lane.as_str(), row.start)))
+        .collect();
+    let keys: Vec<RowKey> = inner.keys().copied().collect();
+    let known = store.look_up(&plan.id, Ledger::Records, &keys)?;
+    let opened = keys.iter().zip(known).filter(|(_, known)| known.is_some());
+    Ok(opened.filter_map(|(key, _)| inner.get(key)).map(|(lane, start)| ((*lane).to_owned(), *start)).collect())
+}
