@@ -94,8 +94,12 @@ CREATE TABLE refused (
 CREATE INDEX refused_due ON refused (pipeline, retry_at);
 ";
 
-/// Slices of backfills.
+/// Slices of backfills. And the places in the outbox go on anywhere: the idempotency keys of parcels are made of places,
+/// and those of a file that was begun afresh must not be those of the file before.
 const V2: &str = "
+INSERT INTO sqlite_sequence (name, seq)
+    SELECT 'outbox', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'outbox');
+UPDATE sqlite_sequence SET seq = seq + abs(random() % 1099511627776) WHERE name = 'outbox';
 CREATE TABLE backfill (
     pipeline INTEGER NOT NULL,
     job      TEXT NOT NULL,         -- hash of what the slices depend on

@@ -227,6 +227,16 @@ fn a_file_of_the_first_version_gets_the_tables_of_this_one() {
 }
 
 #[test]
+fn a_file_that_is_begun_afresh_has_other_places() {
+    let place = || {
+        let (_folder, path) = folder();
+        filled(&path);
+        open_at(&path).expect("opens").claim(P, 1, usize::MAX).expect("reads")[0].seq
+    };
+    assert_ne!(place(), place());
+}
+
+#[test]
 fn a_step_that_fails_changes_nothing() {
     let (_folder, path) = folder();
     filled(&path);
