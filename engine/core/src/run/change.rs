@@ -1,0 +1,36 @@
+//! What of a spec changed since its records were written.
+
+use crate::state::Fingerprint;
+
+/// What of the spec changed since the last run that went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing that a record depends on.
+    None,
+    /// What the records say.
+    Meaning,
+    /// Which record a row is.
+    Identity,
+}
+
+impl Change {
+    /// What follows, in plain words.
+    pub fn note(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Meaning => Some("the mapping changed: what it changes is sent again"),
+            Self::Identity => {
+                Some("`key`, `table` or `deliver` changed: records of the window get new ids, the old ones are deleted")
+            }
+        }
+    }
+}
+
+/// What of a spec changed since its records were last written.
+pub fn change(before: Option<&Fingerprint>, now: &Fingerprint) -> Change {
+    match before {
+        Some(before) if before.identity != now.identity => Change::Identity,
+        Some(before) if before.meaning != now.meaning => Change::Meaning,
+        _ => Change::None,
+    }
+}
