@@ -223,7 +223,7 @@ impl Run<'_> {
     /// Notices what changed in the spec. It stays noticed until a run goes well.
     fn check_fingerprint(&mut self) {
         self.change = change(self.state.fingerprint.as_ref(), &self.plan().fingerprint);
-        self.report.notes.extend(self.change.note().map(str::to_owned));
+        self.report.notes.extend(self.change.note(self.runner.plan).map(str::to_owned));
     }
 
     /// Whether everything must be folded again because the rules may not be those that made the records.

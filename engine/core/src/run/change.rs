@@ -1,5 +1,6 @@
 //! What of a spec changed since its records were written.
 
+use crate::plan::Plan;
 use crate::state::Fingerprint;
 
 /// What of the spec changed since the last run that went well.
@@ -15,13 +16,17 @@ pub enum Change {
 
 impl Change {
     /// What follows, in plain words.
-    pub fn note(self) -> Option<&'static str> {
+    pub fn note(self, plan: &Plan) -> Option<&'static str> {
         match self {
             Self::None => None,
             Self::Meaning => Some("the mapping changed: what it changes is sent again"),
-            Self::Identity => {
+            Self::Identity if plan.deletes_what_is_gone() => {
                 Some("`key`, `table` or `deliver` changed: records of the window get new ids, the old ones are deleted")
             }
+            Self::Identity => Some(
+                "`key`, `table` or `deliver` changed: records that are read get new ids, the old ones stay at the \
+                 destination",
+            ),
         }
     }
 }
