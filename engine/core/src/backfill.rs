@@ -22,7 +22,7 @@ use crate::state::{LIVE, Ledger, LedgerRecord, Stage, StateError, StateStore};
 use crate::value::Row;
 
 /// Slices of one backfill at most.
-pub const SLICES_MAX: usize = 100_000;
+pub const SLICES_MAX: usize = 10_000;
 
 /// What is filled, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
