@@ -94,7 +94,7 @@ fn same_ids(plan: &Plan, state: &PipelineState) -> Result<(), CommandError> {
 fn look(backfill: &Backfill<'_>, report: &mut Report, limit: usize) -> Result<(), CommandError> {
     let known = backfill.known()?;
     for slice in &backfill.slices {
-        if let Some(state) = known.get(&slice.number).filter(|state| state.done) {
+        if let Some(state) = known.get(&slice.number).filter(|state| slice.is_finished(state)) {
             report.add(slice, SliceReport { refused: state.refused, ..SliceReport::of(slice, State::Finished) });
             continue;
         }

@@ -91,6 +91,8 @@ impl Report {
         args: &BackfillArgs,
     ) -> Result<Self, CommandError> {
         let job = &backfill.job;
+        let known = backfill.known()?;
+        let is_finished = |slice: &&Slice| known.get(&slice.number).is_some_and(|state| slice.is_finished(state));
         Ok(Self {
             pipeline: plan.id.clone(),
             from: job.from,
@@ -99,7 +101,7 @@ impl Report {
             slice: Period(job.slice).to_string(),
             overlap: Period(job.overlap).to_string(),
             sent: args.yes,
-            finished_before: backfill.known()?.values().filter(|slice| slice.done).count(),
+            finished_before: backfill.slices.iter().filter(is_finished).count(),
             of_slices: backfill.slices.len(),
             slices: Vec::new(),
             total: Counts::default(),
