@@ -135,7 +135,7 @@ impl Backfill<'_> {
                     return Err(self.stopped());
                 }
                 let outcome = match known.get(&slice.number) {
-                    Some(state) if state.done => Outcome::elsewhere(state),
+                    Some(state) if slice.is_finished(state) => Outcome::elsewhere(state),
                     _ => match self.take(slice)? {
                         Some(outcome) => outcome,
                         None => {
@@ -160,10 +160,11 @@ impl Backfill<'_> {
         let Ok(lease) = self.store.lease(&name)? else { return Ok(None) };
         // Only now: whoever had it may have finished it a moment ago.
         let state = self.known()?.remove(&slice.number).unwrap_or_default();
-        if state.done {
+        if slice.is_finished(&state) {
             return Ok(Some(Outcome::elsewhere(&state)));
         }
-        self.slice(slice, SliceState { number: slice.number, ..state }, lease.as_ref()).map(Some)
+        let state = SliceState { number: slice.number, done: false, until: Some(slice.to), ..state };
+        self.slice(slice, state, lease.as_ref()).map(Some)
     }
 
     /// Reads and sends one slice, which nobody else has. What is wrong with its rows is in the outcome, and other slices

@@ -18,11 +18,11 @@ use crate::mapping::{Mapper, Outcome};
 use crate::memory::MemoryPipeline;
 use crate::plan::Plan;
 use crate::run::{Observer, shifted};
-use crate::state::{LIVE, Ledger, LedgerRecord, Stage, StateError, StateStore};
+use crate::state::{LIVE, Ledger, LedgerRecord, SliceState, Stage, StateError, StateStore};
 use crate::value::Row;
 
 /// Slices of one backfill at most.
-pub const SLICES_MAX: usize = 100_000;
+pub const SLICES_MAX: usize = 10_000;
 
 /// What is filled, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +99,11 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// Whether all of it is sent.
+    pub fn is_finished(&self, state: &SliceState) -> bool {
+        state.done && state.until >= Some(self.to)
+    }
+
     /// Whether a value of the window column, in microseconds, is of the slice.
     pub fn contains(&self, at: i64) -> bool {
         at >= self.from.as_microsecond() && at < self.to.as_microsecond()

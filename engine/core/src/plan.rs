@@ -126,6 +126,11 @@ impl Plan {
         matches!(self.source, SourceConfig::Csv(_))
     }
 
+    /// Whether a record whose row is gone is deleted.
+    pub fn deletes_what_is_gone(&self) -> bool {
+        self.sync.mode != SyncMode::Cursor && self.sync.deletes == Deletes::Propagate
+    }
+
     /// The columns that the spec names, those of its expressions included.
     pub fn named_columns(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> =

@@ -4,11 +4,10 @@
 //! the ledger, and commits the difference together with its outbox entries, its quarantine and its cursor.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use engine_spec::model::SyncMode;
 use engine_spec::template::{BindValue, Scope, Statement, TemplateError};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 pub use self::failure::source_failure;
 use self::failure::{cancelled, state_failure};
@@ -17,21 +16,26 @@ use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
 use crate::derive::Deriver;
 use crate::mapping::{Mapper, Outcome};
-use crate::plan::{Plan, SyncPlan};
+use crate::plan::Plan;
 use crate::ports::{Ask, Cancel, Clock, Source, SourceError};
 use crate::report::{Failure, FailureKind, RunReport};
 use crate::state::{
-    Fingerprint, Ledger, LedgerEntry, PipelineState, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage, StateError,
-    StateStore, StateTransaction,
+    Ledger, LedgerEntry, PipelineState, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage, StateError, StateStore,
+    StateTransaction,
 };
 use crate::value::Row;
 
 mod brake;
+mod change;
 mod failure;
 mod read;
 mod reading;
+mod steps;
 mod watch;
 
+pub use self::change::{Change, change};
+pub(crate) use self::steps::shifted;
+pub use self::steps::{unread_from, window};
 pub use self::watch::{WATCH_QUERIES_MAX, WATCHED_MAX};
 
 /// Bytes in the outbox beyond which a run does not read, where the device config does not say.
@@ -137,39 +141,6 @@ struct Run<'a> {
     approved_before: Option<Timestamp>,
 }
 
-/// What of the spec changed since the last run that went well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// Nothing that a record depends on.
-    None,
-    /// What the records say.
-    Meaning,
-    /// Which record a row is.
-    Identity,
-}
-
-impl Change {
-    /// What follows, in plain words.
-    pub fn note(self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Meaning => Some("the mapping changed: what it changes is sent again"),
-            Self::Identity => {
-                Some("`key`, `table` or `deliver` changed: records of the window get new ids, the old ones are deleted")
-            }
-        }
-    }
-}
-
-/// What of a spec changed since its records were last written.
-pub fn change(before: Option<&Fingerprint>, now: &Fingerprint) -> Change {
-    match before {
-        Some(before) if before.identity != now.identity => Change::Identity,
-        Some(before) if before.meaning != now.meaning => Change::Meaning,
-        _ => Change::None,
-    }
-}
-
 impl Run<'_> {
     fn plan(&self) -> &Plan {
         self.runner.plan
@@ -252,75 +223,12 @@ impl Run<'_> {
     /// Notices what changed in the spec. It stays noticed until a run goes well.
     fn check_fingerprint(&mut self) {
         self.change = change(self.state.fingerprint.as_ref(), &self.plan().fingerprint);
-        self.report.notes.extend(self.change.note().map(str::to_owned));
+        self.report.notes.extend(self.change.note(self.runner.plan).map(str::to_owned));
     }
 
     /// Whether everything must be folded again because the rules may not be those that made the records.
     fn refolds(&self) -> bool {
         self.change != Change::None && self.plan().is_folded()
-    }
-
-    /// What this run reads, in order.
-    fn steps(&self) -> Result<Vec<Step>, Failure> {
-        let sync = &self.plan().sync;
-        match sync.mode {
-            SyncMode::Full => Ok(vec![Step {
-                window: None,
-                range: Some(Range::ALL),
-                cursor: BTreeMap::new(),
-                last: true,
-                filled_until: None,
-            }]),
-            SyncMode::Cursor => Ok(vec![Step {
-                window: None,
-                range: None,
-                cursor: self.cursor_binds(),
-                last: true,
-                filled_until: None,
-            }]),
-            SyncMode::Window => {
-                let (mut start, end) = window(sync, self.now);
-                let mut steps = Vec::new();
-                let mut from = unread_from(sync, self.now, &self.state);
-                if self.plan().reads_everything() {
-                    // Slices would read the same again and again.
-                    start = from;
-                }
-                // The first fill, or what a pause longer than the window left unread.
-                while from < start {
-                    let to = shifted(from, sync.slice, 1).min(start);
-                    steps.push(Step {
-                        window: Some((from, to)),
-                        range: Some(Range::of((from, to))),
-                        cursor: BTreeMap::new(),
-                        last: false,
-                        filled_until: Some(to),
-                    });
-                    from = to;
-                }
-                steps.push(Step {
-                    window: Some((start, end)),
-                    range: Some(Range::of((start, end))),
-                    cursor: BTreeMap::new(),
-                    last: true,
-                    filled_until: None,
-                });
-                Ok(steps)
-            }
-        }
-    }
-
-    /// The cursor columns as they are bound; none before the first run.
-    fn cursor_binds(&self) -> BTreeMap<String, BindValue> {
-        let sync = &self.plan().sync;
-        let zone = &self.plan().zone;
-        let Some(cursor) = &self.state.cursor else { return BTreeMap::new() };
-        let mut binds = BTreeMap::new();
-        for (place, (name, value)) in sync.cursor.iter().zip(cursor).enumerate() {
-            let value = if place == 0 { value.back_by(sync.overlap) } else { value.clone() };
-            binds.insert(name.clone(), value.to_bind(zone));
-        }
-        binds
     }
 
     fn render(
@@ -486,31 +394,4 @@ impl Run<'_> {
             self.state.cursor = Some(greatest);
         }
     }
-}
-
-/// The window of a run at an instant, half-open.
-pub fn window(sync: &SyncPlan, now: Timestamp) -> (Timestamp, Timestamp) {
-    if let Some(window) = sync.window {
-        return window;
-    }
-    let end = shifted(now, sync.lookahead, 1);
-    let start = shifted(now, sync.lookback, -1);
-    (sync.start.map_or(start, |first| start.max(first).min(end)), end)
-}
-
-/// Where the next run begins to read in mode `window`: at its window, or before it, where the first fill or a pause left
-/// something unread.
-pub fn unread_from(sync: &SyncPlan, now: Timestamp, state: &PipelineState) -> Timestamp {
-    let (start, end) = window(sync, now);
-    if sync.window.is_some() {
-        return start;
-    }
-    let unread = state.filled_until.or(sync.start).map_or(start, |from| from.min(start));
-    sync.start.map_or(unread, |first| unread.max(first).min(end))
-}
-
-pub(crate) fn shifted(instant: Timestamp, by: Duration, sign: i32) -> Timestamp {
-    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-    let moved = if sign < 0 { instant.saturating_sub(by) } else { instant.saturating_add(by) };
-    moved.unwrap_or(instant)
 }

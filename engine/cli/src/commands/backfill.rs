@@ -8,6 +8,7 @@ use std::path::Path;
 use engine_core::backfill::{Counts, Slice, overlap};
 use engine_core::plan::Plan;
 use engine_core::ports::Cancel;
+use engine_core::report::FailureKind;
 use engine_core::run::{self, Change};
 use engine_core::state::PipelineState;
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use crate::backfill::{Backfill, Outcome, ended};
 use crate::exit::{CommandError, Kind};
 use crate::fixture::as_run;
 use crate::project::{FoundSpec, Project};
-use crate::{clock, pipeline, signals, store, telemetry};
+use crate::{clock, signals, store, telemetry};
 
 /// Reads the slices and says what they hold; with `--yes`, sends it.
 pub fn run(args: &BackfillArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> Result<(), CommandError> {
@@ -57,7 +58,7 @@ pub fn run(args: &BackfillArgs, config: Option<&Path>, verbose: u8, quiet: bool)
     if args.restart {
         backfill.restart()?;
     }
-    let mut report = Report::new(&backfill, &plan, schedule_from, args);
+    let mut report = Report::new(&backfill, &plan, schedule_from, args)?;
     let outcome = if args.yes { send(&backfill, &mut report) } else { look(&backfill, &mut report, args.limit) };
     report.print(args.output);
     outcome?;
@@ -93,7 +94,7 @@ fn same_ids(plan: &Plan, state: &PipelineState) -> Result<(), CommandError> {
 fn look(backfill: &Backfill<'_>, report: &mut Report, limit: usize) -> Result<(), CommandError> {
     let known = backfill.known()?;
     for slice in &backfill.slices {
-        if let Some(state) = known.get(&slice.number).filter(|state| state.done) {
+        if let Some(state) = known.get(&slice.number).filter(|state| slice.is_finished(state)) {
             report.add(slice, SliceReport { refused: state.refused, ..SliceReport::of(slice, State::Finished) });
             continue;
         }
@@ -104,7 +105,7 @@ fn look(backfill: &Backfill<'_>, report: &mut Report, limit: usize) -> Result<()
                 report.records.extend(records.filter_map(|record| as_run(&record.body)));
                 report.add(slice, SliceReport { counts: read.counts, ..SliceReport::of(slice, State::WouldSend) });
             }
-            Err(failure) if failure.kind == engine_core::report::FailureKind::Rejected => {
+            Err(failure) if failure.kind == FailureKind::Rejected => {
                 report.fail(slice, &failure);
             }
             Err(failure) => return Err(ended(&failure)),
@@ -149,11 +150,6 @@ fn log(pipeline: &str, slice: &Slice, outcome: &Outcome) {
         ),
         Outcome { .. } => {}
     }
-}
-
-/// The exit code's kind of a slice that was not sent.
-fn kind_of(failure: &engine_core::report::Failure) -> Kind {
-    pipeline::kind_of(failure)
 }
 
 /// An instant as the source's clocks show it.

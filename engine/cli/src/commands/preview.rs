@@ -69,7 +69,7 @@ pub fn run(args: &PreviewArgs, config: Option<&Path>) -> Result<(), CommandError
 /// can be read there is nothing to say: a preview needs none.
 fn change_since_the_last_run(project: &Project, plan: &Plan) -> Option<String> {
     let state = store::open_or_empty(&project.device, &project.folder).ok()?.load(&plan.id).ok()?;
-    let note = run::change(state.fingerprint.as_ref(), &plan.fingerprint).note()?;
+    let note = run::change(state.fingerprint.as_ref(), &plan.fingerprint).note(plan)?;
     Some(format!("{note}; `engine approve {} --dry-run` lists what the next run would do", plan.id))
 }
 

@@ -84,7 +84,7 @@ impl Run<'_> {
 
     /// What did not come back, unless a brake is pulled.
     pub(super) fn gone(&mut self, reading: &Reading, ranges: &[Range]) -> Result<Vec<RowKey>, Failure> {
-        if ranges.is_empty() || self.plan().sync.deletes == Deletes::Ignore || reading.left.is_some() {
+        if ranges.is_empty() || reading.left.is_some() {
             return Ok(Vec::new());
         }
         let lies_in = |range: &Range, known: &Known| known.ledger.is_some() && range.contains(known.at);
@@ -97,6 +97,9 @@ impl Run<'_> {
             .map(|(key, _)| *key)
             .collect();
         gone.sort_unstable();
+        if self.plan().sync.deletes == Deletes::Ignore {
+            return self.check_doubles(gone.len() as u64, expected).map(|()| Vec::new());
+        }
         let is_known = |key: &&RowKey| reading.known.get(*key).is_some_and(in_range);
         let cancelled = reading.cancelled.iter().filter(is_known).count() as u64;
         if gone.is_empty() && cancelled == 0 {
@@ -130,6 +133,21 @@ impl Run<'_> {
         }
         self.report.gone += gone.len() as u64;
         Ok(gone)
+    }
+
+    /// Where nothing is deleted, records under new ids come in addition to those under the old ones.
+    fn check_doubles(&mut self, stay: u64, expected: u64) -> Result<(), Failure> {
+        let limit = self.plan().sync.delete_limit;
+        let few = stay <= DELETES_FREE || stay as f64 * 100.0 <= limit * expected as f64;
+        if self.change != Change::Identity || few || self.is_approved(BrakeKind::Deletes) {
+            return Ok(());
+        }
+        let message = format!(
+            "{stay} of {expected} records would be sent again under new ids, and would stay under the old ones because \
+             of `deletes: ignore`{}",
+            self.why_ids_change()
+        );
+        Err(self.pull_brake(BrakeKind::Deletes, &message))
     }
 
     /// For the message of a brake: what in the spec may have pulled it.

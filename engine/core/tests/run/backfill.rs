@@ -155,6 +155,16 @@ fn a_row_that_is_a_record_needs_nothing_around_it() {
 }
 
 #[test]
+fn rows_are_filled_as_they_are() {
+    let rows = [booking(1, "A", "M1", "A", 10), booking(2, "A", "M1", "E", 70), booking(3, "B", "M1", "A", 130)];
+    let spec = booking_spec("destination: { type: stdout, deliver: rows }");
+    let mut world = World::with_rows(&spec, booking_table(), &rows);
+    let (filled, counts) = fill(&mut world, &job(0, 120, 60, 0));
+    assert_eq!((filled.len(), counts.read, counts.left_out()), (2, 2, 0));
+    assert!(filled.values().all(|body| body.contains("\"row_id\"")), "{filled:?}");
+}
+
+#[test]
 fn what_the_schedule_has_is_not_sent_again_and_a_correction_is() {
     let rows: Vec<Value> = (0..10).map(|id| order(id, &format!("A{id}"), "M1", id * 10, Some(id * 10 + 5))).collect();
     let mut world = World::with_rows(&order_spec("sync: { lookback: 5d }"), order_table(), &rows);

@@ -186,6 +186,33 @@ fn a_changed_key_is_explained_and_sent_again() {
     assert_eq!(world.runs().len(), 30);
 }
 
+/// Where nothing is deleted, records under new ids come in addition to the old ones.
+#[test]
+fn a_changed_key_doubles_nothing_where_deletes_are_ignored() {
+    let spec = order_spec("sync: { deletes: ignore }");
+    let changed = spec.replace("key: [id]", "key: [anr]");
+    let mut world = filled(30);
+    world.plan = plan(&changed);
+    let (kind, message) = braked(&world);
+    assert_eq!(kind, BrakeKind::Deletes);
+    assert!(message.starts_with("30 of 30 records would be sent again under new ids"), "{message}");
+    assert!(message.contains("`deletes: ignore`") && message.contains("`key`, `table` or `deliver`"), "{message}");
+    let notes = world.run().notes;
+    assert!(notes[0].contains("the old ones stay"), "{notes:?}");
+    world.approve();
+    world.run_and_deliver();
+    assert_eq!(world.runs().len(), 60, "somebody said that this is right");
+    world.run_well();
+    // A few are no reason to stop, as with deletes.
+    let mut world = filled(5);
+    world.plan = plan(&changed);
+    world.run_and_deliver();
+    // And where the key is as it was, what is gone is nobody's business.
+    let world = World { plan: plan(&spec), ..filled(30) };
+    world.set_rows(&orders(0..1));
+    world.run_well();
+}
+
 #[test]
 fn a_changed_mapping_is_sent_as_a_difference() {
     let mut world = filled(5);

@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 use super::local;
 use crate::args::{BackfillArgs, Output};
 use crate::backfill::Backfill;
-use crate::exit::Kind;
+use crate::exit::{CommandError, Kind};
+use crate::pipeline::kind_of;
 use crate::show;
 
 /// Characters of a cell in a table.
@@ -83,10 +84,16 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(backfill: &Backfill<'_>, plan: &Plan, schedule_from: Timestamp, args: &BackfillArgs) -> Self {
+    pub(super) fn new(
+        backfill: &Backfill<'_>,
+        plan: &Plan,
+        schedule_from: Timestamp,
+        args: &BackfillArgs,
+    ) -> Result<Self, CommandError> {
         let job = &backfill.job;
-        let finished = backfill.known().map(|known| known.values().filter(|slice| slice.done).count());
-        Self {
+        let known = backfill.known()?;
+        let is_finished = |slice: &&Slice| known.get(&slice.number).is_some_and(|state| slice.is_finished(state));
+        Ok(Self {
             pipeline: plan.id.clone(),
             from: job.from,
             to: job.to.unwrap_or(schedule_from).min(schedule_from),
@@ -94,7 +101,7 @@ impl Report {
             slice: Period(job.slice).to_string(),
             overlap: Period(job.overlap).to_string(),
             sent: args.yes,
-            finished_before: finished.unwrap_or_default(),
+            finished_before: backfill.slices.iter().filter(is_finished).count(),
             of_slices: backfill.slices.len(),
             slices: Vec::new(),
             total: Counts::default(),
@@ -104,7 +111,7 @@ impl Report {
             worst: None,
             zone: plan.zone.clone(),
             folded: plan.is_folded(),
-        }
+        })
     }
 
     pub(super) fn add(&mut self, slice: &Slice, report: SliceReport) {
@@ -118,7 +125,7 @@ impl Report {
     }
 
     pub(super) fn fail(&mut self, slice: &Slice, failure: &Failure) {
-        self.worst = self.worst.max(Some(super::kind_of(failure)));
+        self.worst = self.worst.max(Some(kind_of(failure)));
         let failed = SliceReport::of(slice, State::Failed);
         self.slices.push(SliceReport { failure: Some(failure.message.clone()), ..failed });
     }

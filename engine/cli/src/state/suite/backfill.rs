@@ -13,6 +13,7 @@ pub(in crate::state) fn slices_come_back(store: &dyn StateStore) {
         acknowledged: 700,
         digest: u64::MAX,
         done: number == 1,
+        until: Some(time(i64::from(number))),
         refused: 3,
     };
     assert_eq!(store.slices(P, "a").expect("reads"), []);
