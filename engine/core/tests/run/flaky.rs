@@ -1,4 +1,4 @@
-//! A state store that fails once, at a chosen operation.
+//! A state store whose every operation can be seen, and made to fail.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -13,6 +13,20 @@ use engine_core::state::{
 };
 use jiff::Timestamp;
 
+/// Stands before and behind every operation of a store and of its transactions.
+pub trait Watch: Sync {
+    /// An error keeps the operation from happening.
+    fn before(&self, operation: &'static str) -> Result<(), StateError>;
+    /// It has happened; an error loses its answer.
+    fn after(&self, operation: &'static str) -> Result<(), StateError>;
+}
+
+/// A store that is watched.
+pub struct Watched<'a, W> {
+    pub store: &'a MemoryStore,
+    pub watch: W,
+}
+
 /// Whether a commit that fails has happened all the same: the answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
@@ -21,21 +35,30 @@ pub enum Lost {
 }
 
 /// Fails at one operation; those before and after it go through.
-pub struct Flaky<'a> {
-    store: &'a MemoryStore,
+pub struct Once {
     left: AtomicUsize,
     lost: Lost,
 }
 
+/// A store that fails once.
+pub type Flaky<'a> = Watched<'a, Once>;
+
 impl<'a> Flaky<'a> {
     /// Fails after that many operations.
     pub fn after(store: &'a MemoryStore, operations: usize, lost: Lost) -> Self {
-        Self { store, left: AtomicUsize::new(operations + 1), lost }
+        Self { store, watch: Once { left: AtomicUsize::new(operations + 1), lost } }
     }
 
     /// Whether it has failed.
     pub fn failed(&self) -> bool {
-        self.left.load(Ordering::Relaxed) == 0
+        self.watch.left.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Once {
+    /// What is committed at once can fail after it has happened.
+    fn fails_behind(&self, operation: &str) -> bool {
+        self.lost == Lost::Answer && matches!(operation, "commit" | "settle")
     }
 
     fn count(&self) -> Result<(), StateError> {
@@ -45,28 +68,45 @@ impl<'a> Flaky<'a> {
     }
 }
 
-fn failure() -> StateError {
+impl Watch for Once {
+    fn before(&self, operation: &'static str) -> Result<(), StateError> {
+        if self.fails_behind(operation) { Ok(()) } else { self.count() }
+    }
+
+    fn after(&self, operation: &'static str) -> Result<(), StateError> {
+        if self.fails_behind(operation) { self.count() } else { Ok(()) }
+    }
+}
+
+/// What a store says that cannot write.
+pub fn failure() -> StateError {
     StateError { tried: "writing the state".to_owned(), message: "disk full".to_owned(), hint: None }
 }
 
-impl StateStore for Flaky<'_> {
+impl<W: Watch> Watched<'_, W> {
+    fn around<T>(&self, operation: &'static str, act: impl FnOnce() -> Result<T, StateError>) -> Result<T, StateError> {
+        self.watch.before(operation)?;
+        let answer = act()?;
+        self.watch.after(operation)?;
+        Ok(answer)
+    }
+}
+
+impl<W: Watch + Send> StateStore for Watched<'_, W> {
     fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
         self.store.lease(pipeline)
     }
 
     fn load(&self, pipeline: &str) -> Result<PipelineState, StateError> {
-        self.count()?;
-        self.store.load(pipeline)
+        self.around("load", || self.store.load(pipeline))
     }
 
     fn save(&self, pipeline: &str, state: &PipelineState) -> Result<(), StateError> {
-        self.count()?;
-        self.store.save(pipeline, state)
+        self.around("save", || self.store.save(pipeline, state))
     }
 
     fn delivery(&self, pipeline: &str) -> Result<DeliveryState, StateError> {
-        self.count()?;
-        self.store.delivery(pipeline)
+        self.around("delivery", || self.store.delivery(pipeline))
     }
 
     fn pipelines(&self) -> Result<Vec<String>, StateError> {
@@ -74,8 +114,7 @@ impl StateStore for Flaky<'_> {
     }
 
     fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError> {
-        self.count()?;
-        self.store.counts(pipeline)
+        self.around("counts", || self.store.counts(pipeline))
     }
 
     fn entries(
@@ -86,42 +125,36 @@ impl StateStore for Flaky<'_> {
         to: i64,
         each: &mut dyn FnMut(LedgerEntry),
     ) -> Result<(), StateError> {
-        self.count()?;
-        self.store.entries(pipeline, ledger, from, to, each)
+        self.around("entries", || self.store.entries(pipeline, ledger, from, to, each))
     }
 
     fn look_up(&self, pipeline: &str, ledger: Ledger, keys: &[RowKey]) -> Result<Vec<Option<LedgerEntry>>, StateError> {
-        self.count()?;
-        self.store.look_up(pipeline, ledger, keys)
+        self.around("look_up", || self.store.look_up(pipeline, ledger, keys))
     }
 
     fn live_before(&self, pipeline: &str, before: i64, limit: usize) -> Result<Vec<LedgerEntry>, StateError> {
-        self.count()?;
-        self.store.live_before(pipeline, before, limit)
+        self.around("live_before", || self.store.live_before(pipeline, before, limit))
     }
 
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {
-        self.store.quarantined(pipeline, limit)
+        self.around("quarantined", || self.store.quarantined(pipeline, limit))
     }
 
     fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError> {
-        self.count()?;
-        self.store.refused(pipeline)
+        self.around("refused", || self.store.refused(pipeline))
     }
 
     fn saved(&self, pipeline: &str, each: &mut dyn FnMut(Saved) -> ControlFlow<()>) -> Result<(), StateError> {
-        self.count()?;
-        self.store.saved(pipeline, each)
+        self.around("saved", || self.store.saved(pipeline, each))
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
-        self.count()?;
-        Ok(Box::new(FlakyTransaction { store: self, inner: self.store.begin(pipeline)?, broken: Cell::new(false) }))
+        let inner = self.around("begin", || self.store.begin(pipeline))?;
+        Ok(Box::new(WatchedTransaction { watch: &self.watch, inner, broken: Cell::new(false) }))
     }
 
     fn claim(&self, pipeline: &str, records_max: usize, bytes_max: usize) -> Result<Vec<OutboxRecord>, StateError> {
-        self.count()?;
-        self.store.claim(pipeline, records_max, bytes_max)
+        self.around("claim", || self.store.claim(pipeline, records_max, bytes_max))
     }
 
     fn settle(
@@ -132,87 +165,82 @@ impl StateStore for Flaky<'_> {
         delivery: &DeliveryState,
         now: Timestamp,
     ) -> Result<(), StateError> {
-        let counted = self.count();
-        if counted.is_ok() || self.lost == Lost::Answer {
-            self.store.settle(pipeline, accepted, refused, delivery, now)?;
-        }
-        counted
+        self.around("settle", || self.store.settle(pipeline, accepted, refused, delivery, now))
     }
 
     fn requeue_refused(&self, pipeline: &str, now: Timestamp) -> Result<u64, StateError> {
-        self.count()?;
-        self.store.requeue_refused(pipeline, now)
+        self.around("requeue_refused", || self.store.requeue_refused(pipeline, now))
     }
 }
 
-struct FlakyTransaction<'a> {
-    store: &'a Flaky<'a>,
+struct WatchedTransaction<'a, W> {
+    watch: &'a W,
     inner: Box<dyn StateTransaction + 'a>,
     /// An operation failed: going on with the transaction would be a mistake.
     broken: Cell<bool>,
 }
 
-impl FlakyTransaction<'_> {
-    fn count(&self) -> Result<(), StateError> {
+impl<'a, W: Watch> WatchedTransaction<'a, W> {
+    fn before(&self, operation: &'static str) -> Result<(), StateError> {
         assert!(!self.broken.get(), "a transaction goes on after it failed");
-        self.store.count().inspect_err(|_| self.broken.set(true))
+        self.watch.before(operation).inspect_err(|_| self.broken.set(true))
+    }
+
+    fn around<T>(
+        &mut self,
+        operation: &'static str,
+        act: impl FnOnce(&mut (dyn StateTransaction + 'a)) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        self.before(operation)?;
+        let answer = act(self.inner.as_mut())?;
+        self.watch.after(operation).inspect_err(|_| self.broken.set(true))?;
+        Ok(answer)
     }
 }
 
-impl StateTransaction for FlakyTransaction<'_> {
+impl<W: Watch> StateTransaction for WatchedTransaction<'_, W> {
     fn row(&mut self, key: RowKey) -> Result<Option<LedgerRow>, StateError> {
-        self.count()?;
-        self.inner.row(key)
+        self.around("row", |tx| tx.row(key))
     }
 
     fn put_row(&mut self, row: &LedgerRow) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.put_row(row)
+        self.around("put_row", |tx| tx.put_row(row))
     }
 
     fn delete_row(&mut self, key: RowKey) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.delete_row(key)
+        self.around("delete_row", |tx| tx.delete_row(key))
     }
 
     fn lane_rows(&mut self, lane: &str, from: i64) -> Result<Vec<LedgerRow>, StateError> {
-        self.count()?;
-        self.inner.lane_rows(lane, from)
+        self.around("lane_rows", |tx| tx.lane_rows(lane, from))
     }
 
     fn record(&mut self, key: RowKey, part: bool) -> Result<Option<LedgerRecord>, StateError> {
-        self.count()?;
-        self.inner.record(key, part)
+        self.around("record", |tx| tx.record(key, part))
     }
 
     fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.put_record(record)
+        self.around("put_record", |tx| tx.put_record(record))
     }
 
     fn delete_record(&mut self, key: RowKey, part: bool) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.delete_record(key, part)
+        self.around("delete_record", |tx| tx.delete_record(key, part))
     }
 
     fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError> {
-        self.count()?;
-        self.inner.lane_records(lane, part, from)
+        self.around("lane_records", |tx| tx.lane_records(lane, part, from))
     }
 
     fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError> {
-        self.count()?;
-        self.inner.lane_begins_before(lane, before)
+        self.around("lane_begins_before", |tx| tx.lane_begins_before(lane, before))
     }
 
     fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.enqueue(entry)
+        self.around("enqueue", |tx| tx.enqueue(entry))
     }
 
     fn release(&mut self) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.release()
+        self.around("release", |tx| tx.release())
     }
 
     fn replace_lane_quarantine(
@@ -221,40 +249,32 @@ impl StateTransaction for FlakyTransaction<'_> {
         from: i64,
         entries: &[QuarantineEntry],
     ) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.replace_lane_quarantine(lane, from, entries)
+        self.around("replace_lane_quarantine", |tx| tx.replace_lane_quarantine(lane, from, entries))
     }
 
     fn heal_rows(&mut self, keys: &[String]) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.heal_rows(keys)
+        self.around("heal_rows", |tx| tx.heal_rows(keys))
     }
 
     fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.replace_row_quarantine(keep_before, entries)
+        self.around("replace_row_quarantine", |tx| tx.replace_row_quarantine(keep_before, entries))
     }
 
     fn forget(&mut self, what: Forget) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.forget(what)
+        self.around("forget", |tx| tx.forget(what))
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.restore(saved)
+        self.around("restore", |tx| tx.restore(saved))
     }
 
     fn put_state(&mut self, state: &PipelineState) -> Result<(), StateError> {
-        self.count()?;
-        self.inner.put_state(state)
+        self.around("put_state", |tx| tx.put_state(state))
     }
 
     fn commit(self: Box<Self>) -> Result<(), StateError> {
-        let counted = self.count();
-        if counted.is_ok() || self.store.lost == Lost::Answer {
-            self.inner.commit()?;
-        }
-        counted
+        self.before("commit")?;
+        self.inner.commit()?;
+        self.watch.after("commit")
     }
 }

@@ -6,5 +6,6 @@ mod delivery;
 mod faults;
 mod flaky;
 mod kit;
+mod plant;
 mod rows;
 mod sync;
