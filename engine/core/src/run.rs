@@ -83,6 +83,7 @@ impl Runner<'_> {
             quarantine: Vec::new(),
             healing: Healing::default(),
             change: Change::None,
+            keeps_unfolded: false,
             approved_before: None,
         };
         let outcome = run.execute(observer);
@@ -129,6 +130,8 @@ struct Run<'a> {
     quarantine: Vec<QuarantineEntry>,
     healing: Healing,
     change: Change,
+    /// Records of before rows were folded are there still, because their rows were refused: the change stays noticed.
+    keeps_unfolded: bool,
     /// The approval that this run found.
     approved_before: Option<Timestamp>,
 }
@@ -375,11 +378,16 @@ impl Run<'_> {
             ledgers.push(Ledger::Records);
         }
         for ledger in ledgers {
-            let known = &mut reading.known;
+            let (known, unfolded) = (&mut reading.known, &mut reading.unfolded);
             self.runner
                 .store
                 .entries(&self.plan().id, ledger, range.from, range.to, &mut |entry: LedgerEntry| {
-                    known.entry(entry.key).or_insert(Known::of(Some(entry)));
+                    known.entry(entry.key).or_insert_with(|| {
+                        if ledger != self.ledger() {
+                            unfolded.insert(entry.key);
+                        }
+                        Known::of(Some(entry))
+                    });
                 })
                 .map_err(state_failure)?;
         }
@@ -393,6 +401,7 @@ impl Run<'_> {
         self.derive(tx.as_mut(), reading, &[], true).map_err(state_failure)?;
         tx.commit().map_err(state_failure)?;
         for key in reading.staged.places.keys() {
+            reading.unfolded.remove(key);
             if let Some(known) = reading.known.get_mut(key) {
                 known.early |= known.ledger.is_none();
                 known.ledger = known.seen;
@@ -450,12 +459,16 @@ impl Run<'_> {
         removed.iter().for_each(|key| self.healing.heal(*key));
         self.healing.write(tx.as_mut()).map_err(state_failure)?;
         tx.replace_row_quarantine(keep_before, &self.quarantine).map_err(state_failure)?;
+        let is_settled = |key: &RowKey| reading.staged.places.contains_key(key) || removed.contains(key);
+        self.keeps_unfolded |= !reading.unfolded.iter().all(is_settled);
         if step.last {
             self.state.judged_from = (keep_before != i64::MAX).then_some(keep_before);
             let elapsed = self.runner.clock.now().duration_since(self.now);
             self.report.millis = u64::try_from(elapsed.as_millis()).unwrap_or_default();
             self.state.last_success = Some(self.now);
-            self.state.fingerprint = Some(plan.fingerprint.clone());
+            if !self.keeps_unfolded {
+                self.state.fingerprint = Some(plan.fingerprint.clone());
+            }
             if step.window.is_some() {
                 self.state.filled_until = Some(self.now);
             }
