@@ -9,3 +9,4 @@ mod kit;
 mod plant;
 mod rows;
 mod sync;
+mod watched;

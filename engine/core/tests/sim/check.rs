@@ -56,6 +56,7 @@ impl Sim {
             .filter(|(entry, _)| entry.stage == Stage::Delivery)
             .filter_map(|(entry, _)| Some((entry.key.parse().ok()?, &entry.row)))
             .collect();
+        inner.quarantined |= known.quarantine.iter().any(|(entry, _)| entry.stage == Stage::Row);
         let mut living = 0;
         for record in known.records.values().filter(|record| !record.part) {
             living += 1;
@@ -89,13 +90,13 @@ impl Sim {
         let braked = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Brake);
         let went_well = report.failure.is_none();
         if trouble.repointed && went_well {
-            self.wrong(Wrong::Broken("another database did not pull the brake".to_owned()));
+            self.wrong(Wrong::Unbraked("another database did not pull the brake".to_owned()));
         }
         if trouble.empty && report.rows == 0 && report.gone > 0 && !braked {
-            self.wrong(Wrong::Broken(format!("an empty result deleted {} rows", report.gone)));
+            self.wrong(Wrong::Unbraked(format!("an empty result deleted {} rows", report.gone)));
         }
         if self.setup.braked && report.gone > DELETES_FREE && !braked {
-            self.wrong(Wrong::Broken(format!("{} rows were deleted without approval", report.gone)));
+            self.wrong(Wrong::Unbraked(format!("{} rows were deleted without approval", report.gone)));
         }
     }
 
@@ -155,7 +156,7 @@ impl Sim {
             return Err(Wrong::Lost(format!("records are held for ever: {:?}", settled.outbox)));
         }
         if let Some((entry, _)) = settled.quarantine.iter().find(|(entry, _)| entry.stage == Stage::Row) {
-            return Err(Wrong::Broken(format!("quarantine did not heal: {}: {}", entry.key, entry.reason)));
+            return Err(Wrong::Unhealed(format!("{}: {}", entry.key, entry.reason)));
         }
         let fresh = self.fresh()?;
         let has = self.lock().platform.records.clone();
@@ -167,8 +168,16 @@ impl Sim {
         if let Some((_, body)) = has.iter().find(|(id, _)| !fresh.0.contains_key(id)) {
             return Err(Wrong::Lost(format!("a fresh run does not give {body}")));
         }
-        if refusals(&settled) != fresh.1 {
-            return Err(Wrong::Broken(format!("refused: {:?}, and by a fresh run: {:?}", refusals(&settled), fresh.1)));
+        let refused = refusals(&settled);
+        if refused != fresh.1 {
+            let only = |one: &Refusals, other: &Refusals| {
+                one.iter()
+                    .filter(|refusal| !other.contains(refusal))
+                    .map(|refusal| format!("{refusal:?} "))
+                    .collect::<String>()
+            };
+            let (here, there) = (only(&refused, &fresh.1), only(&fresh.1, &refused));
+            return Err(Wrong::Unhealed(format!("refused here only: {here}, by a fresh run only: {there}")));
         }
         let received = self.lock().platform.received;
         self.run_until_well()?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine_spec::model::Action;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -54,6 +55,8 @@ pub fn edit(random: &mut Random, setup: &Setup, table: &mut Table, now: i64) -> 
     let id = 1 + random.below(IDS);
     let place = table.rows.iter().position(|row| row["id"] == id);
     let editable = place.filter(|place| !recent || is_recent(setup, &table.rows[*place], now));
+    // What a slice of the first fill refuses is not read again.
+    let spoilable = |place: usize| !recent || minute_of(&table.rows[place], column(setup)).unwrap() >= now - RECENT;
     let free = table.rows.iter().filter_map(|row| row["id"].as_i64()).max().unwrap_or_default() + 1;
     match (editable, random.below(20)) {
         (Some(place), 0..=1) if setup.reads != Reads::Cursor => {
@@ -64,12 +67,12 @@ pub fn edit(random: &mut Random, setup: &Setup, table: &mut Table, now: i64) -> 
             change(&mut table.rows[place], "st", json!("X"), stamp);
             format!("storno {id}")
         }
-        (Some(place), 4) => {
+        (Some(place), 4) if spoilable(place) => {
             let spoilt = if setup.bookings { ("kenn", json!("?")) } else { ("anr", Value::Null) };
             change(&mut table.rows[place], spoilt.0, spoilt.1, stamp);
             format!("spoil {id}")
         }
-        (Some(place), 5) if setup.reads != Reads::Cursor => {
+        (Some(place), 5) if setup.reads != Reads::Cursor && spoilable(place) => {
             let mut second = table.rows[place].clone();
             second.insert("art".to_owned(), json!("Q"));
             table.rows.insert(usize::try_from(random.below(table.rows.len() as i64)).unwrap(), second);
@@ -131,9 +134,15 @@ pub fn repair(setup: &Setup, table: &mut Table, now: i64) {
 }
 
 fn is_recent(setup: &Setup, cells: &Cells, now: i64) -> bool {
-    let column = if setup.bookings { "ts" } else { "von" };
-    let live = !setup.bookings && cells["bis"].is_null() && cells["anr"].is_string() && cells["st"].is_null();
-    live || minute_of(cells, column).unwrap() >= now - RECENT
+    // A run that a check refused is not watched: it is a matter of the past when it leaves the window.
+    let watched = !setup.bookings && setup.plans[0].checks.overlap != Action::Reject;
+    let live = watched && cells["bis"].is_null() && cells["anr"].is_string() && cells["st"].is_null();
+    live || minute_of(cells, column(setup)).unwrap() >= now - RECENT
+}
+
+/// The column that the window is about.
+fn column(setup: &Setup) -> &'static str {
+    if setup.bookings { "ts" } else { "von" }
 }
 
 fn minute_of(cells: &Cells, column: &str) -> Option<i64> {

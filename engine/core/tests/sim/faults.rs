@@ -199,11 +199,6 @@ impl Coverage {
         }
     }
 
-    /// All faults together.
-    pub fn total(&self) -> u64 {
-        self.faults.values().sum()
-    }
-
     /// Every fault at every call that it fits, with how often it happened.
     pub fn by_call(&self) -> impl Iterator<Item = (&'static str, Fault, u64)> {
         let sites = || RUN.into_iter().chain(TRANSACTION).chain(DELIVERY).chain(SOURCE).chain(["commit", "send"]);

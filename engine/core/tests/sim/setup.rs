@@ -64,19 +64,19 @@ impl Setup {
         }
         let stage = random.pick(&[usize::MAX, usize::MAX, 0, 2_000]);
         let plans = texts.iter().map(|text| cached(text, stage)).collect();
-        let records = random.pick(&[1, 2, 4, 500]);
+        let parcel_records = random.pick(&[1, 2, 4, 500]);
         Self {
             bookings,
             reads,
             plans,
             braked,
-            parcel: ParcelLimit { records, bytes: random.pick(&[1 << 20, 400]) },
+            parcel: ParcelLimit { records: parcel_records, bytes: random.pick(&[1 << 20, 400]) },
             outbox_bytes_max: random.pick(&[u64::MAX, u64::MAX, 3_000]),
             remembers_keys: random.percent(50),
             torn_reads: random.percent(40),
             shared: random.percent(25),
-            fault_percent: random.pick(&[0, 30, 60, 90]),
-            events: 4 + random.below(22),
+            fault_percent: random.pick(&[30, 60, 90, 90]),
+            events: 8 + random.below(24),
         }
     }
 

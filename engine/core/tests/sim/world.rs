@@ -1,6 +1,7 @@
 //! One pipeline of one engine or several, and everything around it, with faults between them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,12 +18,12 @@ use uuid::Uuid;
 
 use crate::edits;
 use crate::faults::{Armed, Coverage, Fault, writes};
-use crate::flaky::{Watch, Watched, failure};
 use crate::plant::{ManualClock, Table, at};
 use crate::platform::Platform;
 use crate::random::Random;
 use crate::setup::Setup;
 use crate::source;
+use crate::watched::{Watch, Watched};
 
 /// The process ends here: nothing is left but the store.
 pub struct Crash;
@@ -34,8 +35,24 @@ pub enum Wrong {
     Lost(String),
     /// Something was sent again that had not changed.
     Doubled(String),
+    /// Rows were deleted, or another database was read, and no brake was pulled.
+    Unbraked(String),
+    /// What was put right is in quarantine still.
+    Unhealed(String),
     /// Anything else that must not be.
     Broken(String),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(what) => write!(f, "lost: {what}"),
+            Self::Doubled(what) => write!(f, "doubled: {what}"),
+            Self::Unbraked(what) => write!(f, "no brake: {what}"),
+            Self::Unhealed(what) => write!(f, "quarantine does not heal: {what}"),
+            Self::Broken(what) => write!(f, "broken: {what}"),
+        }
+    }
 }
 
 /// What was odd about the source while a run read it.
@@ -74,8 +91,8 @@ pub struct Inner {
     pub fence: i64,
     /// The clock of the source, in minutes: it never goes back.
     pub source_now: i64,
-    /// Records that were sent, for the tally.
-    pub runs: u64,
+    /// Rows were in quarantine.
+    pub quarantined: bool,
 }
 
 /// One history's world.
@@ -124,7 +141,7 @@ impl Sim {
                 plan: 0,
                 fence: 1,
                 source_now: now,
-                runs: 0,
+                quarantined: false,
             }),
         })
     }
@@ -280,7 +297,6 @@ impl Sim {
         let cancel = Cancel::default();
         self.lock().cancels.push(cancel.clone());
         self.lock().trouble = Trouble::default();
-        self.lock().runs += 1;
         let store = self.watched();
         let open = || source::open(self);
         let before = self.store.snapshot(&plan.id);
@@ -301,7 +317,8 @@ impl Sim {
             Some(RunReport { failure: Some(failure), .. }) => format!("{:?}: {}", failure.kind, failure.message),
             Some(report) => {
                 format!(
-                    "{} rows, {} written, {} deleted, {} refused",
+                    "{} statements, {} rows, {} written, {} deleted, {} refused",
+                    report.statements,
                     report.rows,
                     report.upserts,
                     report.deletes,
@@ -375,6 +392,11 @@ fn broken_off<T>(outcome: std::thread::Result<T>) -> Option<T> {
     }
 }
 
+/// What a store says that cannot write.
+fn failure(message: &str) -> StateError {
+    StateError { tried: "writing the state".to_owned(), message: message.to_owned(), hint: None }
+}
+
 /// Stands before and behind every operation of the store.
 struct Watcher {
     sim: Arc<Sim>,
@@ -388,15 +410,15 @@ impl Watch for Watcher {
         let mut inner = self.sim.lock();
         if writes(operation) && inner.fence != self.fence {
             inner.disturbed += 1;
-            return Err(StateError { message: "another engine has the pipeline".to_owned(), ..failure() });
+            return Err(failure("another engine has the pipeline"));
         }
         if writes(operation) && inner.disk_full > 0 {
             inner.disk_full -= 1;
             inner.disturbed += 1;
-            return Err(failure());
+            return Err(failure("disk full"));
         }
         match met {
-            Some(Fault::Fails | Fault::DiskFull) => Err(failure()),
+            Some(Fault::Fails | Fault::DiskFull) => Err(failure("disk full")),
             _ => Ok(()),
         }
     }
@@ -406,7 +428,7 @@ impl Watch for Watcher {
             self.sim.check_durable(operation);
         }
         match self.sim.behind() {
-            Some(Fault::FailsBehind) => Err(failure()),
+            Some(Fault::FailsBehind) => Err(failure("disk full")),
             _ => Ok(()),
         }
     }
