@@ -89,7 +89,8 @@ impl Sim {
         }
         let braked = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Brake);
         let went_well = report.failure.is_none();
-        if trouble.repointed && went_well {
+        let is_other = before.state.identity.get("database").is_some_and(|before| before != source::OTHER_DATABASE);
+        if trouble.repointed && is_other && went_well {
             self.wrong(Wrong::Unbraked("another database did not pull the brake".to_owned()));
         }
         if trouble.empty && report.rows == 0 && report.gone > 0 && !braked {

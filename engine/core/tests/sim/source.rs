@@ -16,6 +16,10 @@ use crate::world::Sim;
 /// Rows in a batch: few, so that results span batches.
 const BATCH_ROWS: usize = 5;
 
+/// What the source is called, and what it is called when it is another one.
+const DATABASE: &str = "HYDRA";
+pub const OTHER_DATABASE: &str = "HYDRA_TEST";
+
 /// What a driver panics with.
 pub struct DriverPanic;
 
@@ -31,10 +35,10 @@ struct SimSource {
 pub fn open(sim: &Arc<Sim>) -> Result<Box<dyn Source>, SourceError> {
     let met = sim.meet("open");
     fails(sim, met)?;
-    let mut database = "HYDRA";
+    let mut database = DATABASE;
     if met == Some(Fault::Repointed) {
         sim.lock().trouble.repointed = true;
-        database = "HYDRA_TEST";
+        database = OTHER_DATABASE;
     }
     let facts = [("database".to_owned(), database.to_owned())].into();
     let identity = SourceIdentity { facts, ..SourceIdentity::default() };

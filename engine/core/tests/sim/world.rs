@@ -80,6 +80,8 @@ pub struct Inner {
     pub disk_full: i64,
     /// Somebody else is at work within a call.
     nested: bool,
+    /// What is at work is a delivery, and not a run.
+    delivering: bool,
     /// Times that something failed.
     disturbed: u64,
     pub trouble: Trouble,
@@ -134,6 +136,7 @@ impl Sim {
                 behind: None,
                 disk_full: 0,
                 nested: false,
+                delivering: false,
                 disturbed: 0,
                 trouble: Trouble::default(),
                 cancels: Vec::new(),
@@ -196,7 +199,7 @@ impl Sim {
         };
         match fault {
             Fault::Crash => resume_unwind(Box::new(Crash)),
-            Fault::Meanwhile => self.meanwhile(site),
+            Fault::Meanwhile => self.meanwhile(),
             Fault::Takeover => self.take_over(),
             _ => {}
         }
@@ -218,12 +221,11 @@ impl Sim {
     }
 
     /// The other half of the service is at work, or somebody works at the source.
-    fn meanwhile(self: &Arc<Self>, site: &str) {
-        let delivering = matches!(site, "delivery" | "claim" | "settle" | "requeue_refused" | "send");
-        let edits = {
+    fn meanwhile(self: &Arc<Self>) {
+        let (edits, delivering) = {
             let mut inner = self.lock();
             inner.nested = true;
-            inner.random.below(3)
+            (inner.random.below(3), inner.delivering)
         };
         self.edit(edits);
         if delivering {
@@ -231,7 +233,9 @@ impl Sim {
         } else if edits < 2 {
             self.deliver();
         }
-        self.lock().nested = false;
+        let mut inner = self.lock();
+        inner.nested = false;
+        inner.delivering = delivering;
     }
 
     /// Another engine takes the pipeline while this one stands still.
@@ -297,6 +301,7 @@ impl Sim {
         let cancel = Cancel::default();
         self.lock().cancels.push(cancel.clone());
         self.lock().trouble = Trouble::default();
+        self.lock().delivering = false;
         let store = self.watched();
         let open = || source::open(self);
         let before = self.store.snapshot(&plan.id);
@@ -340,6 +345,7 @@ impl Sim {
         let (mut circuit, patience, fence) = {
             let mut inner = self.lock();
             inner.cancels.push(cancel.clone());
+            inner.delivering = true;
             let circuit = inner.circuit.take().unwrap_or_else(|| Circuit::new(self.setup.parcel));
             let patience = inner.random.pick(&[0, 0, 5, 200]);
             (circuit, Duration::from_secs(patience), inner.fence)
