@@ -78,6 +78,9 @@ impl<'a> Deriver<'a> {
                     self.fresh.insert(key);
                 } else if let Some(old) = tx.row(key)? {
                     self.touch(&old.lane, old.start);
+                } else if let Some(old) = tx.record(key, false)? {
+                    // It was written before rows were folded, and may be on another machine now.
+                    self.touch(&old.lane, old.start);
                 }
                 self.touch(&row.details.machine_code, start);
                 tx.put_row(&LedgerRow {

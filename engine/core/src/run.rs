@@ -3,7 +3,7 @@
 //! Delivery is a loop of its own. A run reads what the window, the cursor or the whole table gives, compares it with
 //! the ledger, and commits the difference together with its outbox entries, its quarantine and its cursor.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use engine_spec::model::SyncMode;
 use engine_spec::template::{BindValue, Scope, Statement, TemplateError};
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 pub use self::failure::source_failure;
 use self::failure::{cancelled, state_failure};
+use self::heal::Healing;
 use self::reading::{Known, Reading, order_of};
 use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
@@ -19,15 +20,13 @@ use crate::mapping::{Mapper, Outcome};
 use crate::plan::Plan;
 use crate::ports::{Ask, Cancel, Clock, Source, SourceError};
 use crate::report::{Failure, FailureKind, RunReport};
-use crate::state::{
-    Ledger, LedgerEntry, PipelineState, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage, StateError, StateStore,
-    StateTransaction,
-};
+use crate::state::{Ledger, LedgerEntry, PipelineState, QuarantineEntry, StateError, StateStore, StateTransaction};
 use crate::value::Row;
 
 mod brake;
 mod change;
 mod failure;
+mod heal;
 mod read;
 mod reading;
 mod steps;
@@ -86,9 +85,9 @@ impl Runner<'_> {
             report: RunReport { started, ..RunReport::default() },
             state: PipelineState::default(),
             quarantine: Vec::new(),
-            rejected_before: HashMap::new(),
-            healed: Vec::new(),
+            healing: Healing::default(),
             change: Change::None,
+            keeps_unfolded: false,
             approved_before: None,
         };
         let outcome = run.execute(observer);
@@ -133,10 +132,10 @@ struct Run<'a> {
     report: RunReport,
     state: PipelineState,
     quarantine: Vec<QuarantineEntry>,
-    /// Key texts of rows that earlier runs rejected, where a run does not read again all that was rejected.
-    rejected_before: HashMap<RowKey, String>,
-    healed: Vec<String>,
+    healing: Healing,
     change: Change,
+    /// Records of before rows were folded are there still, because their rows were refused: the change stays noticed.
+    keeps_unfolded: bool,
     /// The approval that this run found.
     approved_before: Option<Timestamp>,
 }
@@ -192,7 +191,9 @@ impl Run<'_> {
         self.approved_before = self.state.approved;
         self.state.next_run = self.runner.next_run;
         let waiting = store.counts(&id).map_err(state_failure)?;
-        if waiting.outbox_bytes >= self.runner.outbox_bytes_max {
+        // Held records are let go by a run: they must not keep it from running.
+        let is_full = waiting.outbox_bytes >= self.runner.outbox_bytes_max;
+        if is_full && !store.claim(&id, 1, 0).map_err(state_failure)?.is_empty() {
             return Err(Failure {
                 kind: FailureKind::Environment,
                 message: format!(
@@ -206,10 +207,8 @@ impl Run<'_> {
         self.check_identity(source.identity())?;
         self.check_fingerprint();
         let steps = self.steps()?;
-        if waiting.quarantine > 0 && (steps.len() > 1 || self.plan().sync.mode == SyncMode::Cursor) {
-            let entries = store.quarantined(&id, QUARANTINE_ROWS_MAX).map_err(state_failure)?;
-            let rows = entries.into_iter().filter(|entry| entry.stage == Stage::Row);
-            self.rejected_before = rows.map(|entry| (RowKey::of(&entry.key), entry.key)).collect();
+        if waiting.quarantine > 0 {
+            self.recall_rejected(&steps)?;
         }
         for step in steps {
             if self.runner.cancel.is_cancelled() {
@@ -294,11 +293,16 @@ impl Run<'_> {
             ledgers.push(Ledger::Records);
         }
         for ledger in ledgers {
-            let known = &mut reading.known;
+            let (known, unfolded) = (&mut reading.known, &mut reading.unfolded);
             self.runner
                 .store
                 .entries(&self.plan().id, ledger, range.from, range.to, &mut |entry: LedgerEntry| {
-                    known.entry(entry.key).or_insert(Known::of(Some(entry)));
+                    known.entry(entry.key).or_insert_with(|| {
+                        if ledger != self.ledger() {
+                            unfolded.insert(entry.key);
+                        }
+                        Known::of(Some(entry))
+                    });
                 })
                 .map_err(state_failure)?;
         }
@@ -312,6 +316,7 @@ impl Run<'_> {
         self.derive(tx.as_mut(), reading, &[], true).map_err(state_failure)?;
         tx.commit().map_err(state_failure)?;
         for key in reading.staged.places.keys() {
+            reading.unfolded.remove(key);
             if let Some(known) = reading.known.get_mut(key) {
                 known.early |= known.ledger.is_none();
                 known.ledger = known.seen;
@@ -366,14 +371,19 @@ impl Run<'_> {
             // A slice of the first fill is not read again: what it refused stays. So it is with a cursor.
             _ => i64::MAX,
         };
-        tx.heal_rows(&self.healed).map_err(state_failure)?;
+        removed.iter().for_each(|key| self.healing.heal(*key));
+        self.healing.write(tx.as_mut()).map_err(state_failure)?;
         tx.replace_row_quarantine(keep_before, &self.quarantine).map_err(state_failure)?;
+        let is_settled = |key: &RowKey| reading.staged.places.contains_key(key) || removed.contains(key);
+        self.keeps_unfolded |= !reading.unfolded.iter().all(is_settled);
         if step.last {
             self.state.judged_from = (keep_before != i64::MAX).then_some(keep_before);
             let elapsed = self.runner.clock.now().duration_since(self.now);
             self.report.millis = u64::try_from(elapsed.as_millis()).unwrap_or_default();
             self.state.last_success = Some(self.now);
-            self.state.fingerprint = Some(plan.fingerprint.clone());
+            if !self.keeps_unfolded {
+                self.state.fingerprint = Some(plan.fingerprint.clone());
+            }
             if step.window.is_some() {
                 self.state.filled_until = Some(self.now);
             }

@@ -134,9 +134,7 @@ impl Run<'_> {
                     continue;
                 }
                 let key = RowKey::of(&row_buffer.key_text);
-                if let Some(healed) = self.rejected_before.remove(&key) {
-                    self.healed.push(healed);
-                }
+                self.healing.heal(key);
                 if own_key.is_none() && reading.is_superseded(key) {
                     continue;
                 }

@@ -51,6 +51,8 @@ pub(super) struct Reading {
     /// Rows whose key the ledger was not yet asked for.
     pub(super) misses: Vec<(CanonicalRow, Option<Ordering>)>,
     pub(super) cancelled: KeySet,
+    /// Keys of records that were written before rows were folded, and that no row has taken over yet.
+    pub(super) unfolded: KeySet,
     /// Rows that were committed early and must not stay.
     pub(super) retracted: Vec<RowKey>,
     pub(super) rejected: u64,

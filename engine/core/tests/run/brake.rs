@@ -380,3 +380,48 @@ fn a_full_outbox_stops_reading() {
     assert!(failure.message.contains("the outbox is full: 3 records"), "{}", failure.message);
     assert_eq!(world.asked(), asked);
 }
+
+#[test]
+fn held_records_do_not_fill_the_outbox() {
+    let mut world = World::with_rows(&order_spec(""), order_table(), &orders(0..6));
+    world.plan.stage_bytes_max = 0;
+    world.edit(|table| table.breaks_after = Some(4));
+    world.run();
+    world.edit(|table| table.breaks_after = None);
+    assert_eq!(world.deliver().parcels, 0, "what was committed early is held");
+    // Only a run lets it go: one that waited for the delivery would wait for ever.
+    assert_eq!(world.run_with_outbox(1).failure, None);
+    world.deliver();
+    assert_eq!(world.runs().len(), 6);
+}
+
+#[test]
+fn quarantine_heals_where_runs_are_no_longer_derived() {
+    let rows = [order(1, "A", "M1", 0, Some(9)), order(2, "B", "M1", 5, Some(12))];
+    let mut world = World::with_rows(&order_spec("checks: { overlap: reject }"), order_table(), &rows);
+    world.run_and_deliver();
+    assert_eq!(world.quarantine().len(), 1);
+    world.plan = plan(&order_spec(""));
+    world.run_and_deliver();
+    assert_eq!(world.runs(), ["A M1 0-9", "B M1 5-12"]);
+    assert_eq!(world.quarantine(), []);
+}
+
+#[test]
+fn a_row_that_moves_while_runs_begin_to_be_derived_leaves_nothing_behind() {
+    let before = [order(1, "A", "M1", 0, Some(5)), order(2, "A", "M2", 0, Some(5)), order(3, "C", "M2", 30, Some(40))];
+    let moved = order(2, "A", "M1", 5, Some(9));
+    let refused = order(2, "A", "M2", 5, Some(4));
+    for versions in [vec![&moved], vec![&refused, &moved]] {
+        let mut world = World::with_rows(&order_spec(""), order_table(), &before);
+        world.run_and_deliver();
+        world.plan = plan(&order_spec("merge: { gap: 1m }"));
+        for version in versions {
+            world.set_rows(&[before[0].clone(), version.clone(), before[2].clone()]);
+            world.run_and_deliver();
+        }
+        assert_eq!(world.runs(), ["A M1 0-9", "C M2 30-40"]);
+        world.run_well();
+        assert!(world.run_well().notes.is_empty(), "the change is no longer noticed");
+    }
+}

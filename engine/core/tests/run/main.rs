@@ -7,5 +7,7 @@ mod delivery;
 mod faults;
 mod flaky;
 mod kit;
+mod plant;
 mod rows;
 mod sync;
+mod watched;

@@ -251,6 +251,24 @@ fn a_live_run_beyond_the_window_is_deleted() {
 }
 
 #[test]
+fn a_watched_run_that_was_refused_leaves_quarantine() {
+    let live = order(1, "A", "M1", 0, None);
+    let refused = with(live.clone(), &json!({ "anr": null }));
+    let world = live_world("", std::slice::from_ref(&live));
+    world.set_rows(&[refused.clone(), filler()]);
+    world.run_well();
+    assert_eq!(world.quarantine().len(), 1);
+    world.set_rows(&[live, filler()]);
+    world.run_well();
+    assert_eq!(world.quarantine(), [], "it was put right");
+    world.set_rows(&[refused, filler()]);
+    world.run_well();
+    world.set_rows(&[filler()]);
+    world.run_well();
+    assert_eq!(world.quarantine(), [], "it is gone");
+}
+
+#[test]
 fn the_live_part_of_a_merged_run_is_watched() {
     let live = [order(1, "A", "M1", 0, Some(10)), order(2, "A", "M1", 10, None)];
     let mut world = live_world("merge: { gap: 5m }", &live);
