@@ -84,10 +84,19 @@ impl Sim {
     /// A source that seems to have lost its rows, or to be another one, never becomes a mass delete.
     pub fn check_brake(&self, before: &MemoryPipeline, report: &RunReport) {
         let trouble = self.lock().trouble;
-        if before.state.approved.is_some() {
+        if before.state.approved.is_some() || trouble.company {
             return;
         }
         let braked = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Brake);
+        let outbox = self.store.snapshot(self.id()).outbox;
+        let is_let_go = |(seq, (_, held)): (&i64, &(_, bool))| !held && !before.outbox.contains_key(seq);
+        if report.failure.is_some()
+            && self.setup.reads != Reads::Slices
+            && outbox.iter().any(is_let_go)
+            && !in_doubt(report)
+        {
+            self.wrong(Wrong::Unbraked("a run that failed has let records go".to_owned()));
+        }
         let went_well = report.failure.is_none();
         let is_other = before.state.identity.get("database").is_some_and(|before| before != source::OTHER_DATABASE);
         if trouble.repointed && is_other && went_well {
@@ -240,6 +249,11 @@ impl Sim {
         dispatcher.deliver(&mut platform, &mut circuit, Duration::ZERO).unwrap();
         Ok((platform.0.records, refusals(&store.snapshot(&plan.id))))
     }
+}
+
+/// Whether the last commit of a run may have happened although it failed.
+fn in_doubt(report: &RunReport) -> bool {
+    report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::State)
 }
 
 struct Fresh(Platform);

@@ -60,6 +60,8 @@ impl fmt::Display for Wrong {
 pub struct Trouble {
     pub empty: bool,
     pub repointed: bool,
+    /// Somebody else was at work meanwhile.
+    pub company: bool,
 }
 
 /// Everything that changes.
@@ -236,6 +238,7 @@ impl Sim {
         let mut inner = self.lock();
         inner.nested = false;
         inner.delivering = delivering;
+        inner.trouble.company = true;
     }
 
     /// Another engine takes the pipeline while this one stands still.
@@ -259,6 +262,7 @@ impl Sim {
         let mut inner = self.lock();
         inner.nested = false;
         inner.cancels = own;
+        inner.trouble.company = true;
         drop(inner);
         if let Err(panic) = ended {
             if panic.downcast_ref::<Crash>().is_none() {
