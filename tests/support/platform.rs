@@ -199,6 +199,11 @@ impl Platform {
         format!("{}{TOKEN_PATH}", self.base())
     }
 
+    /// The port of the loopback on which it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     fn base(&self) -> String {
         match self.shared.tls {
             Some(_) => format!("https://localhost:{}", self.address.port()),

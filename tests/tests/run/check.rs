@@ -8,7 +8,6 @@ use engine_tests::plant::{self, NOW};
 use engine_tests::servers::{self, Server};
 use serde_json::Value;
 
-
 /// What differs between the servers: an account that may insert, and what its rights are called.
 struct Account {
     /// Makes the account `reader`.
