@@ -246,18 +246,30 @@ impl Platform {
 
     /// Another platform, as this one was when the marker had said no more than `mark`.
     pub fn as_of(&self, mark: u64) -> Self {
-        let history: Vec<Applied> =
-            self.shared.lock().history.iter().filter(|applied| applied.mark <= mark).cloned().collect();
         let then = Self::start();
-        let mut inner = then.shared.lock();
-        for applied in history {
+        for applied in self.history_until(mark) {
+            let mut inner = then.shared.lock();
             for record in records(&applied.request.body) {
-                put(&mut inner, record);
+                put(&mut inner.state, record);
             }
             inner.applied.insert(applied.request.key().to_owned(), (applied.text, applied.reply));
         }
-        drop(inner);
         then
+    }
+
+    /// The records that stood when the marker had said no more than `mark`.
+    pub fn state_as_of(&self, mark: u64) -> BTreeMap<String, Value> {
+        let mut state = BTreeMap::new();
+        for applied in self.history_until(mark) {
+            for record in records(&applied.request.body) {
+                put(&mut state, record);
+            }
+        }
+        state
+    }
+
+    fn history_until(&self, mark: u64) -> Vec<Applied> {
+        self.shared.lock().history.iter().filter(|applied| applied.mark <= mark).cloned().collect()
     }
 
     /// Answers 422 to every parcel that holds one of these records, from now on.

@@ -1,5 +1,7 @@
 //! What a platform makes of a delivery: the checks against the contract, the rules, and what stands afterwards.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{Applied, Inner, Request};
@@ -87,7 +89,7 @@ pub(super) fn take(
         }
         results.push(json!({ id_name: id, "status": "accepted" }));
         inner.records += 1;
-        if put(inner, record) {
+        if put(&mut inner.state, record) {
             inner.doubles.push((number, id.to_owned()));
         }
     }
@@ -103,14 +105,14 @@ pub(super) fn take(
 }
 
 /// Puts one record in its place; whether that changed nothing.
-pub(super) fn put(inner: &mut Inner, record: &Value) -> bool {
+pub(super) fn put(state: &mut BTreeMap<String, Value>, record: &Value) -> bool {
     let id = id_of(record);
     let mut standing = record.clone();
     let op = standing.as_object_mut().and_then(|members| members.remove("op"));
     if op.as_ref().and_then(Value::as_str) == Some("delete") {
-        inner.state.remove(id).is_none()
+        state.remove(id).is_none()
     } else {
-        inner.state.insert(id.to_owned(), standing.clone()) == Some(standing)
+        state.insert(id.to_owned(), standing.clone()) == Some(standing)
     }
 }
 

@@ -78,6 +78,11 @@ impl Site {
         site
     }
 
+    /// Records that the rows of the beginning make.
+    pub fn records(&self) -> usize {
+        self.fresh().len()
+    }
+
     /// Writes orders at once.
     pub fn orders(&mut self, ids: std::ops::Range<i64>) {
         let at = format!("{} + interval '1 minute' * (id * 17 % {MINUTES})", self.base);
