@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::lease::Gate;
 use super::schema::APPLICATION_ID;
 use super::{Check, Options, error};
+use crate::folder;
 
 /// The state is for the account of the engine alone: it holds production data.
 #[cfg(unix)]
@@ -72,10 +73,7 @@ pub(super) fn open(
     options: &Options,
     migrations: &[&str],
 ) -> Result<(Connection, Gate, PathBuf), StateError> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder::of(path);
     prepare_folder(path, folder, options)?;
     let locks = folder.join("locks");
     create_folder(&locks)?;
@@ -140,10 +138,11 @@ fn prepare_folder(path: &Path, folder: &Path, options: &Options) -> Result<(), S
             if !options.create {
                 return Err(missing(path));
             }
+            let missing = |one: &&Path| !one.as_os_str().is_empty() && !one.exists();
+            let made: Vec<&Path> = folder.ancestors().take_while(missing).collect();
             create_folder(folder)?;
             // A folder that is not on disk takes what is in it along when the power goes.
-            let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-            sync_folder(parent.unwrap_or(Path::new(".")))
+            made.into_iter().try_for_each(|made| sync_folder(folder::of(made)))
         }
         Err(failure) => Err(error::file(folder, "looking into the folder", &failure)),
     }
@@ -179,13 +178,7 @@ fn create_folder(folder: &Path) -> Result<(), StateError> {
 }
 
 fn sync_folder(folder: &Path) -> Result<(), StateError> {
-    // Elsewhere a folder cannot be opened as a file; the system syncs its entries itself.
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    File::open(folder)
-        .and_then(|opened| opened.sync_all())
-        .map_err(|failure| error::file(folder, "syncing the folder", &failure))
+    folder::sync(folder).map_err(|failure| error::file(folder, "syncing the folder", &failure))
 }
 
 /// Builds the file under another name and moves it into place whole: a state file that is there has tables, and one
