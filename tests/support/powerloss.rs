@@ -162,7 +162,10 @@ impl History {
             let thing = Thing::File(state.files.len() - 1);
             state.seen.insert(name.clone(), thing);
         }
-        state.seen.extend(self.before.keys().filter_map(|name| Some((parent(name)?.to_owned(), Thing::Folder))));
+        for name in self.before.keys() {
+            let folders = std::iter::successors(parent(name), |folder| parent(folder));
+            state.seen.extend(folders.map(|folder| (folder.to_owned(), Thing::Folder)));
+        }
         state.sure = state.seen.clone();
         for entry in &self.entries[..things] {
             state.take(entry, disk);
