@@ -177,6 +177,17 @@ fn create_folder(folder: &Path) -> Result<(), StateError> {
     builder.create(folder).map_err(|failure| error::file(folder, "creating the folder", &failure))
 }
 
+/// Makes everything last that was written to the log, by whomever.
+pub(super) fn sync_log(path: &Path) -> Result<(), StateError> {
+    let log = beside(path, "-wal");
+    match OpenOptions::new().write(true).open(&log) {
+        Ok(opened) => opened.sync_all().and_then(|()| folder::sync(folder::of(path))),
+        Err(failure) if failure.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(failure) => Err(failure),
+    }
+    .map_err(|failure| error::file(&log, "syncing", &failure))
+}
+
 fn sync_folder(folder: &Path) -> Result<(), StateError> {
     folder::sync(folder).map_err(|failure| error::file(folder, "syncing the folder", &failure))
 }
