@@ -46,6 +46,16 @@ impl Recorder {
         Some(Self { library, log })
     }
 
+    /// How programs die from now on.
+    pub fn die(&self, workspace: &mut Workspace, death: Death) {
+        let (entries, syncs) = match death {
+            Death::Never => (0, 0),
+            Death::After(things) => (things, 0),
+            Death::AtSync(files) => (0, files),
+        };
+        workspace.env("POWERLOSS_DIE_AFTER", &entries.to_string()).env("POWERLOSS_DIE_AT_SYNC", &syncs.to_string());
+    }
+
     /// Bytes of the log so far: a moment.
     pub fn moment(&self) -> u64 {
         moment(&self.log)
@@ -56,6 +66,17 @@ impl Recorder {
         assert!(self.library.path().is_dir(), "the log is there as long as the recorder");
         History { before, entries: read(&fs::read(&self.log).expect("something was recorded")) }
     }
+}
+
+/// When a program is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// It is not.
+    Never,
+    /// After so many things that it did to the files.
+    After(usize),
+    /// When it is about to sync so many files, and has not synced the last of them.
+    AtSync(usize),
 }
 
 /// Bytes of a log so far: a moment.

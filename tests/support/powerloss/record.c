@@ -6,12 +6,16 @@
  * An entry of the log is a `struct entry`, the name of the file within the folder, and what was written. The memory
  * that SQLite shares between processes (`-shm`) is made anew after a crash, and left out.
  *
+ * POWERLOSS_DIE_AFTER, where it is a number, kills the process after so many entries; POWERLOSS_DIE_AT_SYNC when so many
+ * files were to be synced, before the last of them is.
+ *
  * Nothing is really synced: that is for the replay to decide, and makes the recording faster.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,11 +40,16 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *names[FILES_MAX];
 static char folder[PATH_MAX];
 static int log_fd = -1;
+/* Entries, and files to be synced, until the process is killed; 0: it is not. */
+static long entries_left, syncs_left;
 
 __attribute__((constructor)) static void begin(void) {
     const char *wanted = getenv("POWERLOSS_FOLDER"), *path = getenv("POWERLOSS_LOG");
     if (!wanted || !path || strlen(wanted) >= sizeof folder) return;
     strcpy(folder, wanted);
+    const char *entries = getenv("POWERLOSS_DIE_AFTER"), *syncs = getenv("POWERLOSS_DIE_AT_SYNC");
+    entries_left = entries ? atol(entries) : 0;
+    syncs_left = syncs ? atol(syncs) : 0;
     int fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) abort();
     log_fd = fcntl(fd, F_DUPFD_CLOEXEC, LOG_FD_MIN);
@@ -69,6 +78,10 @@ static char *below(const char *path) {
     return strdup(whole + length + 1);
 }
 
+static void die_at_zero(long *left) {
+    if (*left > 0 && --*left == 0) kill(getpid(), SIGKILL);
+}
+
 static void put(const void *bytes, size_t length) {
     const char *from = bytes;
     while (length > 0) {
@@ -90,6 +103,7 @@ static void note(char kind, const char *name, uint64_t offset, const void *data,
     if (bytes) memcpy(whole + sizeof entry + entry.name_bytes, data, bytes);
     put(whole, length);
     free(whole);
+    die_at_zero(&entries_left);
 }
 
 static const char *name_of(int fd) { return fd >= 0 && fd < FILES_MAX ? names[fd] : NULL; }
@@ -199,6 +213,7 @@ static int sync_file(int fd, long call) {
     pthread_mutex_lock(&lock);
     const char *name = name_of(fd);
     struct stat now;
+    if (name) die_at_zero(&syncs_left);
     if (name) note(fstat(fd, &now) == 0 && S_ISDIR(now.st_mode) ? 'D' : 'S', name, 0, NULL, 0);
     int is_ours = name != NULL;
     pthread_mutex_unlock(&lock);
