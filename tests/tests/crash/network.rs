@@ -45,9 +45,9 @@ fn a_network_that_fails_in_every_way_loses_nothing() {
         assert!(site.change_for(work, &mut running, &mut random), "it ended by itself");
         // To what is under way, or to what comes next.
         if random.bool() {
-            door.turn(mode)
+            door.turn(mode);
         } else {
-            door.set(mode)
+            door.set(mode);
         }
         let time = Duration::from_millis(random.u64(FAULT_TIME));
         assert!(site.change_for(time, &mut running, &mut random), "it ended by itself of {mode:?}");
