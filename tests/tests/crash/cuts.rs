@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
 /// How long each test goes on, where nobody says.
-const SECONDS_DEFAULT: u64 = 18;
+const SECONDS_DEFAULT: u64 = 12;
 /// Rounds that every test makes, however slow the machine.
 const ROUNDS_MIN: u32 = 3;
 /// Kills of one round, before the pipeline may end undisturbed.

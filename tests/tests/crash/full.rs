@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use crate::site::{ONCE, SERVICE, Site};
 
-/// Bytes of the disk.
-const DISK_BYTES: usize = 6 << 20;
+/// Bytes of the disk: enough for the state and its log, whatever a test writes, when nothing else lies there.
+const DISK_BYTES: usize = 32 << 20;
 /// Bytes that are written to the disk at a time, to fill it.
 const BALLAST_BYTES: usize = 4 << 10;
 /// Orders whose records need more room than the log has already.
