@@ -3,6 +3,7 @@
 //! It is an HTTP/1.1 server on a free port of the loopback, one thread a connection. Faults come from a script, one
 //! for each delivery, in order; when the script is at its end, everything is served. Rules hold until they are changed.
 
+mod decide;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -14,9 +15,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::decide::{check, give_token, id_of, put, records, take};
 use self::wire::{answer, answer_bytes, decoded, read_body, read_head};
+use crate::binary::await_that;
 use crate::contract::Contract;
 
 /// Bytes of an answer that drips, at a time.
@@ -49,6 +52,8 @@ pub enum Fault {
     Drip,
     /// The delivery is applied, and the answer is 409, as to a replay.
     Conflict,
+    /// The delivery is applied and answered, after a while.
+    Wait(Duration),
 }
 
 impl Fault {
@@ -76,6 +81,8 @@ pub struct Request {
     pub wire_bytes: usize,
     /// The body, decompressed; null if it did not come in full.
     pub body: Value,
+    /// Whether it was applied, now or before, and all of the answer that says so was handed to the network.
+    pub answered: bool,
 }
 
 impl Request {
@@ -116,13 +123,27 @@ struct Inner {
     /// By key: the body, and the answer to it.
     applied: HashMap<String, (Vec<u8>, String)>,
     records: usize,
-    doubles: usize,
+    /// Records that changed nothing: the number of the delivery, from zero, and the record's id.
+    doubles: Vec<(usize, String)>,
+    history: Vec<Applied>,
+    marker: Option<Box<dyn Fn() -> u64 + Send>>,
+    open: usize,
     replays: usize,
     /// The greatest number of a lease so far, by pipeline.
     fences: HashMap<String, i64>,
     stale: usize,
     violations: Vec<String>,
     connections: Vec<TcpStream>,
+}
+
+/// A delivery that was applied.
+#[derive(Clone)]
+struct Applied {
+    /// What the marker said when it was applied.
+    mark: u64,
+    request: Request,
+    text: Vec<u8>,
+    reply: String,
 }
 
 struct Shared {
@@ -181,6 +202,11 @@ impl Platform {
         format!("{}{TOKEN_PATH}", self.base())
     }
 
+    /// The port of the loopback on which it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     fn base(&self) -> String {
         match self.shared.tls {
             Some(_) => format!("https://localhost:{}", self.address.port()),
@@ -192,6 +218,61 @@ impl Platform {
     pub fn script(&self, faults: Vec<Fault>) -> &Self {
         self.shared.lock().script.extend(faults);
         self
+    }
+
+    /// Forgets the faults that are still to come.
+    pub fn calm(&self) -> &Self {
+        self.shared.lock().script.clear();
+        self
+    }
+
+    /// Stops and starts again: connections end, and keys that were remembered are forgotten.
+    pub fn restart(&self) -> &Self {
+        let mut inner = self.shared.lock();
+        inner.applied.clear();
+        for connection in inner.connections.drain(..) {
+            drop(connection.shutdown(Shutdown::Both));
+        }
+        self
+    }
+
+    /// Waits until no connection is open: what a client sent before it died has arrived.
+    pub fn await_idle(&self) {
+        await_that("the platform has served what was sent", || self.shared.lock().open == 0);
+    }
+
+    /// From now on, notes what this says whenever a delivery is applied.
+    pub fn mark_with(&self, marker: impl Fn() -> u64 + Send + 'static) -> &Self {
+        self.shared.lock().marker = Some(Box::new(marker));
+        self
+    }
+
+    /// Another platform, as this one was when the marker had said no more than `mark`.
+    pub fn as_of(&self, mark: u64) -> Self {
+        let then = Self::start();
+        for applied in self.history_until(mark) {
+            let mut inner = then.shared.lock();
+            for record in records(&applied.request.body) {
+                put(&mut inner.state, record);
+            }
+            inner.applied.insert(applied.request.key().to_owned(), (applied.text, applied.reply));
+        }
+        then
+    }
+
+    /// The records that stood when the marker had said no more than `mark`.
+    pub fn state_as_of(&self, mark: u64) -> BTreeMap<String, Value> {
+        let mut state = BTreeMap::new();
+        for applied in self.history_until(mark) {
+            for record in records(&applied.request.body) {
+                put(&mut state, record);
+            }
+        }
+        state
+    }
+
+    fn history_until(&self, mark: u64) -> Vec<Applied> {
+        self.shared.lock().history.iter().filter(|applied| applied.mark <= mark).cloned().collect()
     }
 
     /// Answers 422 to every parcel that holds one of these records, from now on.
@@ -260,7 +341,15 @@ impl Platform {
 
     /// Records applied that changed nothing.
     pub fn doubles(&self) -> usize {
-        self.shared.lock().doubles
+        self.shared.lock().doubles.len()
+    }
+
+    /// The upserts that changed nothing: the number of the delivery, from zero, and the record's id. A record that is
+    /// deleted before it was ever delivered is nothing that was sent again.
+    pub fn doubled(&self) -> Vec<(usize, String)> {
+        let inner = self.shared.lock();
+        let stands = |(_, id): &&(usize, String)| inner.state.contains_key(id);
+        inner.doubles.iter().filter(stands).cloned().collect()
     }
 
     /// Deliveries that came again under a remembered key.
@@ -312,6 +401,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             shared.lock().connections.push(handle);
         }
         let shared = Arc::clone(shared);
+        shared.lock().open += 1;
         threads.push(thread::spawn(move || {
             let socket = stream.try_clone();
             // A client may go away at any time: that is its right, and no finding.
@@ -323,6 +413,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             });
             // The list of connections holds the socket open.
             drop(socket.and_then(|socket| socket.shutdown(Shutdown::Both)));
+            shared.lock().open -= 1;
         }));
     }
     for connection in shared.lock().connections.drain(..) {
@@ -360,6 +451,13 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
         let inner_mut = &mut *inner;
         check(&mut request, &text, &shared.contract, inner_mut);
         inner_mut.requests.push(request.clone());
+        let number = inner_mut.requests.len() - 1;
+        if let Fault::Wait(pause) = fault {
+            drop(inner);
+            thread::sleep(pause);
+            inner = shared.lock();
+        }
+        let inner_mut = &mut *inner;
         if let Fault::Answer(status, headers, body) = fault {
             drop(inner);
             answer(stream.get_mut(), status, &headers, &body)?;
@@ -369,7 +467,7 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
             drop(inner);
             return wait_for_the_end(&mut stream);
         }
-        let (status, headers, body) = take(inner_mut, &request, &text, &shared.contract);
+        let (status, headers, body) = take(inner_mut, number, &request, &text, &shared.contract);
         drop(inner);
         match fault {
             Fault::StallAfterApply => return wait_for_the_end(&mut stream),
@@ -389,141 +487,11 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
             Fault::Conflict => answer(stream.get_mut(), 409, &headers, &body)?,
             _ => answer(stream.get_mut(), status, &headers, &body)?,
         }
+        shared.lock().requests[number].answered = status == 200;
     }
     Ok(())
 }
 
 fn wait_for_the_end(stream: &mut impl Read) -> io::Result<()> {
     io::copy(stream, &mut io::sink()).map(drop)
-}
-
-/// Checks a request against the contract, and puts its body into it.
-fn check(request: &mut Request, text: &Result<Vec<u8>, String>, contract: &Contract, inner: &mut Inner) {
-    let mut found = Vec::new();
-    match text
-        .as_ref()
-        .map_err(String::clone)
-        .and_then(|text| serde_json::from_slice(text).map_err(|error| format!("the body is no JSON: {error}")))
-    {
-        Ok(body) => {
-            found.extend(contract.check_delivery(&body));
-            request.body = body;
-        }
-        Err(error) => found.push(error),
-    }
-    let key = request.key();
-    let key_length = "aa6a4d5a-3b46-5fa6-8435-9c3bd631dfe0".len();
-    if key.len() != key_length || !key.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()) {
-        found.push(format!("Idempotency-Key {key:?} is no UUID"));
-    }
-    if request.headers.get("content-type").map(String::as_str) != Some("application/json") {
-        found.push("Content-Type is not application/json".to_owned());
-    }
-    if !request.headers.contains_key("user-agent") {
-        found.push("no User-Agent".to_owned());
-    }
-    let number = inner.requests.len() + 1;
-    inner.violations.extend(found.into_iter().map(|what| format!("delivery {number}: {what}")));
-}
-
-type Reply = (u16, Vec<(&'static str, String)>, String);
-
-/// Decides on a delivery by the rules, and applies it.
-fn take(inner: &mut Inner, request: &Request, text: &Result<Vec<u8>, String>, contract: &Contract) -> Reply {
-    let problem = |status, message: String| (status, Vec::new(), json!({ "message": message }).to_string());
-    let rules = &inner.rules;
-    if let Some((name, value)) = &rules.header
-        && request.headers.get(name) != Some(value)
-    {
-        return problem(401, format!("{name} {:?} is not right", request.headers.get(name)));
-    }
-    if let Some(oauth) = &rules.oauth {
-        let bearer = oauth.valid.as_ref().map(|token| format!("Bearer {token}"));
-        if bearer.is_none() || request.headers.get("authorization") != bearer.as_ref() {
-            return problem(401, format!("not a valid token: {:?}", request.headers.get("authorization")));
-        }
-    }
-    if rules.max_bytes.is_some_and(|most| request.wire_bytes > most) {
-        return problem(413, "too large".to_owned());
-    }
-    let Ok(text) = text else {
-        return problem(400, "unreadable".to_owned());
-    };
-    if let Some(fence) = request.headers.get("fencing-number").and_then(|fence| fence.parse::<i64>().ok()) {
-        let pipeline = request.body["pipeline"].as_str().unwrap_or_default();
-        let greatest = inner.fences.entry(pipeline.to_owned()).or_insert(fence);
-        if fence < *greatest {
-            inner.stale += 1;
-            return problem(412, format!("lease {fence} of {pipeline} is over: {greatest} has delivered since"));
-        }
-        *greatest = fence;
-    }
-    if let Some((body, reply)) = inner.applied.get(request.key()) {
-        inner.replays += 1;
-        if body != text {
-            let what = format!("key {} came again with another body", request.key());
-            inner.violations.push(what.clone());
-            return problem(422, what);
-        }
-        return (200, vec![("Idempotency-Replayed", "true".to_owned())], reply.clone());
-    }
-    let records = records(&request.body);
-    if let Some(bad) = records.iter().map(id_of).find(|id| rules.invalid.contains(*id)) {
-        return problem(422, format!("record {bad} cannot be taken"));
-    }
-    let mut results = Vec::new();
-    for record in records {
-        let (id, id_name) = (id_of(record), if record.get("run_id").is_some() { "run_id" } else { "row_id" });
-        if inner.rules.rejected.contains(id) {
-            results.push(json!({ id_name: id, "status": "rejected", "code": "not_wanted", "message": "by rule" }));
-            continue;
-        }
-        results.push(json!({ id_name: id, "status": "accepted" }));
-        inner.records += 1;
-        let mut standing = record.clone();
-        let op = standing.as_object_mut().and_then(|members| members.remove("op"));
-        let changed_nothing = if op.as_ref().and_then(Value::as_str) == Some("delete") {
-            inner.state.remove(id).is_none()
-        } else {
-            inner.state.insert(id.to_owned(), standing.clone()) == Some(standing)
-        };
-        inner.doubles += usize::from(changed_nothing);
-    }
-    let reply = json!({ "results": results });
-    inner.violations.extend(contract.check_results(&reply).into_iter().map(|what| format!("the stand-in: {what}")));
-    let reply = reply.to_string();
-    if !inner.rules.forgets_keys {
-        inner.applied.insert(request.key().to_owned(), (text.clone(), reply.clone()));
-    }
-    (200, Vec::new(), reply)
-}
-
-fn give_token(inner: &mut Inner, request: &Request, body: &[u8]) -> (u16, String) {
-    let Some(oauth) = &mut inner.rules.oauth else {
-        return (404, String::new());
-    };
-    let body = String::from_utf8_lossy(body);
-    let secret_in_body = body.contains("client_secret=");
-    if !body.contains("grant_type=client_credentials")
-        || secret_in_body != oauth.secret_in_body
-        || secret_in_body == request.headers.contains_key("authorization")
-    {
-        return (401, json!({ "error": "invalid_client", "error_description": body }).to_string());
-    }
-    oauth.issued += 1;
-    let token = format!("token-{}", oauth.issued);
-    oauth.valid = Some(token.clone());
-    let mut reply = json!({ "access_token": token, "token_type": "Bearer" });
-    if let Some(seconds) = oauth.seconds {
-        reply["expires_in"] = json!(seconds);
-    }
-    (200, reply.to_string())
-}
-
-fn records(body: &Value) -> &[Value] {
-    body["records"].as_array().map_or(&[], Vec::as_slice)
-}
-
-fn id_of(record: &Value) -> &str {
-    record.get("run_id").or_else(|| record.get("row_id")).and_then(Value::as_str).unwrap_or_default()
 }

@@ -6,21 +6,21 @@
 //! (`postgres://user:password@host:port/database`), that one is used and left running. Its database is the tests' own:
 //! they replace tables there, and one test at a time may use it.
 
-use std::io::{BufRead, BufReader, Write};
+mod process;
+
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use self::process::Process;
 use crate::standins::StandIn;
 
-/// How long a server may take to accept connections.
-const START_TIMEOUT: Duration = Duration::from_secs(90);
-/// How long a server may take to stop before it is killed.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server may take for what it does by itself.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) const USERNAME: &str = "etl";
 pub(crate) const PASSWORD: &str = "s3cret-canary";
@@ -57,13 +57,6 @@ pub(crate) enum Kind {
     Oracle,
 }
 
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    kind: Kind,
-    _folder: TempDir,
-}
-
 /// Starts PostgreSQL from Debian's package `postgresql`. Panics, with the server's own words, where it does not start.
 pub fn postgres() -> Server {
     if let Some(server) = named(Kind::Postgres, "ENGINE_TEST_POSTGRES_URL") {
@@ -84,7 +77,7 @@ pub fn postgres() -> Server {
     start.args(["-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=warning", "-c", "ssl=on"]);
     start.arg("-c").arg(format!("ssl_cert_file={}", certificate.chain.display()));
     start.arg("-c").arg(format!("ssl_key_file={}", certificate.key.display()));
-    let process = await_ready(&mut start, Kind::Postgres, folder, "ready to accept connections");
+    let process = Process::start(start, Kind::Postgres, folder, "ready to accept connections");
     Server::local(Kind::Postgres, port, "postgres", certificate, process)
 }
 
@@ -114,7 +107,7 @@ pub fn mariadb_with(settings: &[&str]) -> Server {
     start.arg(format!("--ssl-cert={}", certificate.chain.display()));
     start.arg(format!("--ssl-key={}", certificate.key.display()));
     start.args(settings);
-    let process = await_ready(&mut start, Kind::MariaDb, folder, "ready for connections");
+    let process = Process::start(start, Kind::MariaDb, folder, "ready for connections");
     // An account without a name would take precedence over the tests' own.
     make_account(&socket, "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES;");
     Server::local(Kind::MariaDb, port, "plant", certificate, process)
@@ -174,7 +167,7 @@ pub fn mysql_with(settings: &[&str]) -> Option<Server> {
     ] {
         start.arg(format!("{flag}={}", path.display()));
     }
-    let process = await_ready(&mut start, Kind::MySql, folder, "ready for connections");
+    let process = Process::start(start, Kind::MySql, folder, "ready for connections");
     make_account(&socket, "");
     Some(Server::local(Kind::MySql, port, "plant", certificate, process))
 }
@@ -238,6 +231,26 @@ impl Server {
         }
     }
 
+    /// Ends a PostgreSQL that was started here as a power cut would, and starts it again: it recovers from its log.
+    pub fn crash_and_recover(&mut self) {
+        self.process.as_mut().expect("the server was started here").restart("-QUIT");
+    }
+
+    /// A client of a PostgreSQL that executes the statements that are written to its standard input, whatever becomes
+    /// of those before.
+    pub fn client(&self) -> Child {
+        let mut client = self.psql();
+        client.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        client.spawn().expect("psql starts")
+    }
+
+    fn psql(&self) -> Command {
+        let mut client = Command::new("psql");
+        client.env("PGPASSWORD", &self.password).args(["-X", "-q", "-A", "-t", "-h", &self.host, "-p"]);
+        client.arg(self.port.to_string()).args(["-U", &self.username, "-d", &self.database]);
+        client
+    }
+
     /// Keeps a folder for as long as the server.
     pub(crate) fn keep(&mut self, folder: TempDir) {
         self._folder = Some(folder);
@@ -255,7 +268,7 @@ impl Server {
     /// not started here.
     pub fn cpu_seconds(&self) -> f64 {
         let Some(process) = &self.process else { return 0.0 };
-        let parent = process.child.id();
+        let parent = process.id();
         let children = std::fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| {
             let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
             let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
@@ -274,9 +287,8 @@ impl Server {
         let port = self.port.to_string();
         let mut client = match self.kind {
             Kind::Postgres => {
-                let mut client = Command::new("psql");
-                client.env("PGPASSWORD", &self.password).args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
-                client.args(["-h", &self.host, "-p", &port, "-U", &self.username, "-d", &self.database, "-c", sql]);
+                let mut client = self.psql();
+                client.args(["-v", "ON_ERROR_STOP=1", "-c", sql]);
                 client
             }
             Kind::MariaDb | Kind::MySql => {
@@ -340,7 +352,7 @@ impl Server {
 
     /// Runs a statement until it prints `expected`. For what a server does a moment later by itself.
     pub fn await_answer(&self, sql: &str, expected: &str) {
-        let deadline = Instant::now() + STOP_TIMEOUT;
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
         loop {
             let answer = self.execute(sql);
             if answer.trim() == expected {
@@ -348,26 +360,6 @@ impl Server {
             }
             assert!(Instant::now() < deadline, "`{sql}` still says `{}`, not `{expected}`", answer.trim());
         }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let signal = match self.kind {
-            // Disconnects the clients; the default waits for them.
-            Kind::Postgres => "-INT",
-            _ => "-TERM",
-        };
-        let told = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
-        let deadline = Instant::now() + STOP_TIMEOUT;
-        while told.is_ok() && Instant::now() < deadline {
-            match self.child.try_wait() {
-                Ok(None) => std::thread::sleep(Duration::from_millis(20)),
-                _ => return,
-            }
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -494,30 +486,6 @@ fn finish(command: &mut Command, what: &str) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{what} does not start: {error}"));
     assert!(output.status.success(), "{what} failed: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn await_ready(command: &mut Command, kind: Kind, folder: TempDir, sign: &'static str) -> Process {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-    let mut child = child.unwrap_or_else(|error| panic!("the server does not start: {error}"));
-    let log = child.stderr.take().expect("stderr is piped");
-    // Owned by the guard before anything can fail, so that a server is stopped whatever happens.
-    let process = Process { child, kind, _folder: folder };
-    let (say, lines): (_, Receiver<String>) = channel();
-    std::thread::spawn(move || {
-        // Reads on for the server's whole life: a full pipe would block it.
-        for line in BufReader::new(log).lines().map_while(Result::ok) {
-            let _ = say.send(line);
-        }
-    });
-    let deadline = Instant::now() + START_TIMEOUT;
-    let mut seen = String::new();
-    loop {
-        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) if line.contains(sign) => return process,
-            Ok(line) => seen = seen + &line + "\n",
-            Err(_) => panic!("the server did not become ready:\n{seen}"),
-        }
-    }
 }
 
 /// CPU that a process, and those it has waited for, have taken so far, in seconds.

@@ -17,6 +17,8 @@ pub mod exit;
 #[cfg(feature = "run")]
 pub mod fixture;
 #[cfg(feature = "run")]
+pub mod folder;
+#[cfg(feature = "run")]
 pub mod pipeline;
 #[cfg(feature = "run")]
 pub mod progress;

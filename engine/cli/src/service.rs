@@ -30,8 +30,9 @@ use crate::schedule::Schedule;
 const TICK_MAX: Duration = Duration::from_millis(200);
 /// How long one delivery waits for a busy destination before it makes room for others.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(2);
-/// Wait after a delivery that could not begin.
-const DELIVERY_RETRY: SignedDuration = SignedDuration::from_secs(60);
+/// Wait after a delivery that could not begin, or whose outcome could not be written down. The destination is not to
+/// get the same parcel again at every run while the disk is full.
+const DELIVERY_RETRY: SignedDuration = SignedDuration::from_secs(10);
 /// How long after a run began, and after each delivery during it, what it has found so far is delivered: a first fill
 /// may take hours.
 const DELIVERY_DURING_RUN: SignedDuration = SignedDuration::from_secs(1);
@@ -62,8 +63,9 @@ struct Job<'a> {
     delivering: bool,
     /// When the delivery began.
     delivering_since: Timestamp,
-    /// The destination said when to come back.
-    waits_for_destination: bool,
+    /// The next delivery has its time, and a run that ends does not bring it forward: the destination said when to come
+    /// back, or the last delivery failed here.
+    delivery_waits: bool,
     /// Nobody else runs the pipeline as long as this is held.
     lease: Option<Arc<dyn Lease>>,
     /// It was said that another process has it.
@@ -84,7 +86,7 @@ impl Job<'_> {
     fn give_up(&mut self) {
         self.lease = None;
         self.outlet = None;
-        self.waits_for_destination = false;
+        self.delivery_waits = false;
     }
 
     fn takes_a_run(&self, now: Timestamp) -> bool {
@@ -142,7 +144,7 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
             delivery_due: None,
             delivering: false,
             delivering_since: now,
-            waits_for_destination: false,
+            delivery_waits: false,
             lease: None,
             is_elsewhere: false,
             outlet: None,
@@ -352,7 +354,7 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
             job.running = false;
             log_run(&job.id, &report);
             // A destination that asked for time gets it; otherwise what the run found goes out at once.
-            if !job.waits_for_destination {
+            if !job.delivery_waits {
                 job.delivery_due = Some(now);
             }
         }
@@ -364,7 +366,7 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
                 Ok(report) => {
                     let place = job.outlet.as_ref().map_or("the destination", Outlet::place);
                     log_delivery(&job.id, place, &report);
-                    job.waits_for_destination = report.stopped.is_some();
+                    job.delivery_waits = report.stopped.is_some();
                     if let Some(stopped) = &report.stopped {
                         job.delivery_due = Some(stopped.retry_at);
                         if stopped.paused {
@@ -383,6 +385,7 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
                         "{}",
                         error.message
                     );
+                    job.delivery_waits = true;
                     job.delivery_due = later(now, DELIVERY_RETRY);
                 }
             }

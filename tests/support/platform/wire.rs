@@ -32,7 +32,7 @@ pub(super) fn read_head(stream: &mut impl BufRead) -> io::Result<Option<(Request
         }
     }
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    Ok(Some((Request { method, path, headers, wire_bytes: 0, body: Value::Null }, length)))
+    Ok(Some((Request { method, path, headers, wire_bytes: 0, body: Value::Null, answered: false }, length)))
 }
 
 /// A body of this length.

@@ -9,7 +9,7 @@ use engine_tests::platform::{Fault, Platform};
 use engine_tests::promises::{Tally, kept};
 use serde_json::{Value, json};
 
-use super::{ROUNDS_MIN, assert_state_is_sound, deadline, undisturbed};
+use crate::cuts::{ROUNDS_MIN, assert_state_is_sound, deadline, undisturbed};
 
 /// Runs of the history.
 const RUNS: u32 = 60;

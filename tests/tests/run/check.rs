@@ -3,11 +3,10 @@
 use std::net::TcpListener;
 
 use engine_tests::binary::Workspace;
+use engine_tests::dialects::{Dialect, MARIADB, POSTGRES, insert_for, spec};
 use engine_tests::plant::{self, NOW};
 use engine_tests::servers::{self, Server};
 use serde_json::Value;
-
-use crate::servers::{Dialect, MARIADB, POSTGRES, insert_for, spec};
 
 /// What differs between the servers: an account that may insert, and what its rights are called.
 struct Account {

@@ -4,51 +4,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 use engine_tests::binary::{Workspace, await_that};
-use engine_tests::plant::{self, NOW, insert_orders};
+use engine_tests::dialects::{Dialect, MARIADB, MYSQL, POSTGRES, insert_for, spec};
+use engine_tests::plant::{self, NOW};
 use engine_tests::platform::Platform;
 use engine_tests::proxy::{Mode, Proxy};
 use engine_tests::servers::{self, Server};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::found;
-
-pub struct Dialect {
-    pub name: &'static str,
-    pub table: &'static str,
-    /// Adds minutes to the first instant of the plant.
-    at: fn(&str) -> String,
-    /// An instant, from its ISO form.
-    literal: fn(&str) -> String,
-}
-
-pub const POSTGRES: Dialect = Dialect {
-    name: "postgres",
-    table: "CREATE TABLE auftrag (id bigint PRIMARY KEY, anr varchar(20), artnr varchar(20), mnr char(8),
-            von timestamp, bis timestamptz, menge numeric(12, 3), geaendert timestamp)",
-    at: |minutes| format!("timestamp '2025-03-29' + interval '1 minute' * ({minutes})"),
-    literal: |instant| format!("timestamp '{instant}'"),
-};
-
-pub const MARIADB: Dialect = Dialect {
-    name: "mariadb",
-    table: "CREATE TABLE auftrag (id bigint PRIMARY KEY, anr varchar(20), artnr varchar(20), mnr char(8),
-            von datetime, bis datetime, menge decimal(12, 3), geaendert datetime)",
-    at: |minutes| format!("timestamp('2025-03-29') + interval ({minutes}) minute"),
-    literal: |instant| format!("'{instant}'"),
-};
-
-const MYSQL: Dialect = Dialect { name: "mysql", ..MARIADB };
-
-pub fn spec(dialect: &Dialect, server: &Server, port: u16, destination: &Value) -> Value {
-    let mut spec = plant::orders("acme", destination);
-    spec["source"] = json!({
-        "type": dialect.name, "host": "127.0.0.1", "port": port, "database": server.database,
-        "username": server.username, "password": { "env": "DB_PASSWORD" }, "timezone": "Europe/Berlin",
-        "tls": { "mode": "verify-full", "ca_file": server.ca_file },
-        "timeouts": { "connect": "20s", "query": "60s" },
-    });
-    spec
-}
 
 #[test]
 fn postgres_reaches_the_platform() {
@@ -75,11 +38,6 @@ fn walk(dialect: &Dialect, server: &Server) {
     a_wrong_password_is_told_and_not_shown(dialect, server);
     an_unknown_authority_is_told(dialect, server);
     a_server_that_goes_and_comes_back_is_read_again(dialect, server);
-}
-
-pub fn insert_for(dialect: &Dialect, ids: std::ops::Range<i64>) -> String {
-    let insert = insert_orders(ids, dialect.at);
-    if dialect.name == "postgres" { insert } else { insert.replace("4711000 + id", "cast(4711000 + id as char)") }
 }
 
 fn changes_arrive(dialect: &Dialect, server: &Server) {

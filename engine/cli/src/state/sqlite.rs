@@ -286,7 +286,13 @@ const COUNT_OUTBOX: &str = "SELECT count(*), coalesce(sum(bytes), 0) FROM outbox
 
 impl StateStore for SqliteStore {
     fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
-        self.leases.take(pipeline)
+        let lease = self.leases.take(pipeline)?;
+        if lease.is_ok() {
+            // A process that died may have left a commit that it did not live to sync. Whoever goes on from there tells
+            // the outside of it, and makes it last first.
+            open::sync_log(&self.path)?;
+        }
+        Ok(lease)
     }
 
     fn load(&self, pipeline: &str) -> Result<PipelineState, StateError> {

@@ -22,7 +22,7 @@
 //!    ends, and a hash of its bytes.
 //! 2. The lines are appended and synced. Only now is the parcel acknowledged.
 //! 3. After a restart, what the sidecar announces is compared with the file. If it is not there in full, it was never
-//!    acknowledged, and the file is cut back to where it began.
+//!    acknowledged, and the file is cut back to where it began. If it is, it is synced before anything is said of it.
 //! 4. A parcel that comes again under its key is acknowledged without writing. If the engine cuts its parcels otherwise
 //!    after a crash, records that lie in the last parcel of their pipeline, line for line, are left out.
 
@@ -171,7 +171,11 @@ impl FileDestination {
             return Ok(Some(sidecar));
         }
         let whole = length >= last.end && xxh3_64(&read_extent(file, last.begin, last.end)?) == last.hash;
-        if !whole {
+        if whole {
+            // Who wrote it may have died before it was synced, and it is about to be acknowledged.
+            file.sync_all()?;
+            sync_folder(&self.path)?;
+        } else {
             file.set_len(last.begin)?;
             file.sync_all()?;
             for parcel in sidecar.pipelines.values_mut().filter(|parcel| parcel.end > last.begin) {

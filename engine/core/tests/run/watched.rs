@@ -7,8 +7,8 @@ use engine_core::canonical::RowKey;
 use engine_core::memory::MemoryStore;
 use engine_core::state::{
     Brake, DeliveryState, Forget, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
-    PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SliceState, StateCounts, StateError, StateStore,
-    StateTransaction,
+    PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SliceState, StateCounts, StateError,
+    StateStore, StateTransaction,
 };
 use jiff::Timestamp;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::take;
 use crate::args::{StateExportArgs, StateImportArgs};
 use crate::exit::{CommandError, Kind};
-use crate::{show, store};
+use crate::{folder, show, store};
 
 /// Marks a file as a copy.
 const FORMAT: &str = "engine-state";
@@ -54,7 +54,10 @@ pub(super) fn export(store: &dyn StateStore, args: &StateExportArgs) -> Result<(
     let part = PathBuf::from(part);
     let file = create(&part).map_err(failed)?;
     let lines = write(store, pipeline, &file, &path.display().to_string())?;
-    file.sync_all().and_then(|()| fs::rename(&part, path)).map_err(failed)?;
+    file.sync_all()
+        .and_then(|()| fs::rename(&part, path))
+        .and_then(|()| folder::sync(folder::of(path)))
+        .map_err(failed)?;
     show::print(&format!("{pipeline}: {lines} things written to {}\n", path.display()));
     Ok(())
 }

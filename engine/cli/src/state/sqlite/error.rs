@@ -8,11 +8,16 @@ use rusqlite::ErrorCode;
 
 /// A failed statement on the state file.
 pub(super) fn sqlite(path: &Path, tried: &str, error: &rusqlite::Error) -> StateError {
-    StateError {
-        tried: format!("{tried} in the state file {}", path.display()),
-        message: error.to_string(),
-        hint: hint(path, error),
-    }
+    // The words of the driver speak of the disk in general.
+    let message = if is_full(error) { "the disk is full".to_owned() } else { error.to_string() };
+    StateError { tried: format!("{tried} in the state file {}", path.display()), message, hint: hint(path, error) }
+}
+
+/// No room in the file, or none for the memory that the processes share: that is reported as a failure of the disk.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|failure| {
+        failure.code == ErrorCode::DiskFull || failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    })
 }
 
 /// A failed operation on a file or folder.
@@ -48,8 +53,10 @@ pub(super) fn damaged(path: &Path, found: &str) -> StateError {
 fn hint(path: &Path, error: &rusqlite::Error) -> Option<String> {
     let place = path.display();
     let folder = path.parent().unwrap_or(path).display();
+    if is_full(error) {
+        return Some(format!("free some space on the disk of {place}; nothing is lost, the run is repeated"));
+    }
     Some(match error.sqlite_error_code()? {
-        ErrorCode::DiskFull => format!("free some space on the disk of {place}; nothing is lost, the run is repeated"),
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => format!(
             "{place} and its folder must be writable for the account that runs the engine, and not on a read-only \
              disk: `ls -ld {folder}; ls -l {place}*`"

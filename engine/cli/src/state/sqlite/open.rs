@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::lease::{GATE, Gate};
 use super::schema::APPLICATION_ID;
 use super::{Check, Options, error};
+use crate::folder;
 
 /// The state is for the account of the engine alone: it holds production data.
 #[cfg(unix)]
@@ -72,10 +73,7 @@ pub(super) fn open(
     options: &Options,
     migrations: &[&str],
 ) -> Result<(Connection, Gate, PathBuf), StateError> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder::of(path);
     prepare_folder(path, folder, options)?;
     let locks = folder.join("locks");
     create_folder(&locks)?;
@@ -140,10 +138,11 @@ fn prepare_folder(path: &Path, folder: &Path, options: &Options) -> Result<(), S
             if !options.create {
                 return Err(missing(path));
             }
+            let missing = |one: &&Path| !one.as_os_str().is_empty() && !one.exists();
+            let made: Vec<&Path> = folder.ancestors().take_while(missing).collect();
             create_folder(folder)?;
             // A folder that is not on disk takes what is in it along when the power goes.
-            let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-            sync_folder(parent.unwrap_or(Path::new(".")))
+            made.into_iter().try_for_each(|made| sync_folder(folder::of(made)))
         }
         Err(failure) => Err(error::file(folder, "looking into the folder", &failure)),
     }
@@ -178,14 +177,19 @@ fn create_folder(folder: &Path) -> Result<(), StateError> {
     builder.create(folder).map_err(|failure| error::file(folder, "creating the folder", &failure))
 }
 
-fn sync_folder(folder: &Path) -> Result<(), StateError> {
-    // Elsewhere a folder cannot be opened as a file; the system syncs its entries itself.
-    if !cfg!(unix) {
-        return Ok(());
+/// Makes everything last that was written to the log, by whomever.
+pub(super) fn sync_log(path: &Path) -> Result<(), StateError> {
+    let log = beside(path, "-wal");
+    match OpenOptions::new().write(true).open(&log) {
+        Ok(opened) => opened.sync_all().and_then(|()| folder::sync(folder::of(path))),
+        Err(failure) if failure.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(failure) => Err(failure),
     }
-    File::open(folder)
-        .and_then(|opened| opened.sync_all())
-        .map_err(|failure| error::file(folder, "syncing the folder", &failure))
+    .map_err(|failure| error::file(&log, "syncing", &failure))
+}
+
+fn sync_folder(folder: &Path) -> Result<(), StateError> {
+    folder::sync(folder).map_err(|failure| error::file(folder, "syncing the folder", &failure))
 }
 
 /// Builds the file under another name and moves it into place whole: a state file that is there has tables, and one
