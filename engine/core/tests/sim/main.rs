@@ -16,6 +16,7 @@ mod history;
 #[expect(dead_code, reason = "some of it is for the tests of single runs")]
 mod plant;
 mod platform;
+mod ports;
 mod random;
 mod setup;
 mod source;
@@ -80,6 +81,7 @@ fn play_all(seeds: u64) -> Tally {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a single history is there to be read")]
 fn no_history_loses_or_doubles_anything() {
     if let Some(seed) = number_from("ENGINE_SIM_SEED") {
         let played = play(seed);
