@@ -141,8 +141,10 @@ fn spec(bookings: bool, reads: Reads, braked: bool, form: &str) -> String {
     }
 }
 
+type Plans = HashMap<(String, usize), Arc<Plan>>;
+
 /// Plans by text and by the bytes that are committed early. Making one takes longer than many a history.
-static PLANS: LazyLock<Mutex<HashMap<(String, usize), Arc<Plan>>>> = LazyLock::new(Mutex::default);
+static PLANS: LazyLock<Mutex<Plans>> = LazyLock::new(Mutex::default);
 
 fn cached(text: &str, stage_bytes_max: usize) -> Arc<Plan> {
     let mut plans = PLANS.lock().unwrap();
