@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine_core::ports::{Answer, Cancel, Destination, Parcel, RejectedRecord};
-use engine_core::state::StateError;
+use engine_core::state::{Lease, StateError};
 
 use crate::faults::{Fault, writes};
 use crate::source;
@@ -57,8 +57,16 @@ impl Watch for Watcher {
 /// The way to the platform.
 pub struct Wire {
     pub sim: Arc<Sim>,
-    /// The number of the lease under which a parcel is sent.
-    pub fence: i64,
+}
+
+/// A lease by its number. What the engine believes of it is another matter: it may have lost it a moment ago.
+#[derive(Debug)]
+pub struct Numbered(pub i64);
+
+impl Lease for Numbered {
+    fn fence(&self) -> Option<i64> {
+        Some(self.0)
+    }
 }
 
 impl Destination for Wire {
@@ -107,10 +115,11 @@ impl Wire {
             return Ok(Answer::Unknown { message: "no answer within 30 s".to_owned() });
         }
         inner.platform.late(parcel)?;
-        if self.fence < inner.platform.fence {
+        let fence = parcel.fence.ok_or("a parcel without the number of its lease")?;
+        if fence < inner.platform.fence {
             return Ok(Answer::Later { message: "412: another engine has the pipeline".to_owned(), retry_after: None });
         }
-        inner.platform.fence = self.fence;
+        inner.platform.fence = fence;
         for record in &parcel.records {
             let told = inner.platform.told.get(&record.seq).copied();
             if told.is_some_and(|told| told == faults || !outbox.contains_key(&record.seq)) {

@@ -13,14 +13,13 @@ use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
 use engine_core::report::RunReport;
 use engine_core::run::{Runner, Silent};
-use engine_core::state::SoleLease;
 use uuid::Uuid;
 
 use crate::edits;
 use crate::faults::{Armed, Coverage, Fault};
 use crate::plant::{ManualClock, Table, at};
 use crate::platform::Platform;
-use crate::ports::{Watcher, Wire};
+use crate::ports::{Numbered, Watcher, Wire};
 use crate::random::Random;
 use crate::setup::Setup;
 use crate::source;
@@ -362,14 +361,14 @@ impl Sim {
             labels: &plan.labels,
             limit: self.setup.parcel,
             store: &store,
-            lease: &SoleLease,
+            lease: &Numbered(fence),
             clock: &self.clock,
             cancel: &cancel,
             places_of: &plan.id,
             settled: &|_, _| Ok(()),
             random: &random,
         };
-        let mut wire = Wire { sim: Arc::clone(self), fence };
+        let mut wire = Wire { sim: Arc::clone(self) };
         let outcome = catch_unwind(AssertUnwindSafe(|| dispatcher.deliver(&mut wire, &mut circuit, patience)));
         self.lock().cancels.pop();
         let ended = broken_off(outcome);
