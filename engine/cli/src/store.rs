@@ -17,6 +17,11 @@ pub fn open(device: &Device, folder: &Path) -> Result<Box<dyn StateStore>, Comma
     Ok(Box::new(SqliteStore::open(&path(device, folder)?, Options::default())?))
 }
 
+/// The folder of a device's state; made where there is none.
+pub fn prepare(device: &Device, folder: &Path) -> Result<PathBuf, CommandError> {
+    Ok(SqliteStore::prepare(&path(device, folder)?, Options::default())?.to_owned())
+}
+
 /// The state store of a device, where there is one already.
 pub fn open_existing(device: &Device, folder: &Path) -> Result<Box<dyn StateStore>, CommandError> {
     let path = path(device, folder)?;
