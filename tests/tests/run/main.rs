@@ -1,6 +1,7 @@
 //! Runs of the built binary: sources that change, destinations that fail, and the service.
 
 mod check;
+mod confined;
 mod faults;
 mod quarantine;
 mod servers;
