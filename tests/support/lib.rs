@@ -3,8 +3,11 @@
 
 pub mod api;
 pub mod binary;
+pub mod canary;
 pub mod certificates;
 pub mod contract;
+pub mod forge;
+pub mod peer;
 pub mod plant;
 pub mod platform;
 pub mod proxy;
