@@ -3,6 +3,7 @@
 mod check;
 mod confined;
 mod faults;
+mod injection;
 mod quarantine;
 mod servers;
 mod service;
