@@ -10,6 +10,7 @@ pub mod forge;
 pub mod peer;
 pub mod plant;
 pub mod platform;
+pub mod promises;
 pub mod proxy;
 pub mod servers;
 pub mod standins;

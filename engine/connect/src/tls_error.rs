@@ -134,7 +134,7 @@ fn certificate(error: &CertificateError) -> Problem {
         }
         C::InvalidPurpose | C::InvalidPurposeContext { .. } => not_for_servers(error),
         // The verifier of the operating system's authorities says it in its own words.
-        C::Other(other) if other.to_string().contains("EkuError") => not_for_servers(error),
+        C::Other(other) if format!("{other:?}").contains("EkuError") => not_for_servers(error),
         // The library that reads certificates has no part of its own for these in the errors of the other.
         C::Other(other) if other.to_string().contains("UnsupportedCertVersion") => problem(
             "the server's certificate is of version 1; engine takes version 3",

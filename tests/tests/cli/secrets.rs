@@ -6,6 +6,7 @@ use engine_tests::binary::{Outcome, Workspace};
 use engine_tests::canary::{self, SECRET};
 use engine_tests::plant::{self, NOW, Plant};
 use engine_tests::platform::{Fault, Platform};
+use engine_tests::promises::{Tally, kept};
 use serde_json::{Value, json};
 
 /// Every command that a device is run with, once for each form of its output.
@@ -169,6 +170,7 @@ fn it_is_not_shown_when_the_platform_echoes_it() {
 #[test]
 fn it_is_not_shown_in_whatever_form_an_answer_echoes_it() {
     let auth = json!({ "bearer": secret() });
+    let mut tally = Tally::default();
     for (status, code) in [(200, 3), (302, 3), (400, 0), (403, 3), (422, 0), (503, 3)] {
         for echo in echoes() {
             // What is no JSON accepts everything, and is not repeated at all.
@@ -179,8 +181,12 @@ fn it_is_not_shown_in_whatever_form_an_answer_echoes_it() {
             headers.push(("Location", format!("https://elsewhere.example/?key={}", canary::percent(SECRET))));
             platform.script(vec![Fault::Answer(status, headers, echo); 30]);
             check_run(code, &with(&platform.url(), "auth", auth.clone()));
+            tally.histories += 1;
+            tally.faults += platform.requests().len() as u64;
         }
     }
+    // Nothing is to arrive here, so nothing can be lost or come twice.
+    kept("Plain words", "it_is_not_shown_in_whatever_form_an_answer_echoes_it", tally);
 }
 
 /// As [`check`], with only what tells of a delivery.
