@@ -57,6 +57,18 @@ fn hunt(workspace: &Workspace, code: i32, part: &str) {
     assert!(files >= 2, "the spec and the state");
 }
 
+/// As [`hunt`], with the commands that tell most of a source.
+#[track_caller]
+fn hunt_briefly(workspace: &Workspace, code: i32, part: &str) {
+    let first = workspace.engine(&["run", "--once", "-vv", "--now", NOW, "acme.yaml"]);
+    assert_clean(&first);
+    first.expect(code).says(part);
+    for command in [&["check", "-vv", "-o", "json", "--now", NOW, "acme.yaml"][..], &["status", "-o", "json"]] {
+        assert_clean(&workspace.engine(command));
+    }
+    canary::assert_clean_below(&workspace.path("."));
+}
+
 /// Runs a spec that delivers to a destination with the canary as its login.
 #[track_caller]
 fn check(code: i32, part: &str, destination: &Value) {

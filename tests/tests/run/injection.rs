@@ -237,8 +237,9 @@ fn parameters_and_keys_of_maps(target: &Target<'_>) -> (Platform, BTreeSet<Strin
     execute(&script(HOSTILE.iter().enumerate().map(|(id, hostile)| insert(target, "auftrag", id, hostile))));
     execute(&insert(target, "auftrag", 900, "harmless, and not asked for"));
     let platform = Platform::start();
+    let machine = |id: usize| json!(format!("00000000-0000-4000-8000-{id:012}"));
     let machines: Map<String, Value> =
-        HOSTILE.iter().map(|text| ((*text).to_owned(), json!(format!("M {text}")))).collect();
+        HOSTILE.iter().enumerate().map(|(id, text)| ((*text).to_owned(), machine(id))).collect();
     let sql = "SELECT id, anr, artnr, mnr, von, bis FROM auftrag WHERE anr IN ({{ params.texte }})";
     let site = workspace(target, &platform, sql, |spec| {
         spec["query"]["params"] = json!({ "texte": HOSTILE.as_slice() });
