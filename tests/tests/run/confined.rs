@@ -1,9 +1,11 @@
 //! What the service has given up, and that it still does all that it has to.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
-use engine_tests::binary::Workspace;
-use engine_tests::plant::{self, Plant};
+use engine_tests::binary::{Workspace, engine};
+use engine_tests::plant::{self, NOW, Plant};
 use engine_tests::platform::Platform;
 use serde_json::json;
 
@@ -54,4 +56,26 @@ fn a_restricted_service_reads_what_was_replaced_and_nothing_beside() {
     std::fs::rename(workspace.path("secrets/token.new"), &token).expect("one folder");
     let failed = service.event("run_failed", "acme");
     assert!(failed["message"].as_str().is_some_and(|said| said.contains("Permission denied")), "{failed}");
+}
+
+#[test]
+fn the_state_is_closed_to_others_whatever_the_umask() {
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    Plant::new(&workspace.path("mes.db")).orders(1..11);
+    workspace.spec("acme.yaml", &plant::orders("acme", &plant::to_url(&platform.url())));
+    let program = engine().display().to_string();
+    let open = ["-c", "umask 000; exec \"$@\"", "sh", &program, "run", "--once", "--now", NOW, "acme.yaml"];
+    workspace.run(Path::new("/bin/sh"), &open).expect(0);
+    let mut found = vec![workspace.path(".engine")];
+    let mut files = 0;
+    while let Some(path) = found.pop() {
+        let metadata = std::fs::metadata(&path).expect("it was found");
+        let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(metadata.permissions().mode() & 0o777, expected, "{}", path.display());
+        files += usize::from(metadata.is_file());
+        if metadata.is_dir() {
+            found.extend(std::fs::read_dir(path).expect("a folder").flatten().map(|entry| entry.path()));
+        }
+    }
+    assert!(files >= 3, "the state and its locks");
 }
