@@ -3,9 +3,12 @@
 
 pub mod api;
 pub mod binary;
+pub mod canary;
 pub mod certificates;
 pub mod contract;
 pub mod dialects;
+pub mod forge;
+pub mod peer;
 pub mod plant;
 pub mod platform;
 pub mod powerloss;

@@ -16,6 +16,7 @@ use engine_spec::{NoCompanions, load};
 use engine_tests::api::{Api, Asked, Pages, Told, page_of};
 use engine_tests::binary::{Workspace, root};
 use engine_tests::certificates::{pem, server};
+use engine_tests::forge::{Forge, GOOD, Leaf, VALID};
 use engine_tests::plant::{self, BOOKINGS, NOW, Plant};
 use engine_tests::platform::Platform;
 use engine_tests::servers;
@@ -309,18 +310,40 @@ fn certificates_are_checked_and_shown() {
     ] {
         assert_eq!(ids(&told(name, false, &tls).unwrap()), [0, 1], "{name} {tls}");
     }
-    for (name, tls) in [
-        ("localhost", json!({})),
-        ("elsewhere", json!({ "ca_file": ca })),
-        ("localhost", json!({ "ca_file": pem("device.pem") })),
+    for (name, tls, way_out) in [
+        ("localhost", json!({}), "tls.ca_file"),
+        ("elsewhere", json!({ "ca_file": ca }), "source.url"),
+        ("localhost", json!({ "ca_file": pem("device.pem") }), "tls.ca_file"),
     ] {
         let error = told(name, false, &tls).unwrap_err();
         assert_eq!(error.kind, SourceErrorKind::Tls, "{name} {tls}: {error}");
-        assert!(error.hint.is_some_and(|hint| hint.contains("ca_file")) && !error.message.contains(CANARY), "{name}");
+        assert!(error.hint.is_some_and(|hint| hint.contains(way_out)) && !error.message.contains(CANARY), "{name}");
     }
     let with_client = json!({ "ca_file": ca, "cert_file": pem("device.pem"), "key_file": pem("device.key") });
     assert_eq!(ids(&told("localhost", true, &with_client).unwrap()), [0, 1]);
     told("localhost", true, &json!({ "ca_file": ca })).unwrap_err();
+}
+
+#[test]
+fn a_wrong_certificate_of_an_api_is_told_by_its_cause() {
+    let forge = Forge::new();
+    for (leaf, cause, way_out) in [
+        (Leaf { valid: (VALID.0, "20260101000000Z"), ..GOOD }, "expired on 2026-01-01", "Renew"),
+        (Leaf { valid: ("20980101000000Z", VALID.1), ..GOOD }, "only on 2098-01-01", "clock"),
+        (Leaf { extensions: "subjectAltName = DNS:x.example", ..GOOD }, "x.example", "source.url"),
+        (
+            Leaf { extensions: "subjectAltName = IP:127.0.0.1\nextendedKeyUsage = clientAuth", ..GOOD },
+            "is not for servers",
+            "serverAuth",
+        ),
+    ] {
+        forge.issue(&leaf);
+        let api = Api::start_tls(forge.server("leaf"), |asked, _| page_of(asked, &list(2), Pages::Page, 3));
+        let source = json!({ "auth": { "bearer": { "env": "TOKEN" } }, "tls": { "ca_file": forge.authority() } });
+        let outcome = read_from(&api.url().replace("localhost", "127.0.0.1"), &source);
+        refused(outcome, SourceErrorKind::Tls, &[cause, way_out]);
+        assert!(api.asked().is_empty(), "the login is sent to whom it is meant for");
+    }
 }
 
 #[test]

@@ -278,23 +278,23 @@ fn the_schemas_are_what_the_types_say() {
 /// The table of invariants names the tests that keep them. A test that was renamed or removed is noticed here.
 #[test]
 fn every_test_that_the_architecture_names_exists() {
-    let text = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
-    let (_, table) = text.split_once("\n## Invariants\n").unwrap();
-    let table = table.split("\n## ").next().unwrap();
     let all: String = sources("engine").into_iter().chain(sources("tests")).map(|(_, text)| text).collect();
-    let mut count = 0;
-    for row in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---")).skip(1) {
-        let tests = row.trim_end_matches('|').rsplit('|').next().unwrap();
-        for name in tests.split('`').skip(1).step_by(2) {
-            let name = name.rsplit("::").next().unwrap();
-            assert!(
-                all.contains(&format!("fn {name}(")),
-                "docs/ARCHITECTURE.md names the test `{name}`, which does not exist"
-            );
-            count += 1;
+    for (document, section) in [("docs/ARCHITECTURE.md", "Invariants"), ("docs/security.md", "What is done about it")] {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        let (_, table) = text.split_once(&format!("\n## {section}\n")).unwrap();
+        let table = table.split("\n## ").next().unwrap();
+        let mut count = 0;
+        for row in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---")).skip(1) {
+            let tests = row.trim_end_matches('|').rsplit('|').next().unwrap();
+            for name in tests.split('`').skip(1).step_by(2) {
+                let name = name.rsplit("::").next().unwrap();
+                let exists = all.contains(&format!("fn {name}("));
+                assert!(exists, "{document} names the test `{name}`, which does not exist");
+                count += 1;
+            }
         }
+        assert!(count > 20, "{document} names only {count} tests");
     }
-    assert!(count > 20, "only {count} tests are named");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use engine_connect::registry;
+use engine_connect::{discreet, registry};
 use engine_core::deliver::{Circuit, ParcelLimit};
 use engine_core::dispatch::{DispatchReport, Dispatcher};
 use engine_core::plan::Plan;
@@ -27,7 +27,7 @@ pub fn open_source(plan: &Plan, cancel: &Cancel) -> Result<Box<dyn Source>, Sour
             hint: None,
         });
     };
-    (connector.open)(&plan.source, cancel)
+    discreet::open(connector, &plan.source, cancel)
 }
 
 /// Runs a pipeline once. A panic costs this run and nothing else.
@@ -121,10 +121,10 @@ impl Destination for LazyDestination {
     }
 }
 
-/// Name and place of a destination, for messages; without a query, which may carry a key.
+/// Name and place of a destination, for messages.
 fn place_of(config: &DestinationConfig) -> String {
     match config {
-        DestinationConfig::Http(http) => http.url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        DestinationConfig::Http(http) => engine_connect::to::http::place_of(&http.url),
         DestinationConfig::File(path) => path.display().to_string(),
         DestinationConfig::Stdout => "standard output".to_owned(),
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine_core::plan::{Plan, PlanInput, STAGE_BYTES};
+use engine_core::ports::References;
 use engine_spec::check::check_set;
 use engine_spec::device::Device;
 use engine_spec::load::{Loaded, is_device_config, load, load_device};
@@ -105,6 +106,16 @@ fn stage_bytes_max(device: &Device) -> usize {
 
 /// The plan of one spec.
 pub fn plan(spec: &FoundSpec, destination: Option<&Destination>, offline: bool) -> Result<Plan, CommandError> {
+    plan_with(spec, destination, offline, &ProcessReferences::new(spec.folder()))
+}
+
+/// The plan of one spec, its references resolved by these.
+pub fn plan_with(
+    spec: &FoundSpec,
+    destination: Option<&Destination>,
+    offline: bool,
+    references: &dyn References,
+) -> Result<Plan, CommandError> {
     let Some(typed) = &spec.loaded.spec else { return Err(CommandError::said(Kind::Usage)) };
     let input = PlanInput {
         spec: typed,
@@ -115,7 +126,7 @@ pub fn plan(spec: &FoundSpec, destination: Option<&Destination>, offline: bool) 
         default_destination: destination,
         offline,
     };
-    Plan::new(&input, &ProcessReferences::new(spec.folder())).map_err(|errors| {
+    Plan::new(&input, references).map_err(|errors| {
         let environment = errors.iter().any(|error| error.environment);
         let lines: Vec<String> = errors.iter().map(|error| format!("{}: {error}", spec.path.display())).collect();
         let kind = if environment { Kind::Environment } else { Kind::Usage };

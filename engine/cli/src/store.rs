@@ -11,21 +11,40 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::exit::{CommandError, Kind};
 use crate::references::ProcessReferences;
-use crate::state::{Options, PostgresStore, SqliteStore};
+use crate::sandbox::Grants;
+use crate::state::{Options, PostgresStore, SqliteStore, files_of};
 
 /// Where the state is.
-enum Place {
+pub enum Place {
+    /// A file of this device.
     File(PathBuf),
-    /// The address may hold a password.
+    /// A database that several engines share. The address may hold a password.
     Postgres(SecretString),
+}
+
+impl Place {
+    /// What opening it, now and later, needs of the file system; makes the folder of a file where there is none.
+    pub fn prepare(&self) -> Result<Grants, CommandError> {
+        let mut grants = Grants::default();
+        match self {
+            Self::File(path) => grants.write(SqliteStore::prepare(path, Options::default())?),
+            Self::Postgres(url) => files_of(url.expose_secret()).iter().for_each(|file| grants.read_around(file)),
+        }
+        Ok(grants)
+    }
+
+    /// The state store, opened; made where there is none.
+    pub fn open(&self) -> Result<Box<dyn StateStore>, CommandError> {
+        Ok(match self {
+            Self::File(path) => Box::new(SqliteStore::open(path, Options::default())?),
+            Self::Postgres(url) => Box::new(PostgresStore::open(url.expose_secret())?),
+        })
+    }
 }
 
 /// The state store of a device, opened; made where there is none.
 pub fn open(device: &Device, folder: &Path) -> Result<Box<dyn StateStore>, CommandError> {
-    Ok(match place(device, folder)? {
-        Place::File(path) => Box::new(SqliteStore::open(&path, Options::default())?),
-        Place::Postgres(url) => Box::new(PostgresStore::open(url.expose_secret())?),
-    })
+    place(device, folder)?.open()
 }
 
 /// The state store of a device, where there is one already. A database is one.
@@ -61,7 +80,7 @@ pub fn wanted(store: &dyn StateStore, ids: &[String]) -> Result<Vec<String>, Com
 }
 
 /// `state.url`, or `$STATE_DIRECTORY/state.db`, or `.engine/state.db` in the working directory.
-fn place(device: &Device, folder: &Path) -> Result<Place, CommandError> {
+pub fn place(device: &Device, folder: &Path) -> Result<Place, CommandError> {
     let url = match &device.state.url {
         None => {
             let root = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(".engine"), PathBuf::from);

@@ -4,6 +4,7 @@
 //! synchronous, and `pump` is the seam: a reader of its own fills batches, the run takes them.
 
 mod csv;
+pub mod discreet;
 mod failure;
 mod http;
 mod mysql;
@@ -11,6 +12,7 @@ mod oracle;
 mod postgres;
 mod probes;
 mod pump;
+mod redact;
 pub mod registry;
 mod remote;
 mod runtime;

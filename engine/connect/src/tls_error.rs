@@ -61,6 +61,18 @@ pub(crate) fn explain(error: &Error) -> Problem {
     }
 }
 
+/// Explains a failure on the way to a server that has an address; `role` is its part of the spec.
+pub(crate) fn explain_at_address(error: &Error, role: &str) -> Problem {
+    let problem = explain(error);
+    let address = format!("`{role}.url`");
+    let hint = problem.hint.map(|hint| {
+        let of_role = hint.replace("`source.host` and `source.port`", &address).replace("`source.host`", &address);
+        // An address that asks for encryption gets it.
+        of_role.replace("`source.tls`", &format!("`{role}.tls`")).replace(IN_THE_CLEAR, "").trim_end().to_owned()
+    });
+    Problem { hint, ..problem }
+}
+
 /// Explains what a driver tells in the words of the TLS library, since it does not hand the error over.
 pub(crate) fn explain_words(words: &str) -> Problem {
     let has = |sign: &str| words.contains(sign);
@@ -120,10 +132,9 @@ fn certificate(error: &CertificateError) -> Problem {
         C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             old_signature("an algorithm that is not supported")
         }
-        C::InvalidPurpose | C::InvalidPurposeContext { .. } => problem(
-            format!("the server's certificate is not for servers ({error})"),
-            format!("{ISSUE_ANEW} with `extendedKeyUsage = serverAuth`."),
-        ),
+        C::InvalidPurpose | C::InvalidPurposeContext { .. } => not_for_servers(error),
+        // The verifier of the operating system's authorities says it in its own words.
+        C::Other(other) if format!("{other:?}").contains("EkuError") => not_for_servers(error),
         // The library that reads certificates has no part of its own for these in the errors of the other.
         C::Other(other) if other.to_string().contains("UnsupportedCertVersion") => problem(
             "the server's certificate is of version 1; engine takes version 3",
@@ -143,6 +154,13 @@ fn certificate(error: &CertificateError) -> Problem {
             "Look at it with `openssl x509 -text`. `tls: { mode: require }` encrypts without checking it.",
         ),
     }
+}
+
+fn not_for_servers(error: &CertificateError) -> Problem {
+    problem(
+        format!("the server's certificate is not for servers ({error})"),
+        format!("{ISSUE_ANEW} with `extendedKeyUsage = serverAuth`."),
+    )
 }
 
 fn old_signature(name: &str) -> Problem {

@@ -20,8 +20,9 @@ pub(crate) use self::oauth::NoToken;
 use self::oauth::TokenSource;
 #[cfg(test)]
 pub(crate) use self::reply::QUOTE_CHARS_MAX;
-pub(crate) use self::reply::{Redactor, Reply, ReplyBody, chain};
+pub(crate) use self::reply::{Reply, ReplyBody, chain};
 use self::session::SessionSource;
+pub(crate) use crate::redact::Redactor;
 use crate::to::OpenError;
 
 /// How long an idle connection is kept; below the usual patience of servers and load balancers.
@@ -219,6 +220,22 @@ impl Peer {
         self.secrets.iter().chain(token).for_each(|secret| redact.add(secret));
         redact
     }
+}
+
+/// What the TLS library said, where it is what failed.
+pub(crate) fn tls_failure(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // What an error of the system carries is not among its causes.
+        cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// A method in the client's terms.

@@ -2,111 +2,107 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-use tempfile::TempDir;
+use engine_tests::forge::{self, Forge, Leaf, VALID};
 
 use super::*;
 use TlsMode::{Require, VerifyCa, VerifyFull};
 
 /// What lets OpenSSL serve what it would refuse by itself.
 const WEAK: &str = "--ssl-cipher=ALL:@SECLEVEL=0";
-const NAMED: &str = "subjectAltName = IP:127.0.0.1";
-const CURVE: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
-const FROM: &str = "20250101000000Z";
-const TO: &str = "20990101000000Z";
 
 /// A certificate of a server, and what comes of it.
 struct Case {
     name: &'static str,
-    /// Its extensions. Without any, it is of version 1.
-    extensions: &'static str,
-    key: &'static str,
-    digest: &'static str,
-    valid: (&'static str, &'static str),
+    leaf: Leaf,
     mode: TlsMode,
     /// A part of the message and a part of the way out, where it is refused.
     expected: Option<(&'static str, &'static str)>,
 }
 
-const GOOD: Case = Case {
-    name: "a good one",
-    extensions: NAMED,
-    key: CURVE,
-    digest: "sha256",
-    valid: (FROM, TO),
-    mode: VerifyFull,
-    expected: None,
-};
+const GOOD: Case = Case { name: "a good one", leaf: forge::GOOD, mode: VerifyFull, expected: None };
+
+/// A certificate with these extensions.
+const fn with(extensions: &'static str) -> Leaf {
+    Leaf { extensions, ..forge::GOOD }
+}
+
+/// A certificate that holds from one instant to another.
+const fn valid(from: &'static str, to: &'static str) -> Leaf {
+    Leaf { valid: (from, to), ..forge::GOOD }
+}
 
 /// Certificates that every server can be made to serve.
 const CASES: [Case; 12] = [
     GOOD,
-    Case { name: "version 1", extensions: "", expected: Some(("is of version 1", "-extfile")), ..GOOD },
+    Case { name: "version 1", leaf: with(""), expected: Some(("is of version 1", "-extfile")), ..GOOD },
     Case {
         name: "version 1, unchecked",
-        extensions: "",
+        leaf: with(""),
         mode: Require,
         expected: Some(("is of version 1", "tls: { mode: disable }")),
-        ..GOOD
     },
     Case {
         name: "out of date",
-        valid: (FROM, "20260101000000Z"),
+        leaf: valid(VALID.0, "20260101000000Z"),
         expected: Some(("expired on 2026-01-01T00:00:00Z", "Renew")),
         ..GOOD
     },
     Case {
         name: "too new",
-        valid: ("20980101000000Z", TO),
+        leaf: valid("20980101000000Z", VALID.1),
         expected: Some(("only on 2098-01-01T00:00:00Z", "clock")),
         ..GOOD
     },
     Case {
         name: "a name in its subject only",
-        extensions: "basicConstraints = CA:FALSE",
+        leaf: with("basicConstraints = CA:FALSE"),
         expected: Some(("no subjectAltName", "verify-ca")),
         ..GOOD
     },
-    Case { name: "no name, and none is asked for", extensions: "basicConstraints = CA:FALSE", mode: VerifyCa, ..GOOD },
+    Case { name: "no name, and none is asked for", leaf: with("basicConstraints = CA:FALSE"), mode: VerifyCa, ..GOOD },
     Case {
         name: "another name",
-        extensions: "subjectAltName = DNS:mes.acme.example",
+        leaf: with("subjectAltName = DNS:mes.acme.example"),
         expected: Some(("mes.acme.example", "source.host")),
         ..GOOD
     },
     Case {
         name: "one of an authority",
-        extensions: "subjectAltName = IP:127.0.0.1\nbasicConstraints = critical, CA:TRUE",
+        leaf: with("subjectAltName = IP:127.0.0.1\nbasicConstraints = critical, CA:TRUE"),
         expected: Some(("CA:TRUE", "CA:FALSE")),
         ..GOOD
     },
     Case {
         name: "one of an authority, unchecked",
-        extensions: "basicConstraints = critical, CA:TRUE",
+        leaf: with("basicConstraints = critical, CA:TRUE"),
         mode: Require,
         ..GOOD
     },
     Case {
         name: "one for clients",
-        extensions: "subjectAltName = IP:127.0.0.1\nextendedKeyUsage = clientAuth",
+        leaf: with("subjectAltName = IP:127.0.0.1\nextendedKeyUsage = clientAuth"),
         expected: Some(("is not for servers", "serverAuth")),
         ..GOOD
     },
-    Case { name: "RSA", key: "rsa:2048", ..GOOD },
+    Case { name: "RSA", leaf: Leaf { key: "rsa:2048", ..forge::GOOD }, ..GOOD },
 ];
 
 /// Certificates that OpenSSL serves only when it is told to be weak.
 const WEAK_CASES: [Case; 3] = [
-    Case { name: "SHA-1", digest: "sha1", expected: Some(("is signed with SHA-1", "SHA-256")), ..GOOD },
-    Case { name: "SHA-1, unchecked", digest: "sha1", mode: Require, ..GOOD },
+    Case {
+        name: "SHA-1",
+        leaf: Leaf { digest: "sha1", ..forge::GOOD },
+        expected: Some(("is signed with SHA-1", "SHA-256")),
+        ..GOOD
+    },
+    Case { name: "SHA-1, unchecked", leaf: Leaf { digest: "sha1", ..forge::GOOD }, mode: Require, ..GOOD },
     Case {
         name: "a short key",
-        key: "rsa:1024",
+        leaf: Leaf { key: "rsa:1024", ..forge::GOOD },
         mode: Require,
         expected: Some(("shorter than 2048 bits", "2048 bits or more")),
-        ..GOOD
     },
 ];
 
@@ -115,9 +111,9 @@ fn mariadb_with_an_old_certificate_or_cipher_is_told_from_others() {
     let forge = Forge::new();
     let server = servers::mariadb_with(&[WEAK]);
     for case in CASES.iter().chain(&WEAK_CASES) {
-        forge.serve_and_see(&MARIADB, &server, case);
+        serve_and_see(&forge, &MARIADB, &server, case);
     }
-    forge.a_certificate_can_be_its_own_authority(&MARIADB, &server);
+    a_certificate_can_be_its_own_authority(&forge, &MARIADB, &server);
     drop(server);
     refuses(&MARIADB, &servers::mariadb_with(&[WEAK, "--tls-version=TLSv1.1"]), "only TLS 1.1 or older", "TLS 1.2");
     let server = servers::mariadb_with(&["--tls-version=TLSv1.2", "--ssl-cipher=DHE-RSA-AES128-SHA:AES128-SHA"]);
@@ -129,10 +125,10 @@ fn mysql_with_an_old_certificate_is_told_from_others() {
     let Some(server) = servers::mysql_with(&[]) else { return };
     let forge = Forge::new();
     // It refuses by itself to serve a certificate that is out of date.
-    for case in CASES.iter().filter(|case| case.valid == GOOD.valid) {
-        forge.serve_and_see(&MYSQL, &server, case);
+    for case in CASES.iter().filter(|case| case.leaf.valid == VALID) {
+        serve_and_see(&forge, &MYSQL, &server, case);
     }
-    forge.a_certificate_can_be_its_own_authority(&MYSQL, &server);
+    a_certificate_can_be_its_own_authority(&forge, &MYSQL, &server);
     // What MySQL makes for itself when it is given no certificate: for no host, by an authority in its data folder.
     let folder = server.ca_file.as_ref().unwrap().with_file_name("data");
     let made = |mode| connected(&MYSQL, &server, mode, Some(&folder.join("ca.pem")));
@@ -151,9 +147,9 @@ fn postgres_with_an_old_certificate_protocol_or_cipher_is_told_from_others() {
         return;
     }
     for case in &CASES {
-        forge.serve_and_see(&POSTGRES, &server, case);
+        serve_and_see(&forge, &POSTGRES, &server, case);
     }
-    forge.a_certificate_can_be_its_own_authority(&POSTGRES, &server);
+    a_certificate_can_be_its_own_authority(&forge, &POSTGRES, &server);
     let set = |name: &str, value: &str| drop(server.execute(&format!("ALTER SYSTEM SET {name} = '{value}'")));
     set("ssl_max_protocol_version", "TLSv1.2");
     set("ssl_ciphers", "AES128-SHA");
@@ -202,6 +198,48 @@ fn a_server_that_hangs_up_at_the_wish_for_encryption_is_of_the_network() {
     gone.join().unwrap();
     assert_eq!(error.kind, SourceErrorKind::Network, "{error:?}");
     assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("closed the connection")), "{error:?}");
+}
+
+/// Somebody on the way says that the server does without encryption: the login is not sent to them.
+#[test]
+fn who_claims_that_there_is_no_encryption_gets_no_login() {
+    for peer in [&MARIADB, &POSTGRES] {
+        for mode in [Require, VerifyCa, VerifyFull] {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let speaking = peer.name;
+            let between = std::thread::spawn(move || be_between(&listener, speaking));
+            let mut config = encrypted(port);
+            config.tls.mode = mode;
+            let error = open(peer, config, &Cancel::default()).map(|_| ()).unwrap_err();
+            let heard = between.join().unwrap();
+            assert_eq!(heard, b"", "{}, {mode:?}: the client went on", peer.name);
+            assert_eq!(error.kind, SourceErrorKind::Tls, "{}, {mode:?}: {error:?}", peer.name);
+            let way_out = error.hint.as_deref().unwrap_or_default();
+            assert!(way_out.contains("mode: disable"), "{}, {mode:?}: {error:?}", peer.name);
+        }
+    }
+}
+
+/// Claims that the server has no encryption, and returns what the client says to that.
+fn be_between(listener: &TcpListener, speaking: &str) -> Vec<u8> {
+    let (mut socket, _) = listener.accept().unwrap();
+    if speaking == "postgres" {
+        socket.read_exact(&mut [0; 8]).unwrap();
+        socket.write_all(b"N").unwrap();
+    } else {
+        let mut greeting = GREETING.to_vec();
+        // The lower capabilities follow on the nonce; encryption is bit 11 of them.
+        let place = greeting.windows(2).position(|pair| pair == b"\xff\xff").unwrap();
+        greeting[place + 1] &= !0x08;
+        socket.write_all(&greeting).unwrap();
+    }
+    let mut heard = Vec::new();
+    // A client that goes away resets the connection, or ends it.
+    let _ = socket.read_to_end(&mut heard);
+    // PostgreSQL's word of farewell, and MySQL's, hold nothing.
+    heard.retain(|byte| !matches!(byte, b'X' | 0..=4));
+    heard
 }
 
 fn encrypted(port: u16) -> ServerConfig {
@@ -269,74 +307,25 @@ fn refuses(peer: &Peer, server: &Server, message: &str, hint: &str) {
     assert!(error.hint.as_ref().is_some_and(|text| text.contains(hint)), "{}: {error:?}", peer.name);
 }
 
-/// An authority in a folder, and the certificates that it issues.
-struct Forge {
-    folder: TempDir,
+fn serve_and_see(forge: &Forge, peer: &Peer, server: &Server, case: &Case) {
+    forge.issue(&case.leaf);
+    server.replace_certificate(&forge.authority(), &forge.path("leaf.pem"), &forge.path("leaf.key"));
+    match (connected(peer, server, case.mode, Some(&forge.authority())), case.expected) {
+        (Ok(()), None) => {}
+        (Err(error), Some((message, hint))) => {
+            assert_eq!(error.kind, SourceErrorKind::Tls, "{}, {}: {error:?}", peer.name, case.name);
+            let way_out = error.hint.as_deref().unwrap_or_default();
+            let says_both = error.message.contains(message) && way_out.contains(hint);
+            assert!(says_both, "{}, {}: {error:?}", peer.name, case.name);
+        }
+        (seen, _) => panic!("{}, {}: {seen:?}", peer.name, case.name),
+    }
 }
 
-impl Forge {
-    fn new() -> Self {
-        let forge = Self { folder: tempfile::tempdir().unwrap() };
-        forge.openssl(&format!(
-            "req -x509 -newkey {CURVE} -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"
-        ));
-        forge
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn openssl(&self, words: &str) {
-        let output = Command::new("openssl")
-            .args(words.split(' '))
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "openssl {words}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    fn serve_and_see(&self, peer: &Peer, server: &Server, case: &Case) {
-        self.issue(case);
-        server.replace_certificate(&self.path("ca.pem"), &self.path("leaf.pem"), &self.path("leaf.key"));
-        match (connected(peer, server, case.mode, Some(&self.path("ca.pem"))), case.expected) {
-            (Ok(()), None) => {}
-            (Err(error), Some((message, hint))) => {
-                assert_eq!(error.kind, SourceErrorKind::Tls, "{}, {}: {error:?}", peer.name, case.name);
-                let way_out = error.hint.as_deref().unwrap_or_default();
-                let says_both = error.message.contains(message) && way_out.contains(hint);
-                assert!(says_both, "{}, {}: {error:?}", peer.name, case.name);
-            }
-            (seen, _) => panic!("{}, {}: {seen:?}", peer.name, case.name),
-        }
-    }
-
-    /// Makes `leaf.pem` and `leaf.key`. Only `openssl ca` knows dates in the past.
-    fn issue(&self, case: &Case) {
-        let Case { extensions, key, digest, valid: (from, to), .. } = case;
-        let settings = format!(
-            "[ca]\ndefault_ca = a\n[a]\ndatabase = index\nnew_certs_dir = .\nrand_serial = yes\nunique_subject = no\n\
-             policy = p\n[p]\ncommonName = supplied\n[e]\n{extensions}\n"
-        );
-        std::fs::write(self.path("settings"), settings).unwrap();
-        std::fs::write(self.path("index"), "").unwrap();
-        self.openssl(&format!("req -newkey {key} -nodes -subj /CN=127.0.0.1 -keyout leaf.key -out leaf.csr"));
-        let with = if extensions.is_empty() { "" } else { " -extensions e" };
-        self.openssl(&format!(
-            "ca -batch -notext -config settings{with} -md {digest} -startdate {from} -enddate {to} -cert ca.pem -keyfile \
-             ca.key -in leaf.csr -out leaf.pem"
-        ));
-    }
-
-    fn a_certificate_can_be_its_own_authority(&self, peer: &Peer, server: &Server) {
-        self.openssl(&format!(
-            "req -x509 -newkey {CURVE} -nodes -days 2 -subj /CN=server -addext subjectAltName=IP:127.0.0.1 -addext \
-             basicConstraints=critical,CA:FALSE -keyout own.key -out own.pem"
-        ));
-        server.replace_certificate(&self.path("own.pem"), &self.path("own.pem"), &self.path("own.key"));
-        connected(peer, server, VerifyFull, Some(&self.path("own.pem"))).unwrap();
-        let error = connected(peer, server, VerifyFull, None).unwrap_err();
-        assert!(error.hint.as_ref().is_some_and(|text| text.contains("tls.ca_file")), "{}: {error:?}", peer.name);
-    }
+fn a_certificate_can_be_its_own_authority(forge: &Forge, peer: &Peer, server: &Server) {
+    forge.issue_to_itself();
+    server.replace_certificate(&forge.path("own.pem"), &forge.path("own.pem"), &forge.path("own.key"));
+    connected(peer, server, VerifyFull, Some(&forge.path("own.pem"))).unwrap();
+    let error = connected(peer, server, VerifyFull, None).unwrap_err();
+    assert!(error.hint.as_ref().is_some_and(|text| text.contains("tls.ca_file")), "{}: {error:?}", peer.name);
 }

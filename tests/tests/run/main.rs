@@ -3,7 +3,9 @@
 mod approve;
 mod backfill;
 mod check;
+mod confined;
 mod faults;
+mod injection;
 mod quarantine;
 mod servers;
 mod service;

@@ -16,7 +16,7 @@ const MANY_ROWS: i64 = 200_000;
 const MEMORY_MAX_KIB: u64 = 200 * 1024;
 
 /// A spec that reads everything, every second, whatever the clock says.
-fn every_second(id: &str, destination: &Value) -> Value {
+pub(crate) fn every_second(id: &str, destination: &Value) -> Value {
     let mut spec = plant::orders(id, destination);
     spec["query"]["sql"] = "SELECT * FROM auftrag".into();
     spec["sync"] = json!({ "mode": "full" });

@@ -23,7 +23,7 @@ use super::render;
 use crate::args::{CheckArgs, Output};
 use crate::exit::{CommandError, Kind};
 use crate::project::{FoundSpec, Project};
-use crate::{clock, pipeline, signals};
+use crate::{clock, pipeline, sandbox, signals};
 
 /// What was found out about one spec.
 struct Checked {
@@ -83,6 +83,7 @@ fn check(project: &Project, spec: &FoundSpec, rows: usize, now: Timestamp, cance
     checked.source_type = plan.source_type;
     let source = check_source(&plan, rows, now, cancel, &mut checked);
     let destination = check_destination(&plan, &mut checked);
+    checked.remarks.extend(unrestricted(sandbox::offered()));
     checked.failures.extend(source.err().into_iter().chain(destination.err()));
     checked
 }
@@ -126,6 +127,18 @@ fn left_for_later(source: &dyn Source) -> Option<Remark> {
     source.left_for_later().map(|message| Remark { severity: Severity::Note, about: "left", message, action: None })
 }
 
+/// What is said where `engine run` will keep all rights of its account.
+fn unrestricted(offered: Result<(), String>) -> Option<Remark> {
+    offered.err().map(|why| Remark {
+        severity: Severity::Note,
+        about: "restriction",
+        message: format!("`engine run` keeps all rights of its account here, as it cannot give any up: {why}"),
+        action: Some(
+            "run it on Linux 5.13 or later with Landlock; a container must allow its three system calls".into(),
+        ),
+    })
+}
+
 /// Whether something listens where records go. Nothing is sent, not even a login.
 fn check_destination(plan: &Plan, checked: &mut Checked) -> Result<(), CommandError> {
     let Some(config) = &plan.destination else { return Ok(()) };
@@ -144,4 +157,17 @@ fn failed(error: SourceError) -> CommandError {
     let failure = source_failure(error);
     let kind = if is_refused { Kind::Usage } else { pipeline::kind_of(&failure) };
     CommandError { kind, message: failure.message, hint: failure.hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_where_a_run_cannot_be_restricted() {
+        assert!(unrestricted(Ok(())).is_none());
+        let remark = unrestricted(Err("the kernel is old".to_owned())).expect("a remark");
+        assert!(remark.message.contains("the kernel is old"), "{}", remark.message);
+        assert!(remark.action.is_some_and(|action| action.contains("Landlock")));
+    }
 }

@@ -16,7 +16,7 @@ use crate::args::RunArgs;
 use crate::exit::{CommandError, Kind};
 use crate::pipeline::{self, Outlet};
 use crate::project::{FoundSpec, Project};
-use crate::{clock, progress, service, show, signals, store, telemetry};
+use crate::{clock, progress, sandbox, service, show, signals, store, telemetry};
 
 /// How long `--once` waits for a destination that is busy or cannot be reached.
 const ONCE_PATIENCE: Duration = Duration::from_secs(30);
@@ -29,9 +29,13 @@ pub const CONCURRENCY: usize = 4;
 pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> Result<(), CommandError> {
     let project = Project::open(&args.paths, config)?;
     telemetry::start(&project.device.log, verbose, quiet);
+    // Before any other thread begins: what a thread may do, those that it starts may do.
+    let state = store::place(&project.device, &project.folder)?;
+    let grants = sandbox::needs(&project, state.prepare()?);
+    sandbox::log(&grants, &sandbox::restrict(&grants));
     let cancel = Cancel::default();
     signals::watch(&cancel);
-    let store = store::open(&project.device, &project.folder)?;
+    let store = state.open()?;
     if args.once {
         let clock = clock::clock(args.now);
         once(&project, store.as_ref(), clock.as_ref(), &cancel)

@@ -8,5 +8,5 @@ mod sqlite;
 #[cfg(test)]
 mod suite;
 
-pub use postgres::{PostgresStore, is_of_this_host};
+pub use postgres::{PostgresStore, files_of, is_of_this_host};
 pub use sqlite::{Check, Options, SqliteStore};

@@ -35,6 +35,7 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use self::address::Address;
+pub use self::address::files_of;
 use self::connect::{Connections, OPERATION_MAX, in_time};
 use self::error::Problem;
 use self::lease::{Heartbeat, Leases};

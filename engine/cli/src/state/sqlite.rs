@@ -11,6 +11,7 @@ mod backfill;
 #[cfg(all(test, unix))]
 mod crash_tests;
 mod error;
+mod guard;
 mod lease;
 mod open;
 mod outbox;
@@ -82,10 +83,15 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the state file.
     ///
-    /// Refuses a folder that others can write into, a file that is damaged, that a newer engine wrote, or that is not
+    /// Refuses a folder or a file that others own or can write, a link in place of a file, a file that is damaged, that a newer engine wrote, or that is not
     /// an engine's. An older file is copied to `<file>.bak-v<version>` before its tables change.
     pub fn open(path: &Path, options: Options) -> Result<Self, StateError> {
         Self::open_with(path, options, schema::MIGRATIONS)
+    }
+
+    /// Makes the folder of the state file where there is none, and says where it is. Refuses what [`Self::open`] would.
+    pub fn prepare(path: &Path, options: Options) -> Result<&Path, StateError> {
+        open::prepare(path, &options)
     }
 
     fn open_with(path: &Path, options: Options, migrations: &[&str]) -> Result<Self, StateError> {

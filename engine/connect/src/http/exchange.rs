@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::body::{self, BODY_BYTES_MAX, Content};
 use crate::failure::Problem;
-use crate::web::{NoToken, Peer, Redactor, Reply, ReplyBody, chain, method};
+use crate::tls_error;
+use crate::web::{NoToken, Peer, Redactor, Reply, ReplyBody, chain, method, tls_failure};
 
 /// Attempts after the first where a connection breaks or a server is busy and does not say for how long.
 const RETRIES_MAX: u32 = 3;
@@ -207,14 +208,14 @@ fn busy_kind(status: StatusCode) -> SourceErrorKind {
 fn broken(what: &str, error: reqwest::Error, redact: &Redactor) -> Problem {
     let kind = if error.is_timeout() { SourceErrorKind::Timeout } else { SourceErrorKind::Network };
     let is_connect = error.is_connect();
+    if let Some(error) = tls_failure(&error).filter(|_| is_connect) {
+        let problem = tls_error::explain_at_address(error, "source");
+        return Problem { message: format!("{what}: {}", problem.message), ..problem };
+    }
     let reason = redact.clean(&chain(error));
-    let is_tls = is_connect && ["certificate", "tls", "handshake"].iter().any(|word| reason.contains(word));
-    let (kind, hint) = match (is_tls, is_connect) {
-        (true, _) => {
-            (SourceErrorKind::Tls, "Check `source.tls`: `ca_file` names the authority of a server of your own.")
-        }
-        (_, true) => (kind, "Check `source.url`, the name and the port, and the firewalls on the way."),
-        _ => (kind, "The connection broke or the server took too long. The next run asks again."),
+    let hint = match is_connect {
+        true => "Check `source.url`, the name and the port, and the firewalls on the way.",
+        false => "The connection broke or the server took too long. The next run asks again.",
     };
     Problem::new(kind, format!("{what}: {reason}")).hint(hint)
 }

@@ -13,13 +13,14 @@ use std::time::Duration;
 use engine_core::ports::{Answer, Cancel, Destination, HttpConfig, Parcel};
 use engine_spec::model::Compression;
 use flate2::write::GzEncoder;
-use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use reqwest::{StatusCode, Url};
 use tokio::runtime::Runtime;
 
 use self::answer::ANSWER_BYTES_MAX;
 use super::{OpenError, write_json_str};
-use crate::web::{NoToken, Peer, PeerSettings, Redactor, Reply, Token, chain, method};
+use crate::tls_error;
+use crate::web::{NoToken, Peer, PeerSettings, Redactor, Reply, Token, chain, method, tls_failure};
 
 /// Header that names a parcel, the same for each of its attempts.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -31,6 +32,17 @@ const CANCEL_POLL: Duration = Duration::from_millis(50);
 const COMPRESSION_LEVEL: u32 = 1;
 /// Room for what stands around the records in a request, in bytes.
 const ENVELOPE_BYTES: usize = 512;
+
+/// An address for messages: without a login and a query, which may be secret.
+pub fn place_of(address: &str) -> String {
+    let Ok(mut url) = Url::parse(address) else { return "the destination".to_owned() };
+    url.set_query(None);
+    url.set_fragment(None);
+    // An address that can hold no login holds none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
 
 /// An endpoint, and the connections to it.
 pub struct HttpDestination {
@@ -122,6 +134,12 @@ impl HttpDestination {
     /// What a failure without an answer means. Only one before the connection stood is sure to have sent nothing.
     fn failure(&self, parcel: &Parcel, error: reqwest::Error, redact: &Redactor) -> Answer {
         let (before_sending, timed_out) = (error.is_connect(), error.is_timeout());
+        if let Some(error) = tls_failure(&error).filter(|_| before_sending) {
+            let problem = tls_error::explain_at_address(error, "destination");
+            let way_out = problem.hint.unwrap_or_default();
+            let message = format!("connecting to {}: {}; {way_out}", self.peer.place, problem.message);
+            return Answer::Later { message, retry_after: None };
+        }
         let reason = redact.clean(&chain(error));
         let peer = &self.peer.place;
         if before_sending {

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+
+use crate::redact::Redactor;
 
 /// Characters of a foreign text that a message quotes.
 pub(crate) const QUOTE_CHARS_MAX: usize = 300;
@@ -90,28 +91,10 @@ impl Reply {
     }
 }
 
-/// Takes the secrets of a request out of foreign texts, which may echo them, and cuts long ones.
-#[derive(Debug, Default)]
-pub(crate) struct Redactor {
-    secrets: Vec<SecretString>,
-}
-
 impl Redactor {
-    pub fn add(&mut self, secret: &SecretString) {
-        let text = secret.expose_secret();
-        if !text.is_empty() && self.secrets.iter().all(|known| known.expose_secret() != text) {
-            self.secrets.push(secret.clone());
-            // Longer ones first: the rest of a secret that holds another one would stay.
-            self.secrets.sort_by_key(|known| std::cmp::Reverse(known.expose_secret().len()));
-        }
-    }
-
-    /// The text in one line, without secrets.
+    /// The text in one line, without secrets, and cut where it is long.
     pub fn clean(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.secrets {
-            text = text.replace(secret.expose_secret(), "***");
-        }
+        let text = self.strike(text);
         let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
         let line = words.collect::<Vec<_>>().join(" ");
         match line.char_indices().nth(QUOTE_CHARS_MAX) {

@@ -138,7 +138,12 @@ impl Resolver<'_> {
         self.offline = offline;
         let Some(name) = name else { return TimeZone::UTC };
         TimeZone::get(&name).unwrap_or_else(|_| {
-            self.wrong("source.timezone", format!("`{name}` is not an IANA time zone"));
+            // What a reference leads to may be secret, where it is written in the wrong place.
+            let what = match setting {
+                Some(Setting::Reference(reference)) => format!("the value of {reference}"),
+                _ => format!("`{name}`"),
+            };
+            self.wrong("source.timezone", format!("{what} is not an IANA time zone"));
             TimeZone::UTC
         })
     }

@@ -1,5 +1,6 @@
 //! Where the state database is: a `postgres://` address, with two settings of the engine's own.
 
+use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -64,6 +65,15 @@ impl Address {
     }
 }
 
+/// Files that an address names: certificates and their keys, which every new connection reads.
+pub fn files_of(url: &str) -> Vec<PathBuf> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let settings = query.split('&').filter_map(|setting| setting.split_once('='));
+    let files =
+        settings.filter(|(name, _)| ["sslrootcert", "sslcert", "sslkey", "ssl-root-cert", "ssl-ca"].contains(name));
+    files.map(|(_, path)| PathBuf::from(path.replace("%2F", "/"))).collect()
+}
+
 fn is_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     !name.is_empty() && name.len() <= SCHEMA_BYTES_MAX && name.chars().all(fits) && !name.starts_with("pg_")
@@ -87,6 +97,13 @@ mod tests {
         assert_eq!(address.place, "db:6543/state");
         let address = Address::parse("postgres://u@db/state").unwrap();
         assert_eq!((address.schema.as_str(), address.lease, address.place.as_str()), (SCHEMA, LEASE, "db:5432/state"));
+    }
+
+    #[test]
+    fn files_of_an_address_are_known() {
+        let files = files_of("postgres://u@db/state?sslmode=verify-full&sslrootcert=/etc/db/ca.pem&sslkey=%2Fk.pem");
+        assert_eq!(files, [PathBuf::from("/etc/db/ca.pem"), PathBuf::from("/k.pem")]);
+        assert_eq!(files_of("postgres://u@db/state"), [PathBuf::new(); 0]);
     }
 
     #[test]

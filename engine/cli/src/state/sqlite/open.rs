@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::lease::{GATE, Gate};
 use super::schema::APPLICATION_ID;
-use super::{Check, Options, error};
+use super::{Check, Options, error, guard};
 use crate::folder;
 
 /// The state is for the account of the engine alone: it holds production data.
@@ -18,9 +18,6 @@ use crate::folder;
 pub(super) const FILE_MODE: u32 = 0o600;
 #[cfg(unix)]
 const FOLDER_MODE: u32 = 0o700;
-/// Group and others.
-#[cfg(unix)]
-const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// How long to wait for another process that writes: a large run's transaction takes seconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -73,10 +70,10 @@ pub(super) fn open(
     options: &Options,
     migrations: &[&str],
 ) -> Result<(Connection, Gate, PathBuf), StateError> {
-    let folder = folder::of(path);
-    prepare_folder(path, folder, options)?;
-    let locks = folder.join("locks");
+    let folder = prepare(path, options)?;
+    let locks = folder.join(guard::LOCKS);
     create_folder(&locks)?;
+    guard::check_files(path, folder)?;
     let mut gate = Gate::enter(locks.join(format!("{GATE}.lock")))?;
 
     let exists = path.try_exists().map_err(|failure| error::file(path, "looking for", &failure))?;
@@ -131,9 +128,19 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// The folder of the file; created where that is asked for, refused where it is not this account's alone.
+pub(super) fn prepare<'a>(path: &'a Path, options: &Options) -> Result<&'a Path, StateError> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    prepare_folder(path, folder, options)?;
+    Ok(folder)
+}
+
 fn prepare_folder(path: &Path, folder: &Path, options: &Options) -> Result<(), StateError> {
     match fs::metadata(folder) {
-        Ok(metadata) => refuse_shared(folder, &metadata),
+        Ok(metadata) => guard::check_folder(folder, &metadata),
         Err(failure) if failure.kind() == io::ErrorKind::NotFound => {
             if !options.create {
                 return Err(missing(path));
@@ -146,27 +153,6 @@ fn prepare_folder(path: &Path, folder: &Path, options: &Options) -> Result<(), S
         }
         Err(failure) => Err(error::file(folder, "looking into the folder", &failure)),
     }
-}
-
-#[cfg(unix)]
-fn refuse_shared(folder: &Path, metadata: &fs::Metadata) -> Result<(), StateError> {
-    let mode = std::os::unix::fs::MetadataExt::mode(metadata) & 0o7777;
-    if mode & WRITABLE_BY_OTHERS == 0 {
-        return Ok(());
-    }
-    Err(StateError {
-        tried: format!("opening the state folder {}", folder.display()),
-        message: format!("other accounts can write into it (mode {mode:04o}), and could change what is delivered"),
-        hint: Some(format!(
-            "`chmod go-w {}`, or name a subfolder in `state.url`, which the engine creates for itself",
-            folder.display()
-        )),
-    })
-}
-
-#[cfg(not(unix))]
-fn refuse_shared(_: &Path, _: &fs::Metadata) -> Result<(), StateError> {
-    Ok(())
 }
 
 fn create_folder(folder: &Path) -> Result<(), StateError> {

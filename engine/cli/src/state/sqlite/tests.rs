@@ -115,6 +115,62 @@ fn a_folder_that_others_can_write_is_refused() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_others_can_write_is_refused() {
+    for name in ["state.db", "state.db-wal", "state.db.bak-v1", "locks", "locks/open.lock", "locks/acme.lock"] {
+        let (folder, path) = folder();
+        let store = open_at(&path).expect("opens");
+        transact(&store, P, |transaction| transaction.put_row(&row(1, "m1", 10)).expect("writes"));
+        let place = folder.path().join(name);
+        if !place.exists() {
+            fs::write(&place, "").expect("writes");
+        }
+        for bits in [0o622, 0o620] {
+            set_mode(&place, bits);
+            let said = refusal(open_at(&path));
+            assert_says(&said, &["other accounts can write", &format!("`chmod go-w {}`", place.display())]);
+        }
+        set_mode(&place, 0o700);
+        open_at(&path).expect("opens");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_place_of_the_state_is_refused() {
+    for name in ["state.db", "state.db-wal", "state.db.new", "locks", "locks/open.lock"] {
+        let (folder, path) = folder();
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        fs::write(elsewhere.path().join("victim"), "as before").expect("writes");
+        let place = folder.path().join(name);
+        fs::create_dir_all(place.parent().expect("a folder")).expect("creates");
+        let target = if name == "locks" { elsewhere.path().to_owned() } else { elsewhere.path().join("victim") };
+        std::os::unix::fs::symlink(target, &place).expect("links");
+        assert_says(&refusal(open_at(&path)), &["symbolic link", "state.url"]);
+        let left: Vec<_> = fs::read_dir(elsewhere.path()).expect("is there").collect();
+        assert_eq!(left.len(), 1, "{name}: {left:?}");
+        assert_eq!(fs::read_to_string(elsewhere.path().join("victim")).expect("is there"), "as before", "{name}");
+    }
+}
+
+/// Only root can give a folder away; others see the rule itself tested.
+#[cfg(unix)]
+#[test]
+fn state_of_another_account_is_refused() {
+    const SOMEBODY: u32 = 12_345;
+    let (folder, path) = folder();
+    drop(open_at(&path).expect("opens"));
+    for place in [path.clone(), folder.path().join("locks/open.lock"), folder.path().to_owned()] {
+        if std::os::unix::fs::chown(&place, Some(SOMEBODY), None).is_err() {
+            return;
+        }
+        assert_says(&refusal(open_at(&path)), &["belongs to the account 12345", "sudo -u '#12345'", "chown"]);
+        std::os::unix::fs::chown(&place, Some(0), None).expect("root takes it back");
+        open_at(&path).expect("opens");
+    }
+}
+
 #[test]
 fn a_file_of_something_else_is_refused() {
     let (_folder, path) = folder();
