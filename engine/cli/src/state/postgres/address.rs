@@ -103,7 +103,7 @@ mod tests {
     fn files_of_an_address_are_known() {
         let files = files_of("postgres://u@db/state?sslmode=verify-full&sslrootcert=/etc/db/ca.pem&sslkey=%2Fk.pem");
         assert_eq!(files, [PathBuf::from("/etc/db/ca.pem"), PathBuf::from("/k.pem")]);
-        assert_eq!(files_of("postgres://u@db/state"), [PathBuf::new(); 0]);
+        assert!(files_of("postgres://u@db/state").is_empty());
     }
 
     #[test]
