@@ -18,6 +18,8 @@ pub trait Watch: Sync {
     fn before(&self, operation: &'static str) -> Result<(), StateError>;
     /// It has happened; an error loses its answer.
     fn after(&self, operation: &'static str) -> Result<(), StateError>;
+    /// The transaction that was begun last has ended, one way or another.
+    fn ended(&self) {}
 }
 
 /// A store that is watched.
@@ -105,7 +107,7 @@ impl<W: Watch + Send> StateStore for Watched<'_, W> {
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
         let inner = self.around("begin", || self.store.begin(pipeline))?;
-        Ok(Box::new(WatchedTransaction { watch: &self.watch, inner, broken: Cell::new(false) }))
+        Ok(Box::new(WatchedTransaction { watch: &self.watch, _open: Open(&self.watch), inner, broken: Cell::new(false) }))
     }
 
     fn claim(&self, pipeline: &str, records_max: usize, bytes_max: usize) -> Result<Vec<OutboxRecord>, StateError> {
@@ -128,11 +130,21 @@ impl<W: Watch + Send> StateStore for Watched<'_, W> {
     }
 }
 
-struct WatchedTransaction<'a, W> {
+struct WatchedTransaction<'a, W: Watch> {
     watch: &'a W,
+    _open: Open<'a, W>,
     inner: Box<dyn StateTransaction + 'a>,
     /// An operation failed: going on with the transaction would be a mistake.
     broken: Cell<bool>,
+}
+
+/// Says when the transaction ends.
+struct Open<'a, W: Watch>(&'a W);
+
+impl<W: Watch> Drop for Open<'_, W> {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
 }
 
 impl<'a, W: Watch> WatchedTransaction<'a, W> {

@@ -44,6 +44,9 @@ impl Watch for Watcher {
     }
 
     fn after(&self, operation: &'static str) -> Result<(), StateError> {
+        if operation == "begin" {
+            self.sim.lock().in_transaction = true;
+        }
         if matches!(operation, "commit" | "settle" | "requeue_refused") {
             self.sim.check_durable(operation);
         }
@@ -51,6 +54,10 @@ impl Watch for Watcher {
             Some(Fault::FailsBehind) => Err(failure("disk full")),
             _ => Ok(()),
         }
+    }
+
+    fn ended(&self) {
+        self.sim.lock().in_transaction = false;
     }
 }
 

@@ -82,6 +82,8 @@ pub struct Inner {
     pub disk_full: i64,
     /// Somebody else is at work within a call.
     nested: bool,
+    /// A run has a transaction open: whoever else writes waits for its end.
+    pub in_transaction: bool,
     /// What is at work is a delivery, and not a run.
     delivering: bool,
     /// Times that something failed.
@@ -138,6 +140,7 @@ impl Sim {
                 behind: None,
                 disk_full: 0,
                 nested: false,
+                in_transaction: false,
                 delivering: false,
                 disturbed: 0,
                 trouble: Trouble::default(),
@@ -177,7 +180,7 @@ impl Sim {
             let mut inner = self.lock();
             inner.behind = None;
             *inner.coverage.calls.entry(site).or_default() += 1;
-            let (nested, shared) = (inner.nested, self.setup.shared);
+            let (nested, shared) = (inner.nested || inner.in_transaction, self.setup.shared);
             let waits = |fault: Fault| {
                 nested && matches!(fault, Fault::Meanwhile | Fault::Takeover) || !shared && fault == Fault::Takeover
             };
@@ -277,6 +280,7 @@ impl Sim {
         let mut inner = self.lock();
         inner.behind = None;
         inner.nested = false;
+        inner.in_transaction = false;
         inner.cancels.clear();
         inner.circuit = None;
         inner.armed.clear();
