@@ -27,7 +27,9 @@ END {
         if (outcome != "kept") broken++
         if (place in histories) {
             printf line, promise[row], test[row], outcome, histories[place], faults[place], losses[place], duplicates[place]
-            all_histories += histories[place]; all_faults += faults[place]
+            # A test may keep several promises with the same histories.
+            if (!(test[row] in counted)) { all_histories += histories[place]; all_faults += faults[place] }
+            counted[test[row]] = 1
             all_losses += losses[place]; all_duplicates += duplicates[place]
         } else {
             printf line, promise[row], test[row], outcome, "", "", "", ""
