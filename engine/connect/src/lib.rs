@@ -4,21 +4,33 @@
 //! synchronous, and `pump` is the seam: a reader of its own fills batches, the run takes them.
 
 mod csv;
+#[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]
 mod failure;
 mod http;
+#[cfg(feature = "databases")]
 mod mysql;
+#[cfg(feature = "databases")]
 mod oracle;
+#[cfg(feature = "databases")]
 mod postgres;
+#[cfg(feature = "databases")]
 mod probes;
 mod pump;
 pub mod registry;
+#[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]
 mod remote;
 mod runtime;
+#[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]
 mod slots;
+#[cfg(feature = "databases")]
 mod sqlite;
+#[cfg(feature = "databases")]
 mod sqlserver;
+#[cfg(feature = "databases")]
 mod sqlx_error;
+#[cfg(feature = "databases")]
 mod tls_error;
 pub mod to;
 mod web;
+#[cfg(feature = "databases")]
 mod worker;
