@@ -226,7 +226,8 @@ struct Watch<'a> {
 impl Observer for Watch<'_> {
     fn row(&mut self, _: Row<'_>, outcome: Outcome, canonical: &CanonicalRow, mapper: &Mapper) {
         let reasons = mapper.rejections();
-        assert_eq!(outcome == Outcome::Rejected, !reasons.is_empty(), "{outcome:?}: {reasons:?}");
+        assert!(outcome != Outcome::Rejected || !reasons.is_empty(), "rejected for no reason");
+        assert!(outcome != Outcome::Row || reasons.is_empty(), "taken, and yet: {reasons:?}");
         if outcome != Outcome::Row {
             return;
         }
