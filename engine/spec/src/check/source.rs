@@ -357,6 +357,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_json_path_has_limits_that_quotes_do_not_count_for() {
+        let (nested, descending) = (JSON_PATH_NESTING_MAX, JSON_PATH_DESCENTS_MAX);
+        let nest = |levels: usize| format!("$[?{}@.a{}]", "(".repeat(levels - 1), ")".repeat(levels - 1));
+        for (path, expected) in [
+            ("$.orders[*].operations[?@.state != 'planned']".to_owned(), None),
+            (nest(nested), None),
+            (nest(nested + 1), Some("nested")),
+            (format!("$['{}']", "[".repeat(nested + 1)), None),
+            (format!("$['\\'{}']", "[".repeat(nested + 1)), None),
+            (format!("$[\"{}\"]", "..".repeat(descending + 1)), None),
+            (format!("${}", "..a".repeat(descending)), None),
+            (format!("${}", "..a".repeat(descending + 1)), Some("descends")),
+            (format!("${}", "a".repeat(JSON_PATH_BYTES_MAX - 1)), None),
+            (format!("${}", "a".repeat(JSON_PATH_BYTES_MAX)), Some("bytes")),
+        ] {
+            let found = too_much(&path);
+            assert_eq!(found.is_some(), expected.is_some(), "{path}: {found:?}");
+            assert!(found.is_none_or(|found| found.contains(expected.unwrap_or_default())), "{path}");
+        }
+    }
+
+    #[test]
     fn loopback_is_recognised() {
         for (authority, expected) in [
             ("localhost:8080", true),
