@@ -2,6 +2,7 @@
 //!
 //! `ENGINE_LAWS_SEED` makes it another hunt, `ENGINE_LAWS_ROUNDS` a longer one.
 
+use std::io::Write;
 use std::panic::catch_unwind;
 use std::path::Path;
 
@@ -93,12 +94,22 @@ fn hunt(name: &str, law: Law, seed: u64, rounds: u64) {
     }
 }
 
+/// Adds what was run to the report of promises, where there is one.
+fn report(name: &str, rounds: u64) {
+    let Some(path) = std::env::var_os("ENGINE_PROMISES_REPORT") else { return };
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).expect("a report");
+    let line = format!("Plain words\tlaws: {name}\t{rounds}\t{rounds}\t0\t0\n");
+    file.write_all(line.as_bytes()).expect("the report can be written");
+}
+
 #[track_caller]
 fn of(name: &str) {
     let (_, law) = LAWS.iter().find(|(known, _)| *known == name).expect("a law of this name");
     let seed = number("ENGINE_LAWS_SEED", SEED);
     println!("ENGINE_LAWS_SEED={seed}");
-    hunt(name, *law, seed, number("ENGINE_LAWS_ROUNDS", ROUNDS));
+    let rounds = number("ENGINE_LAWS_ROUNDS", ROUNDS);
+    hunt(name, *law, seed, rounds);
+    report(name, rounds);
 }
 
 #[test]

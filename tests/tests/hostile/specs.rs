@@ -292,4 +292,5 @@ fn a_secret_in_a_pipe_holds_up_nobody() {
         let wrong = differs(args[0], workspace.start(args), expected);
         assert_eq!(wrong, None);
     }
+    all_as_expected("Isolation", "a_secret_in_a_pipe_holds_up_nobody", 2, &[]);
 }
