@@ -240,6 +240,18 @@ impl Running {
         peak.and_then(|peak| peak.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or_default()
     }
 
+    /// Waits for its end, at most so long, and looks at its memory all the while.
+    pub fn finish_watched(mut self, patience: Duration) -> (Outcome, Cost) {
+        let started = Instant::now();
+        let mut memory_kib = 0;
+        await_some(patience, || {
+            memory_kib = memory_kib.max(self.peak_memory_kib());
+            self.has_ended().then_some(())
+        });
+        let time = started.elapsed();
+        (self.finish_within(PATIENCE.saturating_sub(time).max(POLL)), Cost { time, memory_kib })
+    }
+
     /// Waits for its end.
     pub fn finish(self) -> Outcome {
         self.finish_within(PATIENCE)
@@ -270,6 +282,15 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a program took.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Time from its start to its end.
+    pub time: Duration,
+    /// Most memory that it had resident, in KiB.
+    pub memory_kib: u64,
 }
 
 /// What a program said and how it ended.

@@ -14,6 +14,7 @@ pub mod platform;
 pub mod powerloss;
 pub mod promises;
 pub mod proxy;
+pub mod raw;
 pub mod seed;
 pub mod servers;
 pub mod standins;

@@ -143,6 +143,7 @@ fn every_crate_takes_lints_and_versions_from_the_workspace() {
         "engine/connect",
         "engine/cli",
         "tests",
+        "tests/laws",
         "tests/standin",
         "tests/tds",
         "tests/tns",

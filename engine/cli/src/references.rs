@@ -6,6 +6,8 @@ use engine_core::ports::References;
 use engine_spec::scalar::Reference;
 use secrecy::SecretString;
 
+use crate::validate::regular;
+
 /// Bytes of a file that a reference names, at most.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -44,6 +46,7 @@ impl References for ProcessReferences {
 /// The content of a file, one trailing newline removed.
 fn read(path: &Path) -> Result<SecretString, String> {
     let failed = |what: &dyn std::fmt::Display| format!("file {} cannot be read: {what}", path.display());
+    regular(path).map_err(|error| failed(&error))?;
     let size = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
     if size > FILE_BYTES_MAX {
         return Err(failed(&format!("{size} bytes, the limit is {FILE_BYTES_MAX}")));
@@ -73,6 +76,17 @@ mod tests {
             let resolved = references.resolve(&Reference::File("token".into())).expect("resolves");
             assert_eq!(resolved.expose_secret(), value, "{content:?}");
         }
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_a_limit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let resolve = |bytes: u64| {
+            std::fs::write(folder.path().join("token"), "x".repeat(bytes as usize)).expect("written");
+            ProcessReferences::new(folder.path()).resolve(&Reference::File("token".into()))
+        };
+        assert!(resolve(FILE_BYTES_MAX).is_ok());
+        assert!(resolve(FILE_BYTES_MAX + 1).is_err_and(|reason| reason.contains("limit")));
     }
 
     #[test]

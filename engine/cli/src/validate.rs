@@ -210,8 +210,17 @@ impl Companions for Beside<'_> {
     }
 }
 
+/// Fails where a path is no file of a disk: to open a pipe would wait for whoever writes to it, perhaps for ever.
+pub fn regular(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a folder, a pipe or a device, not a file"))
+}
+
 /// The bytes of a file; of one beyond the limit, enough to see that.
 pub fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    regular(path)?;
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -420,16 +420,18 @@ impl Answer<'_> {
             let header = Reading::open(file, self.format, self.stop).and_then(|mut reading| reading.header(file));
             match header {
                 Ok(names) => {
-                    self.layout.places(&names.unwrap_or_default());
+                    let names = names.unwrap_or_default();
+                    if names.len() > COLUMNS_MAX {
+                        return Err(too_many_columns(file));
+                    }
+                    self.layout.places(&names);
                 }
                 Err(_) if self.stop.load(Ordering::Relaxed) => return Err(Problem::cancelled()),
                 Err(Trouble::File(reason)) => unreadable = unreadable.or(Some(format!("{}: {reason}", file.name))),
                 Err(Trouble::Run(problem)) => return Err(problem),
             }
             if self.layout.names.len() > COLUMNS_MAX {
-                let message = format!("{}: with this file there are more than {COLUMNS_MAX} columns", file.name);
-                return Err(Problem::new(SourceErrorKind::Data, message)
-                    .hint("Check `delimiter` and `glob`: the first line of every file names its columns."));
+                return Err(too_many_columns(file));
             }
         }
         match unreadable {
@@ -504,6 +506,12 @@ impl Answer<'_> {
         batch.push_unreadable(self.layout.names.len(), &at(file, line, reason));
         push_place(&self.layout, batch, file, line);
     }
+}
+
+fn too_many_columns(file: &File) -> Problem {
+    let message = format!("{}: with this file there are more than {COLUMNS_MAX} columns", file.name);
+    Problem::new(SourceErrorKind::Data, message)
+        .hint("Check `delimiter` and `glob`: the first line of every file names its columns.")
 }
 
 fn push_place(layout: &Layout, batch: &mut RowBatch, file: &File, line: u64) {

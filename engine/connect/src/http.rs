@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use self::body::Content;
 use self::exchange::{Page, Question, Session};
-use self::json::Node;
+use self::json::{Node, VALUES_MAX, has_too_many_values};
 use self::paging::{PageFacts, Pager, Turn};
 use self::records::{RecordPath, columns};
 use self::table::Table;
@@ -191,10 +191,13 @@ impl Api {
         feed: &mut Feed<Session>,
         has_begun: &mut bool,
     ) -> Result<Option<Turn>, Problem> {
-        // Read twice: as other programs read it, for paths and conditions, and by its own text.
-        let value = tokio::task::block_in_place(|| serde_json::from_str(text));
-        let value: Value = value.map_err(|error| not_json(page, &error.to_string()))?;
-        let root = Node::parse(text).map_err(|why| not_json(page, &why))?;
+        if has_too_many_values(text) {
+            let message = format!("the answer to {} has more than {VALUES_MAX} values", page.url.path());
+            let problem = Problem::new(SourceErrorKind::Data, message);
+            return Err(problem.hint("Ask for smaller pages, see `source.pagination`."));
+        }
+        let read = || Node::parse(text).map(|root| (root.to_value(), root));
+        let (value, root) = tokio::task::block_in_place(read).map_err(|why| not_json(page, &why))?;
         let found = path.find(&value, &root)?;
         let known = pager.known(&found.items)?;
         let fresh = || found.records.iter().filter(|record| record.item >= known);

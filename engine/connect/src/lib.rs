@@ -5,22 +5,33 @@
 
 mod csv;
 pub mod discreet;
+#[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]
 mod failure;
 mod http;
+#[cfg(feature = "databases")]
 mod mysql;
+#[cfg(feature = "databases")]
 mod oracle;
+#[cfg(feature = "databases")]
 mod postgres;
+#[cfg(feature = "databases")]
 mod probes;
 mod pump;
 mod redact;
 pub mod registry;
+#[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]
 mod remote;
 mod runtime;
+#[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]
 mod slots;
+#[cfg(feature = "databases")]
 mod sqlite;
+#[cfg(feature = "databases")]
 mod sqlserver;
+#[cfg(feature = "databases")]
 mod sqlx_error;
 mod tls_error;
 pub mod to;
 mod web;
+#[cfg(feature = "databases")]
 mod worker;

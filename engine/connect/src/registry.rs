@@ -2,15 +2,23 @@
 
 use engine_core::ports::Connector;
 
-use crate::{csv, http, mysql, oracle, postgres, sqlite, sqlserver};
+use crate::{csv, http};
+#[cfg(feature = "databases")]
+use crate::{mysql, oracle, postgres, sqlite, sqlserver};
 
 /// Every kind of source that can be connected to, in the order in which documentation names them.
 pub static CONNECTORS: &[Connector] = &[
+    #[cfg(feature = "databases")]
     sqlserver::CONNECTOR,
+    #[cfg(feature = "databases")]
     mysql::MYSQL,
+    #[cfg(feature = "databases")]
     mysql::MARIADB,
+    #[cfg(feature = "databases")]
     oracle::CONNECTOR,
+    #[cfg(feature = "databases")]
     postgres::CONNECTOR,
+    #[cfg(feature = "databases")]
     sqlite::CONNECTOR,
     http::CONNECTOR,
     csv::CONNECTOR,

@@ -225,7 +225,8 @@ pub fn add_decimals(one: &str, other: &str) -> String {
     };
     exact().unwrap_or_else(|| {
         let float = |text: &str| text.parse::<f64>().unwrap_or_default();
-        (float(one) + float(other)).to_string()
+        // There is no number for what lies beyond all floats.
+        (float(one) + float(other)).clamp(f64::MIN, f64::MAX).to_string()
     })
 }
 
@@ -416,6 +417,8 @@ mod tests {
     fn decimals_add_exactly() {
         for (one, other, sum) in [
             ("1.5", "10", "11.5"),
+            (&format!("1{}", "7".repeat(308)), &format!("1{}", "7".repeat(308)), &f64::MAX.to_string()),
+            (&format!("-1{}", "7".repeat(308)), &format!("-1{}", "7".repeat(308)), &f64::MIN.to_string()),
             ("0.1", "0.2", "0.3"),
             ("-1", "0.25", "-0.75"),
             ("1.50", "1.50", "3"),

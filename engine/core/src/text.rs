@@ -10,6 +10,9 @@ use crate::value::Cell;
 /// Characters of a number in text. The longest that a database has is a double written out, with some 310.
 pub const NUMBER_CHARS_MAX: usize = 400;
 
+/// Digits of a whole number that every double holds, if not exactly.
+const FLOAT_DIGITS: usize = 308;
+
 /// A value that has no canonical text, or is no number. Costs the row, not the run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -204,6 +207,10 @@ fn canonical_number<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a st
         return Err(not_a_number(text));
     };
     let whole = digits.whole.trim_start_matches('0');
+    if whole.len() > FLOAT_DIGITS && text.parse::<f64>().is_ok_and(f64::is_infinite) {
+        let message = format!("{} is beyond what a floating-point number holds, as which JSON is read", Quoted(text));
+        return Err(ValueError::new(ValueErrorCode::NotFinite, message));
+    }
     let whole = if whole.is_empty() { &digits.whole[..digits.whole.len().min(1)] } else { whole };
     write_number(text, &digits, whole, scratch)
 }
@@ -388,6 +395,9 @@ mod tests {
         check(Cell::Text("1.2.3"), "digits");
         check(Cell::Text("١"), "digits");
         check(Cell::Text(&"1".repeat(NUMBER_CHARS_MAX + 1)), "too many");
+        check(Cell::Decimal(&"1".repeat(FLOAT_DIGITS + 2)), "beyond");
+        check(Cell::Text(&format!("-{}", "9".repeat(FLOAT_DIGITS + 1))), "beyond");
+        assert!(number_of(Cell::Decimal(&"1".repeat(FLOAT_DIGITS + 1)), &mut String::new()).is_ok());
         check(Cell::Bool(true), "truth value");
         check(Cell::Date(0), "`1970-01-01` is a date");
         check(Cell::Bad("overflow"), "overflow");

@@ -248,8 +248,12 @@ impl RowBatch {
 
     /// Appends an exact number: digits with an optional sign and decimal point.
     pub fn push_decimal(&mut self, digits: &str) {
-        let piece = self.keep(digits);
-        self.slots.push(Slot::Decimal(piece));
+        let slot = if digits.len() > VALUE_BYTES_MAX {
+            Slot::Bad(self.too_long(digits.len()))
+        } else {
+            Slot::Decimal(self.keep(digits))
+        };
+        self.slots.push(slot);
     }
 
     /// Appends a JSON document.
@@ -438,7 +442,16 @@ mod tests {
             ["a"].map(|name| Column { name: name.to_owned(), kind: Kind::Text, source_type: String::new() }).into();
         let mut batch = RowBatch::new();
         batch.reset(&columns);
-        batch.push_text(&"x".repeat(VALUE_BYTES_MAX + 1));
-        assert!(matches!(batch.row(0).get(0), Cell::Bad(reason) if reason.contains("limit")));
+        let pushes: [fn(&mut RowBatch, &str); 4] =
+            [RowBatch::push_text, RowBatch::push_decimal, RowBatch::push_json, |batch, text| {
+                batch.push_bytes(text.as_bytes())
+            }];
+        for push in pushes {
+            batch.reset(&columns);
+            push(&mut batch, &"1".repeat(VALUE_BYTES_MAX));
+            push(&mut batch, &"1".repeat(VALUE_BYTES_MAX + 1));
+            assert!(!matches!(batch.row(0).get(0), Cell::Bad(_)));
+            assert!(matches!(batch.row(1).get(0), Cell::Bad(reason) if reason.contains("limit")));
+        }
     }
 }

@@ -6,6 +6,11 @@ use std::sync::Arc;
 use crate::codes;
 use crate::text::Text;
 
+/// Characters of a message or of its advice; what it quotes may be as long as the file.
+pub const MESSAGE_CHARS_MAX: usize = 1_000;
+/// Characters of a text that is compared with names to guess which was meant; none of them is as long.
+const GUESSED_CHARS_MAX: usize = 100;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -85,7 +90,7 @@ impl Diagnostic {
         Self {
             code,
             severity: codes::find(code).map_or(Severity::Error, |info| info.severity),
-            message: message.into(),
+            message: clip(message.into()),
             span,
             labels: Vec::new(),
             pointer: String::new(),
@@ -105,7 +110,7 @@ impl Diagnostic {
     /// The same, with advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(clip(help.into()));
         self
     }
 
@@ -141,6 +146,15 @@ impl Diagnostic {
     }
 }
 
+/// The text, cut where it is longer than anybody reads.
+fn clip(mut text: String) -> String {
+    if let Some((cut, _)) = text.char_indices().nth(MESSAGE_CHARS_MAX) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}
+
 /// JSON pointer of a child.
 pub fn child(pointer: &str, key: &str) -> String {
     if key.contains(['~', '/']) {
@@ -164,10 +178,15 @@ pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a 
         .map(|(_, candidate)| candidate)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours between two texts.
+/// Insertions, deletions, replacements and swaps of neighbours between two texts; of a text that is no name, the most
+/// that there can be.
 pub(crate) fn edit_distance(left: &str, right: &str) -> usize {
     let left: Vec<char> = left.chars().collect();
     let right: Vec<char> = right.chars().collect();
+    let longest = left.len().max(right.len());
+    if longest > GUESSED_CHARS_MAX {
+        return longest;
+    }
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=right.len()).collect();
     for (row, from) in left.iter().enumerate() {
@@ -198,6 +217,8 @@ mod tests {
             ("qeury", "query", 1),
             ("kitten", "sitting", 3),
             ("é", "e", 1),
+            (&"a".repeat(GUESSED_CHARS_MAX), &"a".repeat(GUESSED_CHARS_MAX - 1), 1),
+            (&"a".repeat(GUESSED_CHARS_MAX + 1), &"a".repeat(GUESSED_CHARS_MAX), GUESSED_CHARS_MAX + 1),
         ] {
             assert_eq!(edit_distance(left, right), distance, "{left} {right}");
             assert_eq!(edit_distance(right, left), distance, "{right} {left}");
@@ -216,6 +237,16 @@ mod tests {
             ("x", None),
         ] {
             assert_eq!(did_you_mean(written, keys), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character() {
+        let long = "é".repeat(MESSAGE_CHARS_MAX + 1);
+        let finding = Diagnostic::new(codes::BAD_VALUE, 0..0, long.clone()).help(long);
+        for text in [Some(finding.message), finding.help].into_iter().flatten() {
+            assert_eq!(text.chars().count(), MESSAGE_CHARS_MAX + 1);
+            assert!(text.ends_with('…'));
         }
     }
 

@@ -7,6 +7,7 @@ use minijinja::machinery::{Span, Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
 
+use crate::diagnostic::edit_distance;
 use crate::template::{Severity, TemplateFinding};
 
 /// Letters by which a name may differ from the one that is suggested for it.
@@ -139,30 +140,10 @@ pub(crate) fn check_names(
 /// "did you mean" for a name that nearly is one of the known ones.
 pub(crate) fn suggest<S: AsRef<str>>(name: &str, known: &[S]) -> Option<String> {
     let lower = name.to_lowercase();
-    let best = known.iter().map(|known| (distance(&lower, &known.as_ref().to_lowercase()), known.as_ref())).min()?;
+    let best =
+        known.iter().map(|known| (edit_distance(&lower, &known.as_ref().to_lowercase()), known.as_ref())).min()?;
     let near = best.0 <= SUGGESTION_DISTANCE_MAX && best.0 < name.chars().count().max(2);
     near.then(|| format!("did you mean `{}`?", best.1))
-}
-
-/// Letters to insert, remove, change or swap to get from one text to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = usize::from(a[i - 1] != b[j - 1]);
-                let mut least = (rows[i - 1][j - 1] + change).min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    least = least.min(rows[i - 2][j - 2] + 1);
-                }
-                least
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 /// What of a text is too large to be read; `in_expr` where it is one expression.

@@ -171,11 +171,12 @@ pub(crate) fn parent_of(pointer: &str) -> &str {
     pointer.rfind('/').map_or("", |slash| &pointer[..slash])
 }
 
+/// Removes a value; the order of what is left does not matter to the types.
 pub(crate) fn remove(value: &mut Value, pointer: &str) -> bool {
     let Some((parent, key)) = pointer.rsplit_once('/') else { return false };
     let key = key.replace("~1", "/").replace("~0", "~");
     match value.pointer_mut(parent) {
-        Some(Value::Object(object)) => object.shift_remove(&key).is_some(),
+        Some(Value::Object(object)) => object.swap_remove(&key).is_some(),
         _ => false,
     }
 }

@@ -20,7 +20,7 @@ pub fn check(file: &SpecFile, folder: &Path) -> Vec<Diagnostic> {
 }
 
 fn missing(reference: &Reference, folder: &Path) -> Option<String> {
-    let readable = |path: &Path| std::fs::File::open(path).map(|_| ());
+    let readable = |path: &Path| super::regular(path).and_then(|()| std::fs::File::open(path).map(|_| ()));
     match reference {
         Reference::Env { name, default: None } if std::env::var(name).is_err() => {
             Some(format!("the environment variable {name} is not set"))

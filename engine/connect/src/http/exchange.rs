@@ -183,12 +183,13 @@ async fn pause(
         }
     };
     if wait >= question.deadline.saturating_duration_since(Instant::now()) {
-        let message = format!(
-            "{}; it asks to wait {}, which is longer than what is left of {}",
-            problem.message,
-            Period(wait),
-            Period(question.limit)
-        );
+        let (said, limit) = (&problem.message, Period(question.limit));
+        let message = match retry_after {
+            Some(_) => {
+                format!("{said}; it asks to wait {}, which is longer than what is left of {limit}", Period(wait))
+            }
+            None => format!("{said}; of {limit} no time is left for another attempt"),
+        };
         return Err(Problem::new(SourceErrorKind::Timeout, message)
             .hint("Ask the API less: `source.rate_limit`, `schedule.every`; or raise `timeouts.query`."));
     }

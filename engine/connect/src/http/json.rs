@@ -1,13 +1,33 @@
 //! JSON whose numbers keep their digits: what a floating-point number would round stays as it was written.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// Lists and objects within each other; a deeper answer is refused before it costs the stack.
 const NESTING_MAX: usize = 100;
+
+/// Values of one document: read, they take many times the memory of their text.
+pub(super) const VALUES_MAX: usize = 2_000_000;
+
+/// Whether a text has more values than a document may have. Nothing of it is read for that, nor is it known to be JSON.
+pub(super) fn has_too_many_values(text: &str) -> bool {
+    let (mut count, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count > VALUES_MAX
+}
 
 /// A value of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,10 +37,56 @@ pub(super) enum Node<'a> {
     /// The number as it was written.
     Number(&'a str),
     Text(String),
+    /// A text that is none: half a character stands in it as an escape.
+    Broken(&'a str),
     /// The items, and the text of the list.
     List(Vec<Node<'a>>, &'a str),
     /// The members in their order, and the text of the object.
-    Object(Vec<(String, Node<'a>)>, &'a str),
+    Object(Members<'a>, &'a str),
+}
+
+/// Members of an object from which on they are looked up by an index.
+const INDEXED_MEMBERS: usize = 16;
+
+/// The members of an object in their order, and where each name stands last.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Members<'a> {
+    all: Vec<(String, Node<'a>)>,
+    /// Empty where there are few.
+    places: HashMap<String, usize>,
+    /// By the name in lower case.
+    lower_places: HashMap<String, usize>,
+}
+
+impl<'a> Members<'a> {
+    fn new(all: Vec<(String, Node<'a>)>) -> Self {
+        let (mut places, mut lower_places) = (HashMap::new(), HashMap::new());
+        if all.len() >= INDEXED_MEMBERS {
+            for (place, (name, _)) in all.iter().enumerate() {
+                places.insert(name.clone(), place);
+                lower_places.insert(name.to_ascii_lowercase(), place);
+            }
+        }
+        Self { all, places, lower_places }
+    }
+
+    fn find(&self, name: &str) -> Option<&Node<'a>> {
+        if self.places.is_empty() {
+            let exact = self.all.iter().rfind(|(known, _)| known == name);
+            let found = exact.or_else(|| self.all.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name)));
+            return found.map(|(_, node)| node);
+        }
+        let place = self.places.get(name).or_else(|| self.lower_places.get(&name.to_ascii_lowercase()))?;
+        Some(&self.all[*place].1)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(String, Node<'a>)> {
+        self.all.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
 }
 
 impl<'a> Node<'a> {
@@ -37,16 +103,18 @@ impl<'a> Node<'a> {
         let wrong = |error: serde_json::Error| error.to_string();
         Ok(match text.as_bytes().first() {
             Some(b'{') => {
-                let members = serde_json::Deserializer::from_str(text).deserialize_map(Members).map_err(wrong)?;
+                let members =
+                    serde_json::Deserializer::from_str(text).deserialize_map(MembersVisitor).map_err(wrong)?;
                 let read = |(name, raw): (String, &'a RawValue)| Ok((name, Self::read(raw.get(), depth + 1)?));
-                Self::Object(members.into_iter().map(read).collect::<Result<_, String>>()?, text)
+                Self::Object(Members::new(members.into_iter().map(read).collect::<Result<_, String>>()?), text)
             }
             Some(b'[') => {
                 let items: Vec<&'a RawValue> = serde_json::from_str(text).map_err(wrong)?;
                 let read = items.into_iter().map(|raw| Self::read(raw.get(), depth + 1));
                 Self::List(read.collect::<Result<_, String>>()?, text)
             }
-            Some(b'"') => Self::Text(serde_json::from_str(text).map_err(wrong)?),
+            // That it is a text was seen already: what is wrong with it is in its escapes.
+            Some(b'"') => serde_json::from_str(text).map_or(Self::Broken(text), Self::Text),
             Some(b't') => Self::Bool(true),
             Some(b'f') => Self::Bool(false),
             Some(b'n') => Self::Null,
@@ -58,9 +126,23 @@ impl<'a> Node<'a> {
     /// counts where there is none in these.
     pub(super) fn member(&self, name: &str) -> Option<&Self> {
         let Self::Object(members, _) = self else { return None };
-        let exact = members.iter().rfind(|(known, _)| known == name);
-        let found = exact.or_else(|| members.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name)));
-        found.map(|(_, node)| node)
+        members.find(name)
+    }
+
+    /// The same document as other programs read it, for paths and conditions. A number that no float holds, and a text
+    /// that is none, is null there.
+    pub(super) fn to_value(&self) -> Value {
+        match self {
+            Self::Null | Self::Broken(_) => Value::Null,
+            Self::Bool(truth) => Value::Bool(*truth),
+            Self::Number(digits) => serde_json::from_str(digits).unwrap_or_default(),
+            Self::Text(text) => Value::String(text.clone()),
+            Self::List(items, _) => Value::Array(items.iter().map(Self::to_value).collect()),
+            Self::Object(members, _) => {
+                let members = members.iter().map(|(name, node)| (name.clone(), node.to_value()));
+                Value::Object(members.collect::<Map<String, Value>>())
+            }
+        }
     }
 
     /// The value that a column name stands for: a member of that name, or a member of a member, `a.b`.
@@ -81,16 +163,16 @@ impl<'a> Node<'a> {
             Self::Null => "null",
             Self::Bool(_) => "a truth value",
             Self::Number(_) => "a number",
-            Self::Text(_) => "a text",
+            Self::Text(_) | Self::Broken(_) => "a text",
             Self::List(..) => "a list",
             Self::Object(..) => "an object",
         }
     }
 }
 
-struct Members;
+struct MembersVisitor;
 
-impl<'de> Visitor<'de> for Members {
+impl<'de> Visitor<'de> for MembersVisitor {
     type Value = Vec<(String, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,6 +231,39 @@ mod tests {
         let node = Node::parse(r#"{"a": 1, "A": 3, "a": 2}"#).unwrap();
         assert_eq!(node.member("a"), Some(&Node::Number("2")));
         assert_eq!(node.member("A"), Some(&Node::Number("3")));
+    }
+
+    #[test]
+    fn members_are_found_alike_however_many_there_are() {
+        for more in [0, INDEXED_MEMBERS] {
+            let rest: String = (0..more).map(|at| format!(r#""x{at}": 0, "#)).collect();
+            let text = format!(r#"{{{rest}"a": 1, "B": 2, "a": 3, "b": 4, "B": 5}}"#);
+            let node = Node::parse(&text).unwrap();
+            for (name, expected) in
+                [("a", Some("3")), ("A", Some("3")), ("b", Some("4")), ("B", Some("5")), ("c", None)]
+            {
+                assert_eq!(node.member(name), expected.map(Node::Number).as_ref(), "{name} among {more}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_of_paths_is_that_of_other_programs() {
+        let text = r#"{"a": [1, 1.5, -2e3, true, null, "x"], "b": {"c": 1, "c": 2}, "d": 12345678901234567890}"#;
+        assert_eq!(Node::parse(text).unwrap().to_value(), serde_json::from_str::<Value>(text).unwrap());
+        let node = Node::parse(r#"[1e999, "\ud800", 7]"#).unwrap();
+        assert_eq!(node.to_value(), serde_json::json!([null, null, 7]));
+        assert_eq!(node.item(0), Some(&Node::Number("1e999")));
+        assert_eq!(node.item(1), Some(&Node::Broken(r#""\ud800""#)));
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_texts() {
+        let list = |count: usize| format!("[{}]", vec!["1"; count].join(","));
+        assert!(!has_too_many_values(&list(VALUES_MAX)));
+        assert!(has_too_many_values(&list(VALUES_MAX + 1)));
+        assert!(has_too_many_values(&"[".repeat(VALUES_MAX + 1)));
+        assert!(!has_too_many_values(&format!(r#"["\"{}"]"#, ",".repeat(2 * VALUES_MAX))));
     }
 
     #[test]

@@ -123,7 +123,9 @@ fn walk<'n, 'a>(root: &'n Node<'a>, location: &[&PathElement<'_>]) -> Option<(&'
 
 fn hash(node: &Node<'_>) -> u64 {
     match node {
-        Node::List(_, text) | Node::Object(_, text) | Node::Number(text) => xxh3_64(text.as_bytes()),
+        Node::List(_, text) | Node::Object(_, text) | Node::Number(text) | Node::Broken(text) => {
+            xxh3_64(text.as_bytes())
+        }
         Node::Text(text) => xxh3_64(text.as_bytes()),
         Node::Null => 0,
         Node::Bool(truth) => 1 + u64::from(*truth),
@@ -163,10 +165,10 @@ pub(super) fn columns(records: &[Record<'_, '_>], named: &BTreeSet<String>) -> C
 /// The names of all members that are no objects themselves.
 fn members(node: &Node<'_>, prefix: &str, see: &mut dyn FnMut(String)) {
     let Node::Object(all, _) = node else { return };
-    for (name, member) in all {
+    for (name, member) in all.iter() {
         let name = format!("{prefix}{name}");
         match member {
-            Node::Object(inner, _) if !inner.is_empty() => members(member, &format!("{name}."), see),
+            Node::Object(inner, _) if inner.len() > 0 => members(member, &format!("{name}."), see),
             _ => see(name),
         }
     }
@@ -181,6 +183,7 @@ impl Record<'_, '_> {
                 Some(Node::Bool(truth)) => batch.push(Slot::Bool(*truth)),
                 Some(Node::Number(digits)) => push_number(batch, column, digits),
                 Some(Node::Text(text)) => batch.push_text(text),
+                Some(Node::Broken(_)) => push_bad(batch, column, "a text with half a character, a lone surrogate"),
                 Some(Node::List(_, text) | Node::Object(_, text)) => batch.push_json(text),
             }
         }

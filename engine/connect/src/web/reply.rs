@@ -58,6 +58,12 @@ impl Reply {
         declared || self.bytes().trim_ascii_start().starts_with(b"<")
     }
 
+    /// Whether it says that it is JSON.
+    pub fn is_json(&self) -> bool {
+        let declared = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().ends_with("json")
+    }
+
     /// `answered 503 Service Unavailable: the message in the body`.
     pub fn in_words(&self, redact: &Redactor) -> String {
         let mut words = format!("answered {}", self.status);

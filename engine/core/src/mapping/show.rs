@@ -57,7 +57,7 @@ pub(super) fn write_json_cell(
             Ok(None) => return Ok(false),
             Err(error) => return Err(error.message),
         },
-        Cell::Json(json) if serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok() => out.push_str(json),
+        Cell::Json(json) if json.chars().nth(chars_max).is_none() && is_json_to_all(json) => out.push_str(json),
         Cell::Bad(reason) => return Err(reason.to_owned()),
         cell => match text_of(cell, scratch) {
             Ok(Some(text)) => write_json_text(out, clip_to(text, chars_max)),
@@ -66,6 +66,11 @@ pub(super) fn write_json_cell(
         },
     }
     Ok(true)
+}
+
+/// Whether a text is JSON to every reader: half a character in an escape, or a number beyond all floats, is none to many.
+fn is_json_to_all(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
 
 pub(super) fn clip(text: &str) -> &str {
@@ -79,5 +84,25 @@ pub(super) fn clip_to(text: &str, chars_max: usize) -> &str {
     match text.char_indices().nth(chars_max) {
         Some((end, _)) => &text[..end],
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_carried_as_it_is_where_every_reader_can_read_it() {
+        let long = format!("[{}1]", "1,".repeat(SHOWN_CHARS_MAX));
+        let clipped = serde_json::to_string(clip(&long)).expect("a text is JSON");
+        for (json, expected) in [
+            (r#"{"a": [1.50, "\u00e4"]}"#, r#"{"a": [1.50, "\u00e4"]}"#),
+            (r#"{"a": "#, r#""{\"a\": ""#),
+            (r#"["\ud800"]"#, r#""[\"\\ud800\"]""#),
+            ("1e999", r#""1e999""#),
+            (&long, &clipped),
+        ] {
+            assert_eq!(cell_json(Cell::Json(json)), expected);
+        }
     }
 }

@@ -107,7 +107,12 @@ impl<W: Watch + Send> StateStore for Watched<'_, W> {
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
         let inner = self.around("begin", || self.store.begin(pipeline))?;
-        Ok(Box::new(WatchedTransaction { watch: &self.watch, _open: Open(&self.watch), inner, broken: Cell::new(false) }))
+        Ok(Box::new(WatchedTransaction {
+            watch: &self.watch,
+            _open: Open(&self.watch),
+            inner,
+            broken: Cell::new(false),
+        }))
     }
 
     fn claim(&self, pipeline: &str, records_max: usize, bytes_max: usize) -> Result<Vec<OutboxRecord>, StateError> {

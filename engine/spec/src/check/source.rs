@@ -158,8 +158,20 @@ fn slice(checker: &mut Checker<'_>, api: &HttpSource, mode: SyncMode) {
     }
 }
 
-/// A JSONPath that can be read.
+/// Bytes of a JSONPath.
+pub const JSON_PATH_BYTES_MAX: usize = 1_000;
+/// Brackets and parentheses of a JSONPath within each other: each costs the stack of whoever reads it.
+pub const JSON_PATH_NESTING_MAX: usize = 16;
+/// Descents, `..`, in a JSONPath: each more multiplies the work by the depth of the answer.
+pub const JSON_PATH_DESCENTS_MAX: usize = 2;
+
+/// A JSONPath that can be read, and costs no more than an answer is worth.
 fn json_path(checker: &mut Checker<'_>, pointer: &str, path: &str) {
+    if let Some(reason) = too_much(path) {
+        checker.value(codes::BAD_JSON_PATH, pointer, reason).help =
+            Some("name the way to the records, for example `$.orders[*].bookings[*]`".to_owned());
+        return;
+    }
     if let Err(error) = JsonPath::parse(path) {
         let at = error.position().min(path.len());
         let span = checker.file.span_in_scalar(pointer, &(at..path.len()));
@@ -167,6 +179,35 @@ fn json_path(checker: &mut Checker<'_>, pointer: &str, path: &str) {
         checker.push(Diagnostic::new(codes::BAD_JSON_PATH, span, message).at(pointer)).help =
             Some("for example `$.data[*]`, `$.orders[*].bookings[*]` or `$['@odata.nextLink']`".to_owned());
     }
+}
+
+/// Which limit of a JSONPath a text exceeds, in words. It is not parsed for that.
+fn too_much(path: &str) -> Option<String> {
+    if path.len() > JSON_PATH_BYTES_MAX {
+        return Some(format!("the JSONPath has {} bytes; the limit is {JSON_PATH_BYTES_MAX}", path.len()));
+    }
+    let (mut depth, mut deepest, mut descents) = (0_usize, 0, 0);
+    let (mut quote, mut before) = (None, None);
+    let mut letters = path.chars();
+    while let Some(letter) = letters.next() {
+        match (quote, letter) {
+            (Some(_), '\\') => _ = letters.next(),
+            (Some(open), letter) if letter == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(letter),
+            (None, '(' | '[') => depth += 1,
+            (None, ')' | ']') => depth = depth.saturating_sub(1),
+            (None, '.') if before == Some('.') => descents += 1,
+            (None, _) => {}
+        }
+        deepest = deepest.max(depth);
+        before = Some(letter);
+    }
+    if deepest > JSON_PATH_NESTING_MAX {
+        return Some(format!("the JSONPath is nested {deepest} levels deep; the limit is {JSON_PATH_NESTING_MAX}"));
+    }
+    (descents > JSON_PATH_DESCENTS_MAX)
+        .then(|| format!("the JSONPath descends {descents} times, `..`; the limit is {JSON_PATH_DESCENTS_MAX}"))
 }
 
 /// Headers that carry a login take a reference.
@@ -314,6 +355,28 @@ fn csv_format(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_json_path_has_limits_that_quotes_do_not_count_for() {
+        let (nested, descending) = (JSON_PATH_NESTING_MAX, JSON_PATH_DESCENTS_MAX);
+        let nest = |levels: usize| format!("$[?{}@.a{}]", "(".repeat(levels - 1), ")".repeat(levels - 1));
+        for (path, expected) in [
+            ("$.orders[*].operations[?@.state != 'planned']".to_owned(), None),
+            (nest(nested), None),
+            (nest(nested + 1), Some("nested")),
+            (format!("$['{}']", "[".repeat(nested + 1)), None),
+            (format!("$['\\'{}']", "[".repeat(nested + 1)), None),
+            (format!("$[\"{}\"]", "..".repeat(descending + 1)), None),
+            (format!("${}", "..a".repeat(descending)), None),
+            (format!("${}", "..a".repeat(descending + 1)), Some("descends")),
+            (format!("${}", "a".repeat(JSON_PATH_BYTES_MAX - 1)), None),
+            (format!("${}", "a".repeat(JSON_PATH_BYTES_MAX)), Some("bytes")),
+        ] {
+            let found = too_much(&path);
+            assert_eq!(found.is_some(), expected.is_some(), "{path}: {found:?}");
+            assert!(found.is_none_or(|found| found.contains(expected.unwrap_or_default())), "{path}");
+        }
+    }
 
     #[test]
     fn loopback_is_recognised() {

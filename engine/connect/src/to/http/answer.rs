@@ -65,9 +65,14 @@ impl Reply {
         if self.is_html() {
             return not_a_delivery("with a web page");
         }
-        // An answer in other words than JSON, or without results, accepts everything.
-        let Ok(Value::Object(mut members)) = serde_json::from_slice(self.bytes()) else {
-            return Answer::Accepted { rejected: Vec::new() };
+        let mut members = match serde_json::from_slice(self.bytes()) {
+            Ok(Value::Object(members)) => members,
+            // It may have named records that it rejects.
+            Err(error) if self.is_json() && !self.bytes().is_empty() => {
+                return not_a_delivery(&format!("with JSON that cannot be read ({error})"));
+            }
+            // An answer in other words than JSON, or without results, accepts everything.
+            _ => return Answer::Accepted { rejected: Vec::new() },
         };
         let Some(results) = members.remove("results") else {
             return Answer::Accepted { rejected: Vec::new() };

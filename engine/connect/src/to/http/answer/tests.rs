@@ -83,6 +83,24 @@ fn every_status_has_a_meaning() {
     }
 }
 
+/// It may have named records that it rejects: they would be lost.
+#[test]
+fn an_answer_that_calls_itself_json_and_is_none_accepts_nothing() {
+    let json = [("content-type", "application/json; charset=utf-8")];
+    let deep = format!(r#"{{"results":{}{}}}"#, "[".repeat(1_000), "]".repeat(1_000));
+    for (headers, body, kind) in [
+        (&json[..], "{\"results\":[", "refused"),
+        (&json, &deep, "refused"),
+        (&json, "OK", "refused"),
+        (&json, "", "accepted"),
+        (&json, "[1]", "accepted"),
+        (&[], "OK", "accepted"),
+        (&[("content-type", "text/plain")], "{\"results\":[", "accepted"),
+    ] {
+        assert_eq!(told(meaning(&reply(200, headers, body))).0, kind, "{headers:?} {body:.40}");
+    }
+}
+
 #[test]
 fn results_name_records_by_id_or_by_place() {
     let rejected = r#""status":"rejected","code":"c","message":"m""#;

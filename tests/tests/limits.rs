@@ -1,0 +1,163 @@
+//! Every limit of the engine, and the test that meets it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// File, limit, and a test that exceeds it, or fails where it is gone.
+const MET: &[(&str, &str, &str)] = &[
+    ("engine/cli/src/commands/check/facts.rs", "RIGHTS_SHOWN_MAX", "rights_are_listed_up_to_a_number"),
+    ("engine/cli/src/references.rs", "FILE_BYTES_MAX", "a_file_is_read_up_to_a_limit"),
+    ("engine/connect/src/csv.rs", "COLUMNS_MAX", "files_of_any_bytes_are_read_or_refused"),
+    ("engine/connect/src/csv/folder.rs", "NAMES_MAX", "a_file_that_was_just_written_waits"),
+    ("engine/connect/src/csv/records.rs", "RECORD_BYTES_MAX", "memory_is_bounded_by_the_longest_record"),
+    ("engine/connect/src/csv/text.rs", "DECOMPRESSED_BYTES_MAX", "more_than_may_come_out_fails"),
+    ("engine/connect/src/csv/text.rs", "BOM_BYTES_MAX", "encodings"),
+    ("engine/connect/src/failure.rs", "MESSAGE_CHARS_MAX", "a_long_message_is_cut_at_a_character"),
+    ("engine/connect/src/http.rs", "SLICES_MAX", "slices_cover_the_window_without_a_gap_or_an_overlap"),
+    ("engine/connect/src/http/body.rs", "BODY_BYTES_MAX", "an_api_that_means_harm_ends_its_run_with_words"),
+    ("engine/connect/src/http/exchange.rs", "REDIRECTS_MAX", "an_api_that_means_harm_ends_its_run_with_words"),
+    ("engine/connect/src/http/json.rs", "NESTING_MAX", "a_deep_document_is_refused"),
+    ("engine/connect/src/http/json.rs", "VALUES_MAX", "values_are_counted_outside_of_texts"),
+    ("engine/connect/src/http/json.rs", "ZEROS_MAX", "exponents_are_written_out"),
+    ("engine/connect/src/http/paging.rs", "PAGES_MAX", "an_answer_has_no_more_pages_than_the_limit"),
+    ("engine/connect/src/http/records.rs", "COLUMNS_MAX", "results_of_any_shape_are_read_or_refused_whole"),
+    ("engine/connect/src/oracle.rs", "HANGING_MAX", "attempts_that_hang_are_bounded_by_their_place"),
+    ("engine/connect/src/oracle/bind.rs", "DIGITS_MAX", "a_number_with_too_many_digits_is_named"),
+    ("engine/connect/src/sqlserver/bind.rs", "TEXT_UNITS_MAX", "values_are_declared_as_what_they_are"),
+    ("engine/connect/src/sqlserver/bind.rs", "DIGITS_MAX", "a_number_with_too_many_digits_is_named"),
+    ("engine/connect/src/sqlserver/decode.rs", "EXACT_MONEY_MAX", "money"),
+    ("engine/connect/src/to/http/answer.rs", "ANSWER_BYTES_MAX", "a_platform_that_means_harm_accepts_nothing"),
+    ("engine/connect/src/web/reply.rs", "QUOTE_CHARS_MAX", "quotes_are_one_line_short_and_without_secrets"),
+    ("engine/core/src/deliver.rs", "RETRY_AFTER_MAX", "the_wait_is_bounded"),
+    ("engine/core/src/mapping.rs", "SHOWN_CHARS_MAX", "json_is_carried_as_it_is_where_every_reader_can_read_it"),
+    ("engine/core/src/run.rs", "OUTBOX_BYTES_MAX", "a_full_outbox_stops_reading"),
+    ("engine/core/src/run/watch.rs", "WATCH_QUERIES_MAX", "many_live_runs_are_worked_through"),
+    ("engine/core/src/text.rs", "NUMBER_CHARS_MAX", "what_is_no_number_says_why"),
+    ("engine/core/src/time/civil.rs", "YEAR_MAX", "the_range_is_0001_to_9999"),
+    ("engine/core/src/time/civil.rs", "DAYS_MAX", "the_range_is_0001_to_9999"),
+    ("engine/core/src/time/error.rs", "QUOTED_CHARS_MAX", "a_quote_is_clipped_and_stays_on_its_line"),
+    ("engine/core/src/time/iso.rs", "FRACTION_DIGITS_MAX", "what_is_not_iso_is_refused"),
+    ("engine/core/src/time/iso.rs", "OFFSET_HOURS_MAX", "what_is_not_iso_is_refused"),
+    ("engine/core/src/transform.rs", "PAD_WIDTH_MAX", "a_step_that_cannot_work_says_why"),
+    ("engine/core/src/transform.rs", "REGEX_BYTES_MAX", "no_pattern_or_template_runs_away"),
+    ("engine/core/src/value.rs", "BATCH_ROWS_MAX", "a_page_may_hold_more_than_a_batch"),
+    ("engine/core/src/value.rs", "VALUE_BYTES_MAX", "a_value_beyond_the_limit_costs_only_itself"),
+    ("engine/spec/src/check/source.rs", "JSON_PATH_BYTES_MAX", "a_json_path_has_limits_that_quotes_do_not_count_for"),
+    ("engine/spec/src/check/source.rs", "JSON_PATH_NESTING_MAX", "a_json_path_has_limits_that_quotes_do_not_count_for"),
+    (
+        "engine/spec/src/check/source.rs",
+        "JSON_PATH_DESCENTS_MAX",
+        "a_json_path_has_limits_that_quotes_do_not_count_for",
+    ),
+    ("engine/spec/src/diagnostic.rs", "MESSAGE_CHARS_MAX", "a_long_message_is_cut_at_a_character"),
+    ("engine/spec/src/diagnostic.rs", "GUESSED_CHARS_MAX", "distances_count_single_edits"),
+    ("engine/spec/src/expr/mod.rs", "EXPR_BYTES_MAX", "an_evaluation_has_an_end"),
+    ("engine/spec/src/expr/mod.rs", "PAD_WIDTH_MAX", "a_transform_is_a_name_or_an_object_with_one_key"),
+    ("engine/spec/src/jinja.rs", "EXPR_TOKENS_MAX", "rendering_has_an_end"),
+    ("engine/spec/src/jinja.rs", "TEMPLATE_STATEMENTS_MAX", "rendering_has_an_end"),
+    ("engine/spec/src/render/text.rs", "SHOWN_MAX", "specs_of_any_size_and_shape_are_told_what_is_wrong"),
+    ("engine/spec/src/scalar.rs", "PERIOD_MAX", "numbers_and_times_beyond_all_bounds_are_refused"),
+    ("engine/spec/src/sql/mod.rs", "IDENT_CHARS_MAX", "what_is_no_name_is_refused"),
+    ("engine/spec/src/sql/mod.rs", "IDENT_PARTS_MAX", "what_is_no_name_is_refused"),
+    ("engine/spec/src/sql/read_only.rs", "PARSE_DEPTH_MAX", "no_pattern_or_template_runs_away"),
+    ("engine/spec/src/sql/read_only.rs", "PARSE_TOKENS_MAX", "rendering_has_an_end"),
+    ("engine/spec/src/template/mod.rs", "TEMPLATE_BYTES_MAX", "rendering_has_an_end"),
+    ("engine/spec/src/template/mod.rs", "STATEMENT_BYTES_MAX", "rendering_has_an_end"),
+    ("engine/spec/src/template/mod.rs", "BINDS_MAX", "rendering_has_an_end"),
+    ("engine/spec/src/text.rs", "FILE_BYTES_MAX", "what_is_not_utf8_or_too_long_is_a_finding"),
+    ("engine/spec/src/yaml/tree.rs", "DEPTH_MAX", "depth_and_number_of_values_are_bounded"),
+    ("engine/spec/src/yaml/tree.rs", "NODES_MAX", "depth_and_number_of_values_are_bounded"),
+];
+
+/// Limits that no test meets: those that only shorten what is shown, and those that cost too much to reach.
+const UNMET: &[(&str, &str)] = &[
+    ("engine/cli/src/commands/check/show.rs", "CELL_CHARS_MAX"),
+    ("engine/cli/src/commands/docs/schema.rs", "PLACES_MAX"),
+    ("engine/cli/src/commands/preview.rs", "CELL_CHARS_MAX"),
+    ("engine/cli/src/commands/quarantine/text.rs", "REASON_CHARS_MAX"),
+    ("engine/cli/src/commands/state/copy.rs", "LINE_BYTES_MAX"),
+    ("engine/cli/src/service.rs", "TICK_MAX"),
+    ("engine/cli/src/signals.rs", "STOP_SECONDS_MAX"),
+    ("engine/cli/src/state/sqlite.rs", "FREE_PAGES_MAX"),
+    ("engine/cli/src/validate/paths.rs", "FOLDER_DEPTH_MAX"),
+    ("engine/connect/src/csv/folder.rs", "FILES_MAX"),
+    ("engine/connect/src/http.rs", "PACE_MAX"),
+    ("engine/connect/src/http/body.rs", "QUOTE_CHARS_MAX"),
+    ("engine/connect/src/http/body.rs", "QUOTE_BYTES_MAX"),
+    ("engine/connect/src/http/exchange.rs", "RETRIES_MAX"),
+    ("engine/connect/src/http/records.rs", "NAMES_SHOWN_MAX"),
+    ("engine/connect/src/http/table.rs", "NAMES_CHARS_SHOWN_MAX"),
+    ("engine/connect/src/sqlserver/bind.rs", "BYTES_MAX"),
+    ("engine/connect/src/sqlserver/describe.rs", "UNICODE_LENGTH_MAX"),
+    ("engine/connect/src/sqlserver/login.rs", "ROUTES_MAX"),
+    ("engine/connect/src/web.rs", "IDLE_MAX"),
+    ("engine/connect/src/web/oauth.rs", "ANSWER_BYTES_MAX"),
+    ("engine/core/src/cursor.rs", "TIME_CHARS_MAX"),
+    ("engine/core/src/deliver.rs", "REFUSED_ALONE_MAX"),
+    ("engine/core/src/probe.rs", "RIGHTS_MAX"),
+    ("engine/core/src/run/watch.rs", "WATCHED_MAX"),
+    ("engine/core/src/state.rs", "QUARANTINE_ROWS_MAX"),
+    ("engine/core/src/time/number.rs", "WHOLE_DIGITS_MAX"),
+    ("engine/core/src/time/reader.rs", "TIME_NANOS_MAX"),
+    ("engine/core/src/time/zone.rs", "SPANS_MAX"),
+    ("engine/core/src/value.rs", "BATCH_BYTES_MAX"),
+    ("engine/spec/src/expr/mod.rs", "EXPR_TEXT_BYTES_MAX"),
+    ("engine/spec/src/jinja.rs", "SUGGESTION_DISTANCE_MAX"),
+    ("engine/spec/src/load/prune.rs", "ROUNDS_MAX"),
+    ("engine/spec/src/scalar.rs", "BYTE_SIZE_MAX"),
+    ("engine/spec/src/template/bounds.rs", "GAP_MAX"),
+    ("engine/spec/src/template/check.rs", "BRANCH_CHOICES_MAX"),
+    ("engine/spec/src/template/mod.rs", "LIST_VALUES_MAX"),
+    ("engine/spec/src/template/outline.rs", "RENAMES_MAX"),
+    ("engine/spec/src/yaml/scalar.rs", "FLOAT_DIGITS_MAX"),
+    ("engine/spec/src/yaml/tree.rs", "SHOWN_CHARACTERS_MAX"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The Rust files below a folder: their paths from the root, and their text.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let (mut found, mut waiting) = (Vec::new(), vec![root().join(folder)]);
+    while let Some(folder) = waiting.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().display().to_string();
+                found.push((name, std::fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// The constants of a file that end in `_MAX`.
+fn limits(text: &str) -> impl Iterator<Item = &str> {
+    text.split("const ").skip(1).filter_map(|rest| {
+        let name = &rest[..rest.find(|letter: char| !letter.is_ascii_uppercase() && letter != '_')?];
+        name.ends_with("_MAX").then_some(name)
+    })
+}
+
+#[test]
+fn every_limit_is_met_by_a_test_or_known_not_to_be() {
+    let engine = sources("engine");
+    let there: BTreeSet<(&str, &str)> =
+        engine.iter().flat_map(|(path, text)| limits(text).map(move |limit| (path.as_str(), limit))).collect();
+    let listed: Vec<(&str, &str)> =
+        MET.iter().map(|(path, limit, _)| (*path, *limit)).chain(UNMET.iter().copied()).collect();
+    let once: BTreeSet<(&str, &str)> = listed.iter().copied().collect();
+    assert_eq!(once.len(), listed.len(), "a limit is listed twice");
+    assert_eq!(once.difference(&there).collect::<Vec<_>>(), [&("", ""); 0], "listed, and not there");
+    assert_eq!(there.difference(&once).collect::<Vec<_>>(), [&("", ""); 0], "there, and not listed");
+    let all: String = engine.iter().map(|(_, text)| text.as_str()).collect::<String>()
+        + &sources("tests").into_iter().map(|(_, text)| text).collect::<String>();
+    let missing: Vec<&str> =
+        MET.iter().map(|(_, _, test)| *test).filter(|test| !all.contains(&format!("fn {test}("))).collect();
+    assert_eq!(missing, [""; 0], "named as tests, and not there");
+}
