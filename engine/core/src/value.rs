@@ -444,7 +444,7 @@ mod tests {
         batch.reset(&columns);
         let pushes: [fn(&mut RowBatch, &str); 4] =
             [RowBatch::push_text, RowBatch::push_decimal, RowBatch::push_json, |batch, text| {
-                batch.push_bytes(text.as_bytes())
+                batch.push_bytes(text.as_bytes());
             }];
         for push in pushes {
             batch.reset(&columns);

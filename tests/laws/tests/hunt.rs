@@ -2,6 +2,8 @@
 //!
 //! `ENGINE_LAWS_SEED` makes it another hunt, `ENGINE_LAWS_ROUNDS` a longer one.
 
+#![expect(clippy::print_stdout, reason = "a test that fails shows what led to it")]
+
 use std::io::Write;
 use std::panic::catch_unwind;
 use std::path::Path;

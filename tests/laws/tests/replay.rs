@@ -1,5 +1,7 @@
 //! Every input that is kept, through its law: the corpus, and what once broke a law.
 
+#![expect(clippy::print_stdout, reason = "a test that fails shows what led to it")]
+
 use std::path::{Path, PathBuf};
 
 use engine_laws::LAWS;

@@ -1,5 +1,7 @@
 //! Input that means harm, through the built program: what becomes of it, in which words, and what it may cost.
 
+#![expect(clippy::print_stdout, reason = "a test that fails shows what led to it")]
+
 mod platform;
 mod rows;
 mod specs;
