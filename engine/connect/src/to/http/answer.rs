@@ -112,6 +112,7 @@ fn rejected(results: Vec<RecordResult>, parcel: &Parcel, redact: &Redactor) -> R
         places.entry(&record.id).or_default().push_back(index);
     }
     let mut rejected = Vec::new();
+    let mut seen = vec![false; parcel.records.len()];
     for (place, result) in results.into_iter().enumerate() {
         // Two records of one id in a parcel are answered in their order.
         let index = match &result.run_id {
@@ -125,6 +126,10 @@ fn rejected(results: Vec<RecordResult>, parcel: &Parcel, redact: &Redactor) -> R
             Some(id) => format!("it rejects the record {id:?}, which was not sent"),
             None => "its results name no ids and are not as many as the records".to_owned(),
         })?;
+        // Named by its id and by its place, it is one record all the same.
+        if std::mem::replace(&mut seen[index], true) {
+            continue;
+        }
         rejected.push(RejectedRecord {
             index,
             code: redact.clean(result.code.as_deref().unwrap_or(CODE_REJECTED)),

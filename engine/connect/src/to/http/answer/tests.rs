@@ -116,6 +116,13 @@ fn results_name_records_by_id_or_by_place() {
             vec![2],
         ),
         (format!(r#"{{"results":[{{"status":"accepted"}},{{{rejected}}},{{{rejected}}}]}}"#), "accepted", vec![1, 2]),
+        (
+            format!(
+                r#"{{"results":[{{"run_id":"a","status":"accepted"}},{{{rejected}}},{{"run_id":"b",{rejected}}}]}}"#
+            ),
+            "accepted",
+            vec![1],
+        ),
         (format!(r#"{{"results":[{{{rejected}}}]}}"#), "refused", vec![]),
         (format!(r#"{{"results":[{{"run_id":"x",{rejected}}}]}}"#), "refused", vec![]),
         (r#"{"results":[{"run_id":"x","status":"accepted"}]}"#.to_owned(), "accepted", vec![]),
