@@ -8,6 +8,12 @@ use std::path::{Path, PathBuf};
 /// File, limit, and a test that exceeds it, or fails where it is gone.
 const MET: &[(&str, &str, &str)] = &[
     ("engine/cli/src/commands/check/facts.rs", "RIGHTS_SHOWN_MAX", "rights_are_listed_up_to_a_number"),
+    ("engine/cli/src/state/postgres/address.rs", "LEASE_MAX", "no_error_and_no_form_shows_the_password"),
+    ("engine/cli/src/state/postgres/address.rs", "SCHEMA_BYTES_MAX", "no_error_and_no_form_shows_the_password"),
+    ("engine/cli/src/state/postgres/pending.rs", "PENDING_BYTES_MAX", "thousands_of_writes_are_one_transaction"),
+    ("engine/cli/src/state/postgres/pending.rs", "PENDING_MAX", "thousands_of_writes_are_one_transaction"),
+    ("engine/core/src/backfill.rs", "SLICES_MAX", "what_cannot_be_filled_is_said"),
+    ("engine/core/src/state.rs", "QUARANTINE_ROWS_MAX", "quarantine_is_capped"),
     ("engine/cli/src/references.rs", "FILE_BYTES_MAX", "a_file_is_read_up_to_a_limit"),
     ("engine/connect/src/csv.rs", "COLUMNS_MAX", "files_of_any_bytes_are_read_or_refused"),
     ("engine/connect/src/csv/folder.rs", "NAMES_MAX", "a_file_that_was_just_written_waits"),
@@ -87,6 +93,17 @@ const UNMET: &[(&str, &str)] = &[
     ("engine/connect/src/http/body.rs", "QUOTE_CHARS_MAX"),
     ("engine/connect/src/http/body.rs", "QUOTE_BYTES_MAX"),
     ("engine/connect/src/http/exchange.rs", "RETRIES_MAX"),
+    ("engine/cli/src/commands/approve/dry_run.rs", "BRAKES_MAX"),
+    ("engine/cli/src/commands/approve/dry_run.rs", "LISTED_MAX"),
+    ("engine/cli/src/commands/backfill/show.rs", "CELL_CHARS_MAX"),
+    ("engine/cli/src/service.rs", "LOOK_MAX"),
+    ("engine/cli/src/state/postgres/connect.rs", "CONNECTIONS_MAX"),
+    ("engine/cli/src/state/postgres/connect.rs", "CONNECT_MAX"),
+    ("engine/cli/src/state/postgres/connect.rs", "LOCK_MAX"),
+    ("engine/cli/src/state/postgres/connect.rs", "OPERATION_MAX"),
+    ("engine/cli/src/state/postgres/connect.rs", "PING_MAX"),
+    ("engine/cli/src/state/postgres/lease.rs", "GIVE_BACK_MAX"),
+    ("engine/cli/src/state/postgres/saved.rs", "READ_MAX"),
     ("engine/connect/src/http/records.rs", "NAMES_SHOWN_MAX"),
     ("engine/connect/src/http/table.rs", "NAMES_CHARS_SHOWN_MAX"),
     ("engine/connect/src/sqlserver/bind.rs", "BYTES_MAX"),
@@ -98,7 +115,6 @@ const UNMET: &[(&str, &str)] = &[
     ("engine/core/src/deliver.rs", "REFUSED_ALONE_MAX"),
     ("engine/core/src/probe.rs", "RIGHTS_MAX"),
     ("engine/core/src/run/watch.rs", "WATCHED_MAX"),
-    ("engine/core/src/state.rs", "QUARANTINE_ROWS_MAX"),
     ("engine/core/src/time/number.rs", "WHOLE_DIGITS_MAX"),
     ("engine/core/src/time/reader.rs", "TIME_NANOS_MAX"),
     ("engine/core/src/time/zone.rs", "SPANS_MAX"),
@@ -147,8 +163,9 @@ fn limits(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_limit_is_met_by_a_test_or_known_not_to_be() {
     let engine = sources("engine");
+    let shipped = engine.iter().filter(|(path, _)| path.contains("/src/"));
     let there: BTreeSet<(&str, &str)> =
-        engine.iter().flat_map(|(path, text)| limits(text).map(move |limit| (path.as_str(), limit))).collect();
+        shipped.flat_map(|(path, text)| limits(text).map(move |limit| (path.as_str(), limit))).collect();
     let listed: Vec<(&str, &str)> =
         MET.iter().map(|(path, limit, _)| (*path, *limit)).chain(UNMET.iter().copied()).collect();
     let once: BTreeSet<(&str, &str)> = listed.iter().copied().collect();

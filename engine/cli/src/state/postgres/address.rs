@@ -108,8 +108,18 @@ mod tests {
 
     #[test]
     fn no_error_and_no_form_shows_the_password() {
-        for wrong in ["schema=A", "schema=", "schema=pg_x", "schema=a'b", "lease=x", "lease=2", "lease=1d", "sslmode=x"]
-        {
+        for wrong in [
+            "schema=A",
+            "schema=",
+            "schema=pg_x",
+            "schema=a'b",
+            "lease=x",
+            "lease=2",
+            "lease=3601",
+            "lease=1d",
+            "sslmode=x",
+            &format!("schema={}", "a".repeat(64)),
+        ] {
             let error = Address::parse(&format!("postgres://u:canary@db:5432/state?{wrong}")).unwrap_err();
             assert!(!error.contains("canary"), "{error}");
         }
