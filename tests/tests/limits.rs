@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// File, limit, and a test that exceeds it, or fails where it is gone.
 const MET: &[(&str, &str, &str)] = &[
     ("engine/cli/src/commands/check/facts.rs", "RIGHTS_SHOWN_MAX", "rights_are_listed_up_to_a_number"),
+    ("engine/cli/src/state/postgres/connect.rs", "CONNECTIONS_MAX", "runs_that_hold_every_connection_hold_up_no_lease"),
     ("engine/cli/src/state/postgres/address.rs", "LEASE_MAX", "no_error_and_no_form_shows_the_password"),
     ("engine/cli/src/state/postgres/address.rs", "SCHEMA_BYTES_MAX", "no_error_and_no_form_shows_the_password"),
     ("engine/cli/src/state/postgres/pending.rs", "PENDING_BYTES_MAX", "thousands_of_writes_are_one_transaction"),
@@ -97,12 +98,13 @@ const UNMET: &[(&str, &str)] = &[
     ("engine/cli/src/commands/approve/dry_run.rs", "LISTED_MAX"),
     ("engine/cli/src/commands/backfill/show.rs", "CELL_CHARS_MAX"),
     ("engine/cli/src/service.rs", "LOOK_MAX"),
-    ("engine/cli/src/state/postgres/connect.rs", "CONNECTIONS_MAX"),
     ("engine/cli/src/state/postgres/connect.rs", "CONNECT_MAX"),
     ("engine/cli/src/state/postgres/connect.rs", "LOCK_MAX"),
     ("engine/cli/src/state/postgres/connect.rs", "OPERATION_MAX"),
     ("engine/cli/src/state/postgres/connect.rs", "PING_MAX"),
+    ("engine/cli/src/state/postgres/connect.rs", "LEASE_CONNECTIONS_MAX"),
     ("engine/cli/src/state/postgres/lease.rs", "GIVE_BACK_MAX"),
+    ("engine/cli/src/state/postgres/lease.rs", "TAKE_MAX"),
     ("engine/cli/src/state/postgres/saved.rs", "READ_MAX"),
     ("engine/connect/src/http/records.rs", "NAMES_SHOWN_MAX"),
     ("engine/connect/src/http/table.rs", "NAMES_CHARS_SHOWN_MAX"),

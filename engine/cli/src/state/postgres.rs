@@ -36,7 +36,7 @@ use uuid::Uuid;
 
 use self::address::Address;
 pub use self::address::files_of;
-use self::connect::{Connections, OPERATION_MAX, in_time};
+use self::connect::{CONNECTIONS_MAX, Connections, LEASE_CONNECTIONS_MAX, OPERATION_MAX, in_time};
 use self::error::Problem;
 use self::lease::{Heartbeat, Leases};
 use self::transaction::PostgresTransaction;
@@ -46,14 +46,16 @@ const WORKER_THREADS: usize = 1;
 
 /// The state in a PostgreSQL database.
 pub struct PostgresStore {
-    // In this order they are dropped: nothing is renewed while the engine leaves.
-    _heartbeat: Heartbeat,
+    /// `None` when the engine leaves: nothing is renewed after that.
+    heartbeat: Option<Heartbeat>,
     shared: Arc<Shared>,
 }
 
 /// What the store, its leases and its heartbeat have in common.
 pub(super) struct Shared {
     connections: Connections,
+    /// For leases.
+    beside: Connections,
     runtime: Runtime,
     /// Host, port and database, for messages.
     place: String,
@@ -100,19 +102,21 @@ impl PostgresStore {
             engine: Uuid::from_u128(fastrand::u128(..)).to_string(),
             name: name(),
             leases: Leases::default(),
-            connections: Connections::new(address),
+            beside: Connections::new(address.clone(), LEASE_CONNECTIONS_MAX),
+            connections: Connections::new(address, CONNECTIONS_MAX),
             runtime,
         });
         shared
             .runtime
             .block_on(shared.connections.prepare())
             .map_err(|problem| shared.failed("opening the state", &problem))?;
-        Ok(Self { _heartbeat: Heartbeat::start(&shared).map_err(threads)?, shared })
+        Ok(Self { heartbeat: Some(Heartbeat::start(&shared).map_err(threads)?), shared })
     }
 }
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
+        drop(self.heartbeat.take());
         lease::leave(&self.shared);
     }
 }
@@ -145,19 +149,20 @@ impl Shared {
         tried: &str,
         body: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Problem>,
     ) -> Result<T, StateError> {
-        self.run_within(OPERATION_MAX, tried, body)
+        self.run_within(&self.connections, OPERATION_MAX, tried, body)
     }
 
     fn run_within<T>(
         &self,
+        connections: &Connections,
         longest: Duration,
         tried: &str,
         body: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Problem>,
     ) -> Result<T, StateError> {
         let work = async {
-            let mut used = self.connections.take().await?;
+            let mut used = connections.take().await?;
             let outcome = body(&mut used.connection).await?;
-            self.connections.keep(used);
+            connections.keep(used);
             Ok(outcome)
         };
         self.runtime.block_on(in_time(longest, work)).map_err(|problem| self.failed(tried, &problem))
@@ -385,7 +390,7 @@ impl StateStore for PostgresStore {
     }
 
     fn saved(&self, pipeline: &str, each: &mut dyn FnMut(Saved) -> ControlFlow<()>) -> Result<(), StateError> {
-        self.shared.run_within(saved::READ_MAX, "reading everything", async |connection| {
+        self.shared.run_within(&self.shared.connections, saved::READ_MAX, "reading everything", async |connection| {
             saved::read(connection, pipeline, each).await
         })
     }

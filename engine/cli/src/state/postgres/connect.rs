@@ -17,8 +17,10 @@ use super::schema;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long one operation may take, all its rows included.
 pub(super) const OPERATION_MAX: Duration = Duration::from_secs(120);
-/// Connections of one engine at a time. Several engines share what the server allows.
-const CONNECTIONS_MAX: usize = 8;
+/// Connections of one engine's runs and deliveries at a time. Several engines share what the server allows.
+pub(super) const CONNECTIONS_MAX: usize = 8;
+/// Connections for taking and giving back pipelines: no run that is slow holds that up.
+pub(super) const LEASE_CONNECTIONS_MAX: usize = 2;
 /// Connections that are kept open while nobody needs them.
 const CONNECTIONS_KEPT: usize = 4;
 /// A connection that was not used for so long is tried before it is used again.
@@ -47,8 +49,9 @@ pub(super) struct Used<'a> {
 }
 
 impl Connections {
-    pub(super) fn new(address: Address) -> Self {
-        Self { address, idle: Mutex::default(), room: Semaphore::new(CONNECTIONS_MAX) }
+    /// For so many at a time.
+    pub(super) fn new(address: Address, most: usize) -> Self {
+        Self { address, idle: Mutex::default(), room: Semaphore::new(most) }
     }
 
     /// A connection that works, kept from before or new.

@@ -21,6 +21,8 @@ use super::error::Problem;
 
 /// Renewals within the time that a lease holds: two may fail before it is lost.
 const RENEWALS_PER_LEASE: u32 = 3;
+/// How long a look at what is free, or taking it, may take.
+const TAKE_MAX: Duration = Duration::from_secs(20);
 /// How long giving something back may take when the engine ends.
 const GIVE_BACK_MAX: Duration = Duration::from_secs(5);
 /// Engines that were not heard of for so long are forgotten, in seconds.
@@ -129,7 +131,7 @@ impl Drop for PostgresLease {
         drop(all);
         if !held.lost.load(Ordering::Acquire) {
             // Where this fails, the lease runs out by itself.
-            let _ = shared.run_within(GIVE_BACK_MAX, "giving a pipeline back", async |connection| {
+            let _ = shared.run_within(&shared.beside, GIVE_BACK_MAX, "giving a pipeline back", async |connection| {
                 let give =
                     "UPDATE lease SET engine = NULL, until = NULL WHERE unit = $1 AND engine = $2::uuid AND fence = $3";
                 query(give).bind(&*unit).bind(&shared.engine).bind(held.fence).execute(connection).await?;
@@ -142,7 +144,7 @@ impl Drop for PostgresLease {
 /// Takes a unit, or says who has it.
 pub(super) fn take(shared: &Arc<Shared>, unit: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
     let good = Good::from_now(shared.lease);
-    let taken = shared.run("taking the pipeline", async |connection| {
+    let taken = shared.run_within(&shared.beside, TAKE_MAX, "taking the pipeline", async |connection| {
         announce(shared, connection).await?;
         try_take(shared, connection, unit).await
     })?;
@@ -209,7 +211,7 @@ async fn announce(shared: &Shared, connection: &mut PgConnection) -> Result<(), 
 /// Counts this engine in, and says what is free.
 pub(super) fn share(shared: &Shared, units: &[&str]) -> Result<Share, StateError> {
     let looked = shared.leases.looked.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
-    shared.run("looking for free pipelines", async |connection| {
+    shared.run_within(&shared.beside, TAKE_MAX, "looking for free pipelines", async |connection| {
         if looked.is_none() {
             announce(shared, connection).await?;
         }
@@ -385,7 +387,7 @@ async fn renew(shared: &Shared, connection: &mut PgConnection) -> Result<HashMap
 /// Takes this engine off the list of those that share the work.
 pub(super) fn leave(shared: &Shared) {
     // Where this fails, it is forgotten when its time is over.
-    let _ = shared.run_within(GIVE_BACK_MAX, "leaving", async |connection| {
+    let _ = shared.run_within(&shared.beside, GIVE_BACK_MAX, "leaving", async |connection| {
         query("DELETE FROM engine WHERE id = $1::uuid").bind(&shared.engine).execute(connection).await?;
         Ok(())
     });

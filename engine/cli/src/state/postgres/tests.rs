@@ -235,6 +235,19 @@ fn a_restart_of_the_server_is_survived() {
 }
 
 #[test]
+fn runs_that_hold_every_connection_hold_up_no_lease() {
+    let server = servers::postgres();
+    let store = open(&server, "busy");
+    let begun: Vec<_> =
+        (0..CONNECTIONS_MAX).map(|no| store.begin(&format!("{P}-{no}")).expect("there is a connection")).collect();
+    let began = Instant::now();
+    drop(store.lease(P).expect("works").expect("is free"));
+    assert_eq!(store.share(&[P]).expect("works").expect("is shared").free, [P]);
+    assert!(began.elapsed() < LEASE, "{:?}", began.elapsed());
+    drop(begun);
+}
+
+#[test]
 fn a_store_that_is_begun_afresh_has_other_places() {
     let server = servers::postgres();
     let place = |schema: &str| {
