@@ -54,8 +54,8 @@ fn request(stream: &TcpStream) -> Option<String> {
     Some(first)
 }
 
-/// Writes a head and what follows it.
+/// Writes a head and what follows it. The connection is for one request: another on it would meet its end.
 pub fn say(stream: &mut TcpStream, head: &str, body: &[u8]) -> std::io::Result<()> {
-    stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").as_bytes())?;
+    stream.write_all(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\n\r\n").as_bytes())?;
     stream.write_all(body)
 }

@@ -138,7 +138,8 @@ impl Site {
             format!("UPDATE buchung SET artnr = 'p{step}' WHERE mnr = (SELECT mnr FROM buchung WHERE id = {booking})");
         let sql = match random.u32(0..8) {
             0 | 1 => order,
-            2 => format!("UPDATE auftrag SET menge = {step} WHERE id % 41 = {step} % 41"),
+            // A quantity that no order had: one that comes back to what it was is sent again, and rightly.
+            2 => format!("UPDATE auftrag SET menge = 1000000 + {step} WHERE id % 41 = {step} % 41"),
             3 => format!("DELETE FROM auftrag WHERE id = {}", random.i64(1..ORDERS)),
             4 => format!("BEGIN; {order}; SELECT pg_sleep(0.{:03}); COMMIT", random.u32(0..200)),
             5 => format!(

@@ -124,15 +124,17 @@ fn pages(stream: &mut TcpStream, _: &str) -> std::io::Result<()> {
 }
 
 fn redirects(stream: &mut TcpStream, _: &str) -> std::io::Result<()> {
-    stream.write_all(b"HTTP/1.1 302 Found\r\nLocation: /rows?again=1\r\nContent-Length: 0\r\n\r\n")
+    stream.write_all(b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: /rows?again=1\r\nContent-Length: 0\r\n\r\n")
 }
 
 fn retry_for_ever(stream: &mut TcpStream, _: &str) -> std::io::Result<()> {
-    stream.write_all(b"HTTP/1.1 429 Busy\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n")
+    stream.write_all(
+        b"HTTP/1.1 429 Busy\r\nConnection: close\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n",
+    )
 }
 
 fn retry_next_year(stream: &mut TcpStream, _: &str) -> std::io::Result<()> {
-    stream.write_all(b"HTTP/1.1 503 Busy\r\nRetry-After: Thu, 30 Dec 9999 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n")
+    stream.write_all(b"HTTP/1.1 503 Busy\r\nConnection: close\r\nRetry-After: Thu, 30 Dec 9999 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n")
 }
 
 fn deep(stream: &mut TcpStream, _: &str) -> std::io::Result<()> {
