@@ -120,6 +120,8 @@ fn cut(stream: &mut TcpStream, _: &str) -> std::io::Result<()> {
 fn pages(stream: &mut TcpStream, _: &str) -> std::io::Result<()> {
     static PAGES: AtomicUsize = AtomicUsize::new(0);
     let page = PAGES.fetch_add(1, Ordering::Relaxed);
+    // The time is over before the number of pages is, however fast the machine.
+    std::thread::sleep(Duration::from_millis(20));
     whole(stream, format!("{{\"data\":[{{\"id\":{page}}}],\"next\":\"{page}\"}}").as_bytes())
 }
 
