@@ -16,6 +16,7 @@ mod oracle;
 mod postgres;
 #[cfg(feature = "databases")]
 mod probes;
+#[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]
 mod pump;
 mod redact;
 pub mod registry;
@@ -30,6 +31,7 @@ mod sqlite;
 mod sqlserver;
 #[cfg(feature = "databases")]
 mod sqlx_error;
+#[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]
 mod tls_error;
 pub mod to;
 mod web;
