@@ -17,5 +17,6 @@ pub mod proxy;
 pub mod raw;
 pub mod seed;
 pub mod servers;
+pub mod sources;
 pub mod standins;
 pub mod suite;

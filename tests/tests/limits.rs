@@ -1,9 +1,8 @@
 //! Every limit of the engine, and the test that meets it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
-
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+
+use engine_tests::sources::sources;
 
 /// File, limit, and a test that exceeds it, or fails where it is gone.
 const MET: &[(&str, &str, &str)] = &[
@@ -132,27 +131,6 @@ const UNMET: &[(&str, &str)] = &[
     ("engine/spec/src/yaml/scalar.rs", "FLOAT_DIGITS_MAX"),
     ("engine/spec/src/yaml/tree.rs", "SHOWN_CHARACTERS_MAX"),
 ];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The Rust files below a folder: their paths from the root, and their text.
-fn sources(folder: &str) -> Vec<(String, String)> {
-    let (mut found, mut waiting) = (Vec::new(), vec![root().join(folder)]);
-    while let Some(folder) = waiting.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).unwrap().display().to_string();
-                found.push((name, std::fs::read_to_string(path).unwrap()));
-            }
-        }
-    }
-    found
-}
 
 /// The constants of a file that end in `_MAX`.
 fn limits(text: &str) -> impl Iterator<Item = &str> {

@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use engine_tests::binary::root;
+use engine_tests::sources::sources;
 use serde_json::Value;
 
 /// What a crate that only computes must not name.
@@ -49,30 +50,6 @@ const LICENCES: &[&str] = &[
     "Unlicense",
     "Zlib",
 ];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The Rust files below a folder, with their text. Paths are relative to the root and have forward slashes.
-fn sources(folder: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut waiting = vec![root().join(folder)];
-    while let Some(folder) = waiting.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).unwrap().display().to_string();
-                found.push((name, std::fs::read_to_string(&path).unwrap()));
-            }
-        }
-    }
-    found.sort();
-    assert!(!found.is_empty(), "no Rust files in {folder}");
-    found
-}
 
 /// Whether a file holds tests only.
 fn is_of_tests(path: &str) -> bool {

@@ -97,20 +97,6 @@ fn entry_of_record(record: &LedgerRecord) -> LedgerEntry {
     LedgerEntry { key: record.key, hash: record.hash, at: record.at, live: record.end == LIVE }
 }
 
-fn refused_entry(id: Uuid, code: &str, reason: &str, body: &str, first_seen: Timestamp) -> QuarantineEntry {
-    QuarantineEntry {
-        stage: Stage::Delivery,
-        key: id.to_string(),
-        code: code.to_owned(),
-        reason: reason.to_owned(),
-        rule: "destination".to_owned(),
-        row: body.to_owned(),
-        lane: None,
-        at: None,
-        first_seen,
-    }
-}
-
 impl StateStore for MemoryStore {
     fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
         let taken = self.with(pipeline, |known| std::mem::replace(&mut known.leased, true));
@@ -272,7 +258,8 @@ impl StateStore for MemoryStore {
             }
             for refusal in refused {
                 if let Some((record, _)) = known.outbox.remove(&refusal.seq) {
-                    let entry = refused_entry(record.id, &refusal.code, &refusal.message, &record.body, now);
+                    let (code, reason) = (refusal.code.clone(), refusal.message.clone());
+                    let entry = QuarantineEntry::of_delivery(record.id, code, reason, record.body, now);
                     let retry = Timestamp::from_second(now.as_second() + REFUSED_RETRY_SECONDS).ok();
                     known.quarantine.push((entry, retry));
                 }
@@ -457,9 +444,9 @@ impl StateTransaction for MemoryTransaction<'_> {
             }
             Saved::Rejected(entry) => self.work.quarantine.push((entry.clone(), None)),
             Saved::Refused(refused) => {
-                let entry =
-                    refused_entry(refused.id, &refused.code, &refused.message, &refused.body, refused.first_seen);
-                self.work.quarantine.push((entry, Some(refused.retry_at)));
+                let RefusedEntry { id, code, message, body, first_seen, retry_at, .. } = refused.clone();
+                let entry = QuarantineEntry::of_delivery(id, code, message, body, first_seen);
+                self.work.quarantine.push((entry, Some(retry_at)));
             }
         }
         Ok(())

@@ -238,6 +238,23 @@ pub struct QuarantineEntry {
     pub first_seen: Timestamp,
 }
 
+impl QuarantineEntry {
+    /// A record that the destination refused, as it is shown beside what was rejected here.
+    pub fn of_delivery(id: Uuid, code: String, reason: String, body: String, first_seen: Timestamp) -> Self {
+        Self {
+            stage: Stage::Delivery,
+            key: id.to_string(),
+            code,
+            reason,
+            rule: "destination".to_owned(),
+            row: body,
+            lane: None,
+            at: None,
+            first_seen,
+        }
+    }
+}
+
 /// A record that the destination refused, with when to try again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RefusedRecord {

@@ -153,6 +153,18 @@ const SCENARIOS: [Scenario; 3] = [
     },
 ];
 
+/// Does what a line of a file says to what the lines before it made.
+pub fn apply(state: &mut BTreeMap<String, Value>, mut record: Value) {
+    let id = record["run_id"].as_str().expect("an id").to_owned();
+    let members = record.as_object_mut().expect("a record");
+    members.shift_remove("pipeline");
+    if members.shift_remove("op") == Some("delete".into()) {
+        state.remove(&id);
+    } else {
+        state.insert(id, record);
+    }
+}
+
 #[test]
 fn the_platform_is_as_if_nothing_had_happened() {
     let deadline = deadline();
@@ -213,16 +225,10 @@ fn no_line_of_a_file_is_lost_or_doubled() {
         let mut state = BTreeMap::new();
         let mut before: BTreeMap<String, &str> = BTreeMap::new();
         for line in text.lines() {
-            let mut record: Value = serde_json::from_str(line).expect("every line is whole");
+            let record: Value = serde_json::from_str(line).expect("every line is whole");
             let id = record["run_id"].as_str().expect("an id").to_owned();
-            assert_ne!(before.insert(id.clone(), line), Some(line), "round {round}: a line came twice in a row");
-            let members = record.as_object_mut().expect("a record");
-            members.shift_remove("pipeline");
-            if members.shift_remove("op") == Some("delete".into()) {
-                state.remove(&id);
-            } else {
-                state.insert(id, record);
-            }
+            assert_ne!(before.insert(id, line), Some(line), "round {round}: a line came twice in a row");
+            apply(&mut state, record);
         }
         if stands_still {
             assert_eq!(text.lines().count(), usize::try_from(ROWS).expect("few rows"), "round {round}");

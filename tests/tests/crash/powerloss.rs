@@ -19,6 +19,7 @@ use engine_tests::seed;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::cuts::apply;
 use crate::site::differences;
 
 /// Images, where nobody says how many.
@@ -168,14 +169,8 @@ fn record_a_file(random: &mut fastrand::Rng) -> Option<Recorded> {
 fn state_of_lines(text: &[u8]) -> BTreeMap<String, Value> {
     let mut state = BTreeMap::new();
     for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
-        let Ok(mut record) = serde_json::from_slice::<Value>(line) else { continue };
-        let id = record["run_id"].as_str().expect("an id").to_owned();
-        let members = record.as_object_mut().expect("a record");
-        members.shift_remove("pipeline");
-        if members.shift_remove("op") == Some("delete".into()) {
-            state.remove(&id);
-        } else {
-            state.insert(id, record);
+        if let Ok(record) = serde_json::from_slice(line) {
+            apply(&mut state, record);
         }
     }
     state

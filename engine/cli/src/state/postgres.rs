@@ -177,14 +177,10 @@ impl Shared {
     ) -> Result<T, StateError> {
         self.run(tried, async |connection| {
             let no = transaction::begin(self, connection, pipeline).await?;
-            match body(connection, no).await {
-                Ok(outcome) => {
-                    query("COMMIT").execute(connection).await?;
-                    Ok(outcome)
-                }
-                // The connection is given up, and with it the transaction.
-                Err(problem) => Err(problem),
-            }
+            // Where it fails, the connection is given up, and with it the transaction.
+            let outcome = body(connection, no).await?;
+            query("COMMIT").execute(connection).await?;
+            Ok(outcome)
         })
     }
 

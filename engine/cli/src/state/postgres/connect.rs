@@ -103,8 +103,10 @@ impl Connections {
 
     /// Makes the tables, or brings them up to date.
     pub(super) async fn prepare(&self) -> Result<(), Problem> {
-        let mut connection = self.open().await?;
-        in_time(OPERATION_MAX, migrate(&mut connection, &self.address.schema)).await
+        let mut used = self.take().await?;
+        in_time(OPERATION_MAX, migrate(&mut used.connection, &self.address.schema)).await?;
+        self.keep(used);
+        Ok(())
     }
 }
 

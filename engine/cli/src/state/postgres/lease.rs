@@ -81,6 +81,11 @@ impl Leases {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    /// Nothing is held or looked for, and nothing renewed.
+    fn is_idle(&self) -> bool {
+        !self.works() && self.lock().is_empty()
+    }
+
     /// The engine is to share the work, and has not looked after it for so long: it hangs.
     fn hangs(&self, lease: Duration) -> bool {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|looked| looked.elapsed() > lease)
@@ -145,7 +150,10 @@ impl Drop for PostgresLease {
 pub(super) fn take(shared: &Arc<Shared>, unit: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
     let good = Good::from_now(shared.lease);
     let taken = shared.run_within(&shared.beside, TAKE_MAX, "taking the pipeline", async |connection| {
-        announce(shared, connection).await?;
+        // From then on, the renewals do it.
+        if shared.leases.is_idle() {
+            announce(shared, connection).await?;
+        }
         try_take(shared, connection, unit).await
     })?;
     Ok(taken.map(|fence| {
@@ -324,7 +332,7 @@ impl Drop for Heartbeat {
 
 /// Renews once. What fails is tried again at the next beat, over a new connection.
 fn beat(shared: &Shared, connection: &mut Option<PgConnection>, longest: Duration) {
-    if !shared.leases.works() && shared.leases.lock().is_empty() {
+    if shared.leases.is_idle() {
         return;
     }
     // Others shall have what is held by an engine that does nothing any more.

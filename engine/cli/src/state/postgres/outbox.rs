@@ -2,14 +2,14 @@
 
 use engine_core::state::{OutboxRecord, RefusedEntry, RefusedRecord};
 use futures_util::TryStreamExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Row as _, query};
 use uuid::Uuid;
 
 use super::error::Problem;
 use super::{instant, limit_of, sixteen, text};
-use crate::state::retry::retry_after_micros;
+use crate::state::retry::{last_refused, retry_after_micros};
 
 const REFUSED: &str = "SELECT id, code, message, attempts, first_seen, retry_at, body FROM refused \
      WHERE pipeline = (SELECT no FROM pipeline WHERE id = $1) ORDER BY id";
@@ -100,14 +100,13 @@ pub(super) async fn refused(connection: &mut PgConnection, pipeline: &str) -> Re
 fn refused_entry(row: &PgRow) -> Result<RefusedEntry, Problem> {
     let attempts = u32::try_from(row.try_get::<i64, _>(3)?).unwrap_or(u32::MAX);
     let retry_at = instant(row, 5)?;
-    let waits = SignedDuration::from_micros(retry_after_micros(attempts.saturating_sub(1)));
     Ok(RefusedEntry {
         id: Uuid::from_bytes(sixteen(row, 0)?),
         code: text(row, 1)?,
         message: text(row, 2)?,
         attempts,
         first_seen: instant(row, 4)?,
-        last_seen: retry_at.saturating_sub(waits).unwrap_or(retry_at),
+        last_seen: last_refused(attempts, retry_at),
         retry_at,
         body: text(row, 6)?,
     })

@@ -15,9 +15,6 @@ use super::{instant, limit_of, sixteen, text, text_or_none};
 /// What tells two entries of a stage apart: key, code, rule.
 type Identity = (String, String, String);
 
-/// Where a refused record was refused, for people.
-const DELIVERY_RULE: &str = "destination";
-
 const IN_LANE: &str = "SELECT key, code, rule FROM quarantine \
      WHERE pipeline = $1 AND stage = 'run' AND lane = $2 AND (at >= $3 OR at IS NULL)";
 const IN_STAGE: &str = "SELECT key, code, rule FROM quarantine \
@@ -240,15 +237,6 @@ pub(super) fn rejected(row: &PgRow) -> Result<QuarantineEntry, Problem> {
 }
 
 fn refused(row: &PgRow) -> Result<QuarantineEntry, Problem> {
-    Ok(QuarantineEntry {
-        stage: Stage::Delivery,
-        key: Uuid::from_bytes(sixteen(row, 0)?).to_string(),
-        code: text(row, 1)?,
-        reason: text(row, 2)?,
-        rule: DELIVERY_RULE.to_owned(),
-        row: text(row, 3)?,
-        lane: None,
-        at: None,
-        first_seen: instant(row, 4)?,
-    })
+    let id = Uuid::from_bytes(sixteen(row, 0)?);
+    Ok(QuarantineEntry::of_delivery(id, text(row, 1)?, text(row, 2)?, text(row, 3)?, instant(row, 4)?))
 }

@@ -1,12 +1,12 @@
 //! The outbox, and the records that the destination refused: a record is in one of them or in neither.
 
 use engine_core::state::{OutboxEntry, OutboxRecord, RefusedEntry, RefusedRecord};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{instant, sixteen};
-use crate::state::retry::retry_after_micros;
+use crate::state::retry::{last_refused, retry_after_micros};
 
 pub(super) const QUEUE: &str =
     "SELECT seq, id, body FROM outbox WHERE pipeline = ?1 AND held = 0 ORDER BY seq LIMIT ?2";
@@ -118,14 +118,13 @@ pub(super) fn refused(connection: &Connection, pipeline: i64) -> rusqlite::Resul
         .query_map([pipeline], |row| {
             let attempts: u32 = row.get(3)?;
             let retry_at = instant(row, 5)?;
-            let waits = SignedDuration::from_micros(retry_after_micros(attempts.saturating_sub(1)));
             Ok(RefusedEntry {
                 id: Uuid::from_bytes(sixteen(row, 0)?),
                 code: row.get(1)?,
                 message: row.get(2)?,
                 attempts,
                 first_seen: instant(row, 4)?,
-                last_seen: retry_at.saturating_sub(waits).unwrap_or(retry_at),
+                last_seen: last_refused(attempts, retry_at),
                 retry_at,
                 body: row.get(6)?,
             })

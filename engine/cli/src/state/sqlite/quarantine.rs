@@ -15,9 +15,6 @@ use super::{instant, sixteen};
 /// What tells two entries of a stage apart: key, code, rule.
 type Identity = (String, String, String);
 
-/// Where a refused record was refused, for people.
-const DELIVERY_RULE: &str = "destination";
-
 pub(super) const IN_LANE: &str = "SELECT key, code, rule FROM quarantine \
      WHERE pipeline = ?1 AND stage = 'run' AND lane = ?2 AND (at >= ?3 OR at IS NULL)";
 const IN_STAGE: &str = "SELECT key, code, rule FROM quarantine \
@@ -152,15 +149,6 @@ pub(super) fn rejected(row: &Row<'_>) -> rusqlite::Result<QuarantineEntry> {
 }
 
 fn refused(row: &Row<'_>) -> rusqlite::Result<QuarantineEntry> {
-    Ok(QuarantineEntry {
-        stage: Stage::Delivery,
-        key: Uuid::from_bytes(sixteen(row, 0)?).to_string(),
-        code: row.get(1)?,
-        reason: row.get(2)?,
-        rule: DELIVERY_RULE.to_owned(),
-        row: row.get(3)?,
-        lane: None,
-        at: None,
-        first_seen: instant(row, 4)?,
-    })
+    let id = Uuid::from_bytes(sixteen(row, 0)?);
+    Ok(QuarantineEntry::of_delivery(id, row.get(1)?, row.get(2)?, row.get(3)?, instant(row, 4)?))
 }
