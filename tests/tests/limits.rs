@@ -12,6 +12,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("engine/cli/src/state/postgres/address.rs", "SCHEMA_BYTES_MAX", "no_error_and_no_form_shows_the_password"),
     ("engine/cli/src/state/postgres/pending.rs", "PENDING_BYTES_MAX", "thousands_of_writes_are_one_transaction"),
     ("engine/cli/src/state/postgres/pending.rs", "PENDING_MAX", "thousands_of_writes_are_one_transaction"),
+    ("engine/core/src/anonymise.rs", "ATTEMPTS_MAX", "a_shape_that_is_used_up_ends_and_keeps_its_shape"),
     ("engine/core/src/backfill.rs", "SLICES_MAX", "what_cannot_be_filled_is_said"),
     ("engine/core/src/state.rs", "QUARANTINE_ROWS_MAX", "quarantine_is_capped"),
     ("engine/cli/src/references.rs", "FILE_BYTES_MAX", "a_file_is_read_up_to_a_limit"),

@@ -2,11 +2,13 @@
 //!
 //! No I/O, no driver, no clock. The outside world is reached through [`ports`] and [`state`].
 
+pub mod anonymise;
 pub mod backfill;
 pub mod canonical;
 pub mod cursor;
 pub mod deliver;
 pub mod derive;
+pub mod discover;
 pub mod dispatch;
 pub mod mapping;
 pub mod memory;

@@ -15,7 +15,7 @@ mod sync;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::api::*;
 pub use self::destination::*;
@@ -103,7 +103,7 @@ pub struct Spec {
 pub struct Version;
 
 /// What one row of the result is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TableType {
     /// One row is one production order on one machine, with its start and its end.
