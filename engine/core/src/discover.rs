@@ -11,10 +11,13 @@ mod roles;
 mod times;
 mod values;
 
-pub use self::judge::judge;
+pub use self::judge::{judge, worth_a_look};
 pub use self::model::{
     Basis, Candidate, ChangeColumn, ColumnFacts, ColumnSample, Confidence, EventCode, ForeignKey, Index, Joined, Name,
     Role, RoleGuess, RowCount, Survey, TableFacts, TableKind, TableSample, TimeColumn, TimeForm,
 };
 pub use self::names::{is_bulky, is_person, name_weight};
 pub use self::values::{FREQUENT_VALUES_MAX, latest_by, summarise};
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use engine_core::discover::{
-    ColumnFacts, ForeignKey, Index, Name, RowCount, Survey, TableFacts, TableKind, judge, name_weight,
+    ColumnFacts, ForeignKey, Index, Name, RowCount, Survey, TableFacts, TableKind, name_weight, worth_a_look,
 };
 use engine_core::plan;
 use engine_core::ports::{Cancel, Clock, SourceError};
@@ -227,7 +227,7 @@ fn rows(
     survey: &mut Survey,
 ) -> Result<(), SourceError> {
     let sampled: Vec<Name> = if wanted.tables.is_empty() {
-        judge(survey).into_iter().take(SAMPLED_TABLES_MAX).map(|candidate| candidate.name).collect()
+        worth_a_look(survey, SAMPLED_TABLES_MAX)
     } else {
         let names = survey.tables.iter().map(|table| &table.name);
         names.filter(|name| wanted.tables.iter().any(|wanted| is_meant(name, wanted))).cloned().collect()

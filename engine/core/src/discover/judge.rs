@@ -7,13 +7,16 @@ use engine_spec::model::TableType;
 use super::events::events;
 use super::names::{is_change, is_indexed, table_sign};
 use super::roles::roles;
-use super::times::times;
+use super::times::{is_time_name, times};
 use super::{
-    Candidate, ChangeColumn, Confidence, Role, RoleGuess, RowCount, Survey, TableFacts, TableKind, TimeColumn, TimeForm,
+    Candidate, ChangeColumn, Confidence, Name, Role, RoleGuess, RowCount, Survey, TableFacts, TableKind, TimeColumn,
+    TimeForm,
 };
 
 /// Score from which on a table is a candidate.
 const SCORE_MIN: i32 = 35;
+/// Weight of names and types from which on rows are worth a look.
+const LOOK_MIN: i32 = 20;
 /// The highest score.
 const SCORE_MAX: i32 = 100;
 
@@ -22,6 +25,29 @@ pub fn judge(survey: &Survey) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = survey.tables.iter().filter_map(|table| candidate(survey, table)).collect();
     found.sort_by(|left, right| right.score.cmp(&left.score).then_with(|| left.name.cmp(&right.name)));
     found
+}
+
+/// The tables whose rows are worth a look, by names and types alone, the most promising first.
+pub fn worth_a_look(survey: &Survey, tables_max: usize) -> Vec<Name> {
+    let mut found: Vec<(i32, &Name)> = survey
+        .tables
+        .iter()
+        .filter(|table| table.rows != RowCount::Estimate(0) || table.kind == TableKind::View)
+        .map(|table| {
+            let times = times(survey, table);
+            let roles = roles(survey, table, &times);
+            let is_time = |column: &&super::ColumnFacts| is_time_name(&column.name);
+            let named = i32::try_from(table.columns.iter().filter(is_time).take(2).count()).unwrap_or_default();
+            let typed = i32::try_from(times.len().min(2)).unwrap_or_default();
+            let subject = [Role::OrderCode, Role::MachineCode, Role::ProductCode, Role::Event];
+            let meant =
+                i32::try_from(subject.iter().filter(|role| roles.contains_key(role)).count()).unwrap_or_default();
+            (table_sign(&table.name.table).0 + 8 * meant + 5 * named.max(typed), &table.name)
+        })
+        .filter(|(weight, _)| *weight >= LOOK_MIN)
+        .collect();
+    found.sort_by_key(|(weight, name)| (std::cmp::Reverse(*weight), *name));
+    found.into_iter().take(tables_max).map(|(_, name)| name.clone()).collect()
 }
 
 fn candidate(survey: &Survey, table: &TableFacts) -> Option<Candidate> {

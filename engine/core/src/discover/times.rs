@@ -173,7 +173,10 @@ pub(super) fn times(survey: &Survey, table: &TableFacts) -> Vec<TimeColumn> {
     let mut found = Vec::new();
     for (column, form) in forms.iter().filter(|(_, form)| !is_time_of_day(*form)) {
         let is_date = matches!(form, TimeForm::Date | TimeForm::Yyyymmdd);
-        let mate = if is_date { partner(&column.name, &free) } else { None };
+        let dates = forms.iter().filter(|(_, form)| matches!(form, TimeForm::Date | TimeForm::Yyyymmdd)).count();
+        // The only date of a table is that of its times of day.
+        let only = || (dates == 1 && !free.is_empty()).then_some(0);
+        let mate = if is_date { partner(&column.name, &free).or_else(only) } else { None };
         let time_of_day = mate.map(|at| free.remove(at)).map(|(mate, form)| (mate.name.clone(), form));
         found.push(one(survey, table, column, *form, time_of_day, sample(&column.name)));
     }
