@@ -4,6 +4,7 @@ mod approve;
 mod backfill;
 mod check;
 mod confined;
+mod discover;
 mod faults;
 mod injection;
 mod quarantine;

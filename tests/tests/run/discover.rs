@@ -1,0 +1,162 @@
+//! `engine discover` on real servers: schemas that nobody prepared it for, and an account that may read little.
+
+use engine_tests::binary::Workspace;
+use engine_tests::dialects::{Dialect, MARIADB, MYSQL, POSTGRES, spec};
+use engine_tests::plant;
+use engine_tests::servers::{self, Server};
+use serde_json::{Value, json};
+
+/// An instant shortly after the latest booking.
+const NOW: &str = "2025-07-01T08:00:30Z";
+
+/// An order table, a booking table, and what every database has beside; `{time}` is the dialect's naive date-time.
+const TABLES: &[&str] = &[
+    "CREATE TABLE masch_stamm (id INT PRIMARY KEY, mnr VARCHAR(8) NOT NULL, bezeichnung VARCHAR(40))",
+    "CREATE TABLE fert_auftrag (id INT PRIMARY KEY, fauf_nr VARCHAR(12) NOT NULL, artikel_nr VARCHAR(20), \
+     masch_id INT REFERENCES masch_stamm (id), ist_beginn {time}, ist_ende {time}, soll_beginn {time}, soll_ende {time}, \
+     gutmenge NUMERIC(12, 3), ausschuss NUMERIC(12, 3), geaendert_am {time}, FOREIGN KEY (masch_id) REFERENCES masch_stamm (id))",
+    "CREATE TABLE bde_meldung (lfdnr INT PRIMARY KEY, auftrag VARCHAR(12), maschine VARCHAR(8), meldeart VARCHAR(4), \
+     zeitpunkt {time}, personalnr VARCHAR(8))",
+    "CREATE INDEX bde_zeit ON bde_meldung (zeitpunkt)",
+    "CREATE TABLE benutzer (id INT PRIMARY KEY, login VARCHAR(40), angelegt_am {time}, status VARCHAR(4))",
+    "CREATE TABLE einstellungen (id INT PRIMARY KEY, schluessel VARCHAR(40), wert VARCHAR(200))",
+    "CREATE TABLE lagerbestand (id INT PRIMARY KEY, artikel_nr VARCHAR(20), menge NUMERIC(12, 3), stand {time})",
+    "CREATE TABLE kunden (id INT PRIMARY KEY, name VARCHAR(40), ort VARCHAR(40))",
+    "CREATE TABLE verkauf_auftrag (id INT PRIMARY KEY, auftrag VARCHAR(12), kunde INT, beginn {time}, ende {time})",
+    "CREATE TABLE protokoll (id INT PRIMARY KEY, zeit {time}, art VARCHAR(8), text VARCHAR(200))",
+    "CREATE TABLE kalender (tag DATE PRIMARY KEY, schicht INT)",
+    "CREATE TABLE alarm_historie (id INT PRIMARY KEY, maschine VARCHAR(8), zeit {time}, code VARCHAR(8))",
+    "CREATE TABLE preise (id INT PRIMARY KEY, artikel_nr VARCHAR(20), preis NUMERIC(12, 3))",
+];
+
+/// Sixty bookings of two machines, the latest now by the factory's clock, and twenty orders.
+fn fill(dialect: &Dialect, server: &Server) {
+    let time = if dialect.name == POSTGRES.name { "TIMESTAMP" } else { "DATETIME" };
+    for table in TABLES {
+        server.execute(&table.replace("{time}", time));
+    }
+    server.execute("INSERT INTO masch_stamm VALUES (1, 'M1', 'Presse'), (2, 'M2', 'Saege')");
+    for at in 0..60 {
+        let (machine, code, minute) = (at % 2 + 1, if (at / 2) % 2 == 0 { "ANF" } else { "END" }, at);
+        server.execute(&format!(
+            "INSERT INTO bde_meldung VALUES ({at}, '4711{:03}', 'M{machine}', '{code}', '2025-07-01 09:{minute:02}:00', '00815')",
+            at / 4
+        ));
+    }
+    for at in 1..=20 {
+        server.execute(&format!(
+            "INSERT INTO fert_auftrag VALUES ({at}, '4711{at:03}', 'A-{}', {}, '2025-06-{at:02} 06:00:00', '2025-06-{at:02} 14:00:00', \
+             '2025-06-{at:02} 06:00:00', '2025-06-{at:02} 15:00:00', 100, 2, '2025-06-{at:02} 14:00:05')",
+            at % 3, at % 2 + 1
+        ));
+    }
+}
+
+/// A file that holds a source and nothing else.
+fn source_only(workspace: &Workspace, dialect: &Dialect, server: &Server, login: Option<&str>) {
+    let mut source = spec(dialect, server, server.port, &plant::to_file("x.ndjson"))["source"].clone();
+    source["timezone"] = json!("Europe/Berlin");
+    if let Some(login) = login {
+        source["username"] = json!(login);
+    }
+    workspace.spec("mes.yaml", &json!({ "source": source }));
+}
+
+fn roles(candidate: &Value) -> Vec<(String, String)> {
+    let roles = candidate["roles"].as_object().expect("roles");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    roles.iter().map(|(role, guess)| (role.clone(), text(&guess["column"]))).collect()
+}
+
+#[track_caller]
+fn has(candidate: &Value, expected: &[(&str, &str)]) {
+    let found = roles(candidate);
+    for (role, column) in expected {
+        assert!(found.contains(&((*role).to_owned(), (*column).to_owned())), "{role} is not {column}: {found:?}");
+    }
+}
+
+fn walk(dialect: &Dialect, server: &Server, grant: impl Fn(&Server)) {
+    fill(dialect, server);
+    let mut workspace = Workspace::new();
+    workspace.env("DB_PASSWORD", &server.password);
+    source_only(&workspace, dialect, server, None);
+    let found = workspace.engine(&["discover", "mes.yaml", "--now", NOW, "-o", "json"]).expect(0).json();
+    let candidates = found["candidates"].as_array().expect("candidates");
+    let names: Vec<&str> = candidates.iter().filter_map(|one| one["name"]["table"].as_str()).collect();
+    let mut best = names.get(..2).expect("two candidates").to_vec();
+    best.sort_unstable();
+    assert_eq!(best, ["bde_meldung", "fert_auftrag"], "{names:?}");
+    let candidate = |table: &str| &candidates[names.iter().position(|name| *name == table).expect("a candidate")];
+    let bookings = candidate("bde_meldung");
+    assert_eq!(bookings["table"], "booking");
+    has(
+        bookings,
+        &[("timestamp", "zeitpunkt"), ("event", "meldeart"), ("order_code", "auftrag"), ("machine_code", "maschine")],
+    );
+    assert_eq!(bookings["times"][0]["basis"], "local", "{}", bookings["times"][0]);
+    assert_eq!(bookings["times"][0]["indexed"], true);
+    assert_eq!(bookings["key"], json!(["lfdnr"]));
+    let orders = candidate("fert_auftrag");
+    has(
+        orders,
+        &[
+            ("start", "ist_beginn"),
+            ("end", "ist_ende"),
+            ("order_code", "fauf_nr"),
+            ("product_code", "artikel_nr"),
+            ("machine_code", "mnr"),
+            ("quantity_yield", "gutmenge"),
+            ("quantity_scrap", "ausschuss"),
+        ],
+    );
+    assert_eq!(orders["roles"]["machine_code"]["joined"]["to_columns"], json!(["id"]));
+    assert_eq!(orders["change"]["column"], "geaendert_am");
+    for text in [found.to_string(), workspace.engine(&["discover", "mes.yaml", "--now", NOW]).expect(0).stdout] {
+        assert!(!text.contains("00815"), "a person's number is shown:\n{text}");
+        assert!(!text.contains(&server.password), "the password is shown:\n{text}");
+    }
+    let without = workspace.engine(&["discover", "mes.yaml", "--no-samples", "-o", "json"]).expect(0).stdout;
+    assert!(without.contains("bde_meldung") && !without.contains("4711001"), "{without}");
+    let persons = workspace.engine(&["discover", "mes.yaml", "--table", "bde_meldung", "--persons"]).expect(0);
+    persons.says("00815").says("latest rows").says("index bde_zeit (zeitpunkt)");
+    workspace.engine(&["discover", "mes.yaml", "--table", "bde_meldun"]).expect(2).says("did you mean `bde_meldung`?");
+    grant(server);
+    source_only(&workspace, dialect, server, Some("leser"));
+    let little = workspace.engine(&["discover", "mes.yaml", "--now", NOW, "-o", "json"]).expect(0).json();
+    let seen: Vec<&str> = little["survey"]["tables"]
+        .as_array()
+        .expect("tables")
+        .iter()
+        .filter_map(|table| table["name"]["table"].as_str())
+        .collect();
+    assert_eq!(seen, ["bde_meldung", "fert_auftrag"]);
+    assert_eq!(little["candidates"].as_array().map(Vec::len), Some(2), "{}", little["candidates"]);
+}
+
+#[test]
+fn an_unknown_postgres_is_understood() {
+    let server = servers::postgres();
+    walk(&POSTGRES, &server, |server| {
+        server.execute(&format!("CREATE ROLE leser LOGIN PASSWORD '{}'", server.password));
+        server.execute("GRANT SELECT ON bde_meldung, fert_auftrag TO leser");
+    });
+}
+
+fn grant_mysql(server: &Server) {
+    server.execute(&format!("CREATE USER leser@'%' IDENTIFIED BY '{}'", server.password));
+    server.execute("GRANT SELECT ON bde_meldung TO leser@'%'");
+    server.execute("GRANT SELECT ON fert_auftrag TO leser@'%'");
+}
+
+#[test]
+fn an_unknown_mariadb_is_understood() {
+    walk(&MARIADB, &servers::mariadb(), grant_mysql);
+}
+
+#[test]
+fn an_unknown_mysql_is_understood() {
+    if let Some(server) = servers::mysql() {
+        walk(&MYSQL, &server, grant_mysql);
+    }
+}
