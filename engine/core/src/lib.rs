@@ -21,5 +21,6 @@ pub mod run;
 pub mod state;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod transform;
 pub mod value;
