@@ -93,7 +93,7 @@ const UNMET: &[(&str, &str)] = &[
     ("engine/connect/src/http/body.rs", "QUOTE_CHARS_MAX"),
     ("engine/connect/src/http/body.rs", "QUOTE_BYTES_MAX"),
     ("engine/connect/src/http/exchange.rs", "RETRIES_MAX"),
-    ("engine/cli/src/commands/approve/dry_run.rs", "BRAKES_MAX"),
+    ("engine/cli/src/rehearsal.rs", "BRAKES_MAX"),
     ("engine/cli/src/commands/approve/dry_run.rs", "LISTED_MAX"),
     ("engine/cli/src/commands/backfill/show.rs", "CELL_CHARS_MAX"),
     ("engine/cli/src/service.rs", "LOOK_MAX"),

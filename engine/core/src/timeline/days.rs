@@ -30,10 +30,8 @@ impl Day {
 
 /// The first instant of a date. At the ends of all time, the end.
 fn first_instant(date: Date, zone: &TimeZone) -> Timestamp {
-    date.to_zoned(zone.clone()).map_or_else(
-        |_| if date.year() < 0 { Timestamp::MIN } else { Timestamp::MAX },
-        |start| start.timestamp(),
-    )
+    date.to_zoned(zone.clone())
+        .map_or_else(|_| if date.year() < 0 { Timestamp::MIN } else { Timestamp::MAX }, |start| start.timestamp())
 }
 
 /// The first instant of the local day so many days before that of an instant.

@@ -50,9 +50,12 @@ fn words(timeline: &Timeline) -> String {
         };
         let mut words: Vec<String> =
             machine.lanes.iter().map(|lane| lane.iter().map(run).collect::<Vec<_>>().join(" ")).collect();
-        words.extend(machine.overlaps.iter().map(|one| {
-            format!("{}x{}-{}", one.runs.join("+"), minutes(one.start), minutes(one.end))
-        }));
+        words.extend(
+            machine
+                .overlaps
+                .iter()
+                .map(|one| format!("{}x{}-{}", one.runs.join("+"), minutes(one.start), minutes(one.end))),
+        );
         words.extend(machine.gaps.iter().map(|gap| format!("gap{}-{}", minutes(gap.start), minutes(gap.end))));
         format!("{}: {}", machine.name, words.join(" | "))
     };
@@ -92,10 +95,7 @@ fn what_is_too_much_is_left_out_and_counted() {
     let day = 24 * 60;
     let text = format!("A:10-20 B:{}-{} C:{}-{}", 3 * day, 3 * day + 5, 4 * day, 4 * day + 5);
     let drawn = |text: &str| format!("M1: {text}");
-    assert_eq!(
-        left_out(&text, Limits { days: 2, ..WIDE }),
-        (drawn("B:4320-4325 C:5760-5765 | gap4325-5760"), 0, 1, 0)
-    );
+    assert_eq!(left_out(&text, Limits { days: 2, ..WIDE }), (drawn("B:4320-4325 C:5760-5765 | gap4325-5760"), 0, 1, 0));
     assert_eq!(left_out(&text, Limits { runs: 1, ..WIDE }).3, 2);
     assert_eq!(left_out("M1/A:1-2 M2/B:1-2 M3/C:1-2", Limits { machines: 2, ..WIDE }).1, 1);
     // Those that begin together are not all dropped for one that is too many.
@@ -130,8 +130,7 @@ fn days_are_as_long_as_the_clock_makes_them() {
         ("2025-10-26T00:00:00+02:00", "2025-10-27T00:00:01+01:00", "2025-10-26 25, 2025-10-27 24"),
     ] {
         let found = days(at(from), at(to), &berlin);
-        let words: Vec<String> =
-            found.iter().map(|day| format!("{} {}", day.date, day.length().as_hours())).collect();
+        let words: Vec<String> = found.iter().map(|day| format!("{} {}", day.date, day.length().as_hours())).collect();
         assert_eq!(words.join(", "), expected);
         assert_eq!(found.iter().filter(|day| day.is_changed()).count(), 1);
         // Days follow one another without a gap.
