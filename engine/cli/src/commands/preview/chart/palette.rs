@@ -3,23 +3,25 @@
 /// Groups that look different; further ones share looks.
 pub(super) const LOOKS: usize = 8;
 
-/// The style of a picture. Nothing is fetched.
+/// The style of a picture. Nothing is fetched, and there are no variables: programs that draw SVG outside of a browser
+/// know none.
 pub(super) const STYLE: &str = "\
-.tl{--ink:#1c2733;--soft:#5b6b7b;--line:#d5dde5;--page:#ffffff;--band:#f4f7fa;--now:#c2410c;--bad:#c81e1e;\
---l0:#bcd9f5;--l1:#c9e7c4;--l2:#f8ddb0;--l3:#e3d0f3;--l4:#f6cdd3;--l5:#c2e8e5;--l6:#e6e2b4;--l7:#d9dce1;\
-font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
-@media(prefers-color-scheme:dark){.tl{--ink:#e8eef4;--soft:#9fb0c0;--line:#34414e;--page:#12181f;--band:#19212a;\
---now:#fb923c;--bad:#f87171;--l0:#27527c;--l1:#2f6033;--l2:#72531c;--l3:#583a75;--l4:#753540;--l5:#1f5f5b;\
---l6:#5d5820;--l7:#454d57}}
-.tl .page{fill:var(--page)}.tl .band{fill:var(--band)}.tl .tick{stroke:var(--line)}
-.tl text{fill:var(--ink)}.tl .soft{fill:var(--soft)}.tl .changed{fill:var(--now);font-weight:600}
-.tl .name{font-weight:600}.tl .rule{stroke:var(--line)}
-.tl .gap{stroke:var(--soft);stroke-dasharray:1 5;stroke-linecap:round;stroke-width:2}
-.tl .bar{stroke:var(--page);stroke-width:1}.tl .live .bar{stroke:var(--now);stroke-width:1.5}
-.tl .tip{fill:var(--now)}
-.tl .overlap{fill:url(#hatch);stroke:var(--bad);stroke-width:1}.tl .hatch{stroke:var(--bad);stroke-width:1.5}
-.tl .now{stroke:var(--now);stroke-width:1.5;stroke-dasharray:5 3}.tl .nowtext{fill:var(--now);font-weight:600}
-.tl .run:focus{outline:none}.tl .run:focus .bar{stroke:var(--ink);stroke-width:3}.tl .run:hover .bar{stroke:var(--ink)}
-.tl .l0{fill:var(--l0)}.tl .l1{fill:var(--l1)}.tl .l2{fill:var(--l2)}.tl .l3{fill:var(--l3)}\
-.tl .l4{fill:var(--l4)}.tl .l5{fill:var(--l5)}.tl .l6{fill:var(--l6)}.tl .l7{fill:var(--l7)}
+.tl{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
+.tl text{fill:#1c2733;font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
+.tl .page{fill:#ffffff}.tl .band{fill:#f3f6f9}.tl .tick,.tl .rule{stroke:#d5dde5}
+.tl .soft{fill:#5b6b7b}.tl .changed{fill:#c2410c;font-weight:600}.tl .name{font-weight:600}
+.tl .gap{stroke:#8a99a8;stroke-dasharray:1 5;stroke-linecap:round;stroke-width:2}
+.tl .bar{stroke:#ffffff;stroke-width:1}.tl .live .bar{stroke:#c2410c;stroke-width:1.5}.tl .tip{fill:#c2410c}
+.tl .overlap{fill:url(#hatch);stroke:#c81e1e;stroke-width:1}.tl .hatch{stroke:#c81e1e;stroke-width:1.5}
+.tl .now{stroke:#c2410c;stroke-width:1.5;stroke-dasharray:5 3}.tl .nowtext{fill:#c2410c;font-weight:600}
+.tl .l0{fill:#bcd9f5}.tl .l1{fill:#c9e7c4}.tl .l2{fill:#f8ddb0}.tl .l3{fill:#e3d0f3}
+.tl .l4{fill:#f6cdd3}.tl .l5{fill:#c2e8e5}.tl .l6{fill:#e6e2b4}.tl .l7{fill:#d9dce1}
+.tl .run:hover .bar{stroke:#1c2733}.tl .run:focus{outline:none}.tl .run:focus .bar{stroke:#1c2733;stroke-width:3}
+@media (prefers-color-scheme:dark){
+.tl text{fill:#e8eef4}.tl .page{fill:#12181f}.tl .band{fill:#19212a}.tl .tick,.tl .rule{stroke:#34414e}
+.tl .soft{fill:#9fb0c0}.tl .changed,.tl .nowtext,.tl .tip{fill:#fb923c}.tl .gap{stroke:#6d7d8d}
+.tl .bar{stroke:#12181f}.tl .live .bar,.tl .now{stroke:#fb923c}.tl .overlap,.tl .hatch{stroke:#f87171}
+.tl .l0{fill:#27527c}.tl .l1{fill:#2f6033}.tl .l2{fill:#72531c}.tl .l3{fill:#583a75}
+.tl .l4{fill:#753540}.tl .l5{fill:#1f5f5b}.tl .l6{fill:#5d5820}.tl .l7{fill:#454d57}
+.tl .run:hover .bar,.tl .run:focus .bar{stroke:#e8eef4}}
 ";

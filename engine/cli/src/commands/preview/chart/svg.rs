@@ -177,7 +177,7 @@ impl Canvas<'_> {
             let _ = writeln!(
                 out,
                 "<rect class=\"overlap\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"2\" \
-                 opacity=\"0.55\" pointer-events=\"none\"/>",
+                 opacity=\"0.45\" pointer-events=\"none\"/>",
                 top,
                 (right - left).max(1.5),
                 height
@@ -189,7 +189,7 @@ impl Canvas<'_> {
 
     fn run(&self, machine: &Machine, run: &Placed, y: f64, out: &mut String) {
         let (left, right) = (self.x(run.start), self.x(run.end));
-        let width = (right - left).max(2.0);
+        let width = (right - left).max(4.0);
         let look = self.looks.get(run.group.as_str()).copied().unwrap_or_default();
         let words = escaped(&told(machine, run, self.zone));
         let live = if run.live { " live" } else { "" };

@@ -89,13 +89,13 @@ fn nothing_from_outside_is_obeyed() {
     let svg = svg::picture(&chart, 0);
     let html = html::page(std::slice::from_ref(&chart));
     for made in [&svg, &html] {
-        for forbidden in ["<script", "<b>", "\u{1b}", "&\"", "http:", "https:", "url(http", "src=", "@import"] {
+        for forbidden in ["<script", "<b>", "\u{1b}", "&\"", "http:", "https:", "src=", "@import"] {
             // The name space is no address that anybody asks.
             let made = made.replace("http://www.w3.org/2000/svg", "");
             assert!(!made.contains(forbidden), "{forbidden} is in it");
         }
         assert!(made.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
-        assert!(made.contains("prefers-color-scheme:dark"));
+        assert!(made.contains("(prefers-color-scheme:dark)"));
         assert!(made.contains("tabindex=\"0\"") && made.contains("<title"));
     }
     assert!(!text::draw(chart.timeline.as_ref().unwrap(), &chart.zone, PLAIN).contains('\u{1b}'));

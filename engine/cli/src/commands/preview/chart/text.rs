@@ -78,10 +78,10 @@ impl Look {
     fn ansi(self) -> &'static str {
         match self {
             Self::Empty => "0",
-            Self::Gap => "2",
-            Self::Run => "36",
-            Self::Live => "32",
-            Self::Overlap => "31",
+            Self::Gap => "0;2",
+            Self::Run => "0;36",
+            Self::Live => "0;32",
+            Self::Overlap => "0;31",
         }
     }
 }
@@ -179,11 +179,11 @@ impl Canvas<'_> {
             usize::from(step) * self.columns >= TICK_COLUMNS_MIN * usize::try_from(hours).unwrap_or(usize::MAX)
         };
         let step = TICK_HOURS.into_iter().find(|step| fits(*step)).unwrap_or(24);
-        let mut line = vec![' '; self.columns + TICK_COLUMNS_MIN];
+        let mut line = vec![' '; self.columns];
         let mut free = 0;
         for tick in ticks(from, to, zone, step) {
             let column = self.column(tick);
-            if column < free || column + TICK_COLUMNS_MIN > line.len() {
+            if column < free || column + TICK_COLUMNS_MIN > line.len() + 1 {
                 continue;
             }
             let civil = zone.to_datetime(tick);
@@ -267,7 +267,7 @@ impl Canvas<'_> {
         let mut look = Look::Empty;
         for (c, of) in cells {
             if self.style.colour == Colour::Ansi && *of != look {
-                let _ = write!(out, "\u{1b}[0m\u{1b}[{}m", of.ansi());
+                let _ = write!(out, "\u{1b}[{}m", of.ansi());
                 look = *of;
             }
             out.push(*c);
