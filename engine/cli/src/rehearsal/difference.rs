@@ -57,6 +57,8 @@ pub struct Difference {
     /// Whether all that was handed over before is remembered. Of a table whose rows are records as they stand, the state
     /// keeps machine and times, and a hash of the rest.
     pub remembered: bool,
+    /// The record as it would be; `None` where it goes.
+    pub record: Option<Map<String, Value>>,
 }
 
 /// A member that differs.
@@ -159,7 +161,7 @@ pub fn describe(change: Change, key: RowKey, before: &Records<'_>, after: &Recor
     let record = is.or(was)?;
     let old = was.and_then(|record| before.words(record));
     let new = is.and_then(|record| after.words(record));
-    let order = |words: &Option<Map<String, Value>>| words.as_ref()?.get("order_code")?.as_str().map(str::to_owned);
+    let order = |words: Option<&Map<String, Value>>| words?.get("order_code")?.as_str().map(str::to_owned);
     let remembered = was.is_none() || old.is_some();
     let members = if remembered && (is.is_none() || new.is_some()) {
         differing(&old.clone().unwrap_or_default(), &new.clone().unwrap_or_default())
@@ -173,9 +175,10 @@ pub fn describe(change: Change, key: RowKey, before: &Records<'_>, after: &Recor
         change,
         id: record.id,
         machine: record.lane.clone(),
-        order: order(&new).or_else(|| order(&old)),
+        order: order(new.as_ref()).or_else(|| order(old.as_ref())),
         members,
         remembered,
+        record: new,
     })
 }
 

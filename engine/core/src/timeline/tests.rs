@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use proptest::prelude::*;
 
 use super::*;

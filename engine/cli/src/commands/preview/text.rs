@@ -163,7 +163,7 @@ fn differences_text(differences: &Shown<Difference>, out: &mut String) {
             Change::Changed => "changed",
             Change::Gone => "gone",
         };
-        let order = one.order.as_deref().unwrap_or("?");
+        let order = one.order.as_deref().unwrap_or("a record");
         let _ = writeln!(out, "  {word}  {} on {} ({})", harmless(order), harmless(&one.machine), one.id);
         for member in &one.members {
             let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), plain);
@@ -181,7 +181,10 @@ fn differences_text(differences: &Shown<Difference>, out: &mut String) {
             };
         }
         if !one.remembered {
-            let _ = writeln!(out, "    of its other members, the state keeps only a hash");
+            let _ = writeln!(out, "    what else it said is not remembered, but for a hash");
+            if let Some(record) = &one.record {
+                let _ = writeln!(out, "    now {}", show::clip(&members(record), ROW_CHARS_MAX));
+            }
         }
     }
     out.push('\n');

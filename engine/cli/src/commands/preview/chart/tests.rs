@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
-
 use std::path::PathBuf;
 
 use engine_core::timeline::{Bar, Limits, lay_out};

@@ -200,9 +200,7 @@ impl Canvas<'_> {
         let mut cells = vec![(' ', Look::Empty); self.columns];
         if number == 0 {
             for gap in &machine.gaps {
-                for column in self.column(gap.start)..self.column(gap.end) {
-                    cells[column] = (self.glyphs.gap, Look::Gap);
-                }
+                cells[self.column(gap.start)..self.column(gap.end)].fill((self.glyphs.gap, Look::Gap));
             }
         }
         let mut free = 0;
