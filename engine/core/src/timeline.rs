@@ -4,8 +4,8 @@
 
 mod days;
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -175,10 +175,17 @@ fn machine(name: &str, mut runs: Vec<Placed>) -> Machine {
     });
     let (overlaps, gaps) = (overlaps(&runs), gaps(&runs));
     let mut lanes: Vec<Vec<Placed>> = Vec::new();
+    let mut free: BTreeSet<usize> = BTreeSet::new();
+    let mut busy: BinaryHeap<Reverse<(Timestamp, usize)>> = BinaryHeap::new();
     for run in runs {
-        let free = lanes.iter_mut().find(|lane| lane.last().is_none_or(|last| last.end <= run.start));
-        match free {
-            Some(lane) => lane.push(run),
+        while let Some(Reverse((_, lane))) = busy.peek().filter(|Reverse((end, _))| *end <= run.start) {
+            free.insert(*lane);
+            busy.pop();
+        }
+        let lane = free.pop_first().unwrap_or(lanes.len());
+        busy.push(Reverse((run.end, lane)));
+        match lanes.get_mut(lane) {
+            Some(runs) => runs.push(run),
             None => lanes.push(vec![run]),
         }
     }
@@ -195,31 +202,25 @@ fn overlaps(runs: &[Placed]) -> Vec<Overlap> {
         .flat_map(|(place, run)| [(run.start, true, place), (run.end, false, place)])
         .collect();
     changes.sort_unstable();
-    let mut found: Vec<Overlap> = Vec::new();
-    let mut running: Vec<usize> = Vec::new();
-    let mut open: Option<(Timestamp, Vec<usize>)> = None;
-    for (at, starts, place) in changes {
-        if starts {
-            running.push(place);
-        } else {
-            running.retain(|other| *other != place);
-        }
-        if running.len() > 1 {
-            let (_, members) = open.get_or_insert_with(|| (at, Vec::new()));
-            members.extend(&running);
-            members.sort_unstable();
-            members.dedup();
-        } else if let Some((start, members)) = open.take() {
-            let mut names: Vec<String> = members.iter().map(|place| runs[*place].label.clone()).collect();
-            match found.last_mut() {
-                // One run ends as the next begins: the overlap goes on.
-                Some(last) if last.end == start => {
-                    names.retain(|name| !last.runs.contains(name));
-                    last.runs.append(&mut names);
-                    last.end = at;
-                }
-                _ => found.push(Overlap { start, end: at, runs: names }),
+    let mut found = Vec::new();
+    let mut running: BTreeSet<usize> = BTreeSet::new();
+    let mut open: Option<(Timestamp, BTreeSet<usize>)> = None;
+    for moment in changes.chunk_by(|one, other| one.0 == other.0) {
+        for (_, starts, place) in moment {
+            if *starts {
+                running.insert(*place);
+                open.iter_mut().for_each(|(_, members)| _ = members.insert(*place));
+            } else {
+                running.remove(place);
             }
+        }
+        let at = moment[0].0;
+        if running.len() > 1 {
+            open.get_or_insert_with(|| (at, running.clone()));
+        } else if let Some((start, members)) = open.take() {
+            // Who starts as the overlap ends has no part in it.
+            let members = members.into_iter().filter(|place| runs[*place].start < at);
+            found.push(Overlap { start, end: at, runs: members.map(|place| runs[place].label.clone()).collect() });
         }
     }
     found

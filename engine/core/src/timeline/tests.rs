@@ -157,6 +157,22 @@ fn hours_of_the_local_clock_are_ticked() {
     assert_eq!(hours("2025-03-29T23:00:00Z", "2025-03-30T03:00:00Z", 1), "23 00 01 02");
 }
 
+/// The time that this takes grows with the runs, not with their square: minutes of debug code would be noticed.
+#[test]
+fn many_runs_at_once_are_laid_out_quickly() {
+    let run = |number: i64| Bar {
+        machine: "M1".to_owned(),
+        start: minute(0) + SignedDuration::from_millis(number),
+        end: None,
+        label: String::new(),
+        group: String::new(),
+    };
+    let bars: Vec<Bar> = (0..50_000).map(run).collect();
+    let timeline = lay_out(&bars, minute(60), &TimeZone::UTC, Limits { runs: 50_000, ..WIDE }).unwrap();
+    assert_eq!(timeline.machines[0].lanes.len(), 50_000);
+    assert_eq!(timeline.machines[0].overlaps.iter().map(|one| one.runs.len()).collect::<Vec<_>>(), [50_000]);
+}
+
 fn history() -> impl Strategy<Value = Vec<Bar>> {
     let run = (0i64..600, prop::option::of(0i64..90), 0usize..3, 0usize..4);
     prop::collection::vec(run, 1..60).prop_map(|runs| {

@@ -154,12 +154,16 @@ fn no_more_is_told_than_can_be_read() {
             group: String::new(),
         })
     };
-    let bars: Vec<Bar> = (0..25).flat_map(overlapping).collect();
+    let live = (0..23).map(|number| bar("M2", &format!("L{number}"), "", "2025-03-30T12:00:00Z", ""));
+    let bars: Vec<Bar> = (0..25).flat_map(overlapping).chain(live).collect();
     let limits = Limits { machines: 9, runs: 999, days: 31 };
     let timeline = lay_out(&bars, at("2025-03-30T12:00:00Z"), &TimeZone::UTC, limits).unwrap();
     let told = words::told(&timeline, &TimeZone::UTC);
     assert_eq!(told.iter().filter(|line| line.starts_with("overlap on M1: ")).count(), 20);
-    assert!(told.contains(&"and 5 overlaps more".to_owned()), "{told:?}");
+    assert_eq!(told.iter().filter(|line| line.starts_with("live on M2: ")).count(), 20);
+    for line in ["and 5 overlaps more", "and 3 live runs more"] {
+        assert!(told.contains(&line.to_owned()), "{told:?}");
+    }
     assert!(
         told[0].contains("A0, A1, A2, A3, A4, A5 and 4 more from 2025-03-29 00:00 to 00:08 (8 min)"),
         "{}",

@@ -153,8 +153,7 @@ pub(in crate::commands::preview) fn draw(timeline: &Timeline, zone: &TimeZone, s
     let Glyphs { open, close, fill, overlap, live, gap, many, .. } = glyphs;
     let _ = writeln!(
         out,
-        "  {open}{fill}{close} run, {open}{fill}{live} live, {overlap}{overlap} several at once, {gap}{gap} none, \
-         {many} several in one column"
+        "  {open}{fill}{close} run, {open}{fill}{live} live, {overlap}{overlap} overlap, {gap}{gap} gap, {many} many"
     );
     for line in words::told(timeline, zone) {
         let _ = writeln!(out, "  {}", shown(&line));
@@ -242,10 +241,11 @@ impl Canvas<'_> {
             *cell = (c, look);
         }
         let is_inside = |column: usize| first < column && column + 1 < end;
-        for overlap in &machine.overlaps {
-            let within = overlap.start < run.end && run.start < overlap.end;
-            let columns = self.column(overlap.start)..self.column(overlap.end).max(self.column(overlap.start) + 1);
-            for column in columns.filter(|column| within && (first..end).contains(column)) {
+        // Overlaps come by start, and do not touch one another.
+        let before = machine.overlaps.partition_point(|overlap| overlap.end <= run.start);
+        for overlap in machine.overlaps[before..].iter().take_while(|overlap| overlap.start < run.end) {
+            let from = self.column(overlap.start);
+            for column in from.max(first)..self.column(overlap.end).max(from + 1).min(end) {
                 let c = if is_inside(column) { self.glyphs.overlap } else { cells[column].0 };
                 cells[column] = (c, Look::Overlap);
             }

@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Overlaps of a time-line that are told one by one.
 const OVERLAPS_TOLD_MAX: usize = 20;
+/// Live runs of a time-line that are told one by one.
+const LIVE_TOLD_MAX: usize = 20;
 /// Runs of an overlap that are named.
 const NAMES_TOLD_MAX: usize = 6;
 
@@ -91,13 +93,15 @@ pub(super) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
         lines.push(format!("and {} more", count(overlaps - OVERLAPS_TOLD_MAX, "overlap")));
     }
     lines.extend(timeline.machines.iter().filter_map(|machine| gaps(machine, zone)));
-    for machine in &timeline.machines {
-        lines.extend(
-            machine
-                .live()
-                .into_iter()
-                .map(|run| format!("live on {}: {} since {}", machine.name, run.label, local(run.start, zone))),
-        );
+    let live = timeline.machines.iter().flat_map(|machine| machine.live().into_iter().map(move |run| (machine, run)));
+    let live: Vec<_> = live.collect();
+    lines.extend(
+        live.iter()
+            .take(LIVE_TOLD_MAX)
+            .map(|(machine, run)| format!("live on {}: {} since {}", machine.name, run.label, local(run.start, zone))),
+    );
+    if live.len() > LIVE_TOLD_MAX {
+        lines.push(format!("and {} more", count(live.len() - LIVE_TOLD_MAX, "live run")));
     }
     for day in timeline.days.iter().filter(|day| day.is_changed()) {
         lines.push(format!("{} has {}: the clock changes", day.date, length_in_hours(day.length())));
