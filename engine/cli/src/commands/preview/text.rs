@@ -78,7 +78,7 @@ fn plan_lines(preview: &Preview, out: &mut String) {
 fn ahead(preview: &Preview, out: &mut String) {
     let counts = preview.counts;
     let mut line = format!(
-        "a run now: {} new, {} changed, {} gone, {} unchanged",
+        "a run now, in records: {} new, {} changed, {} gone, {} unchanged",
         counts.new, counts.changed, counts.gone, counts.unchanged
     );
     if preview.waiting > 0 {
