@@ -33,6 +33,16 @@ pub(super) struct Shown<T> {
     pub(super) total: usize,
 }
 
+impl<T> Shown<T> {
+    /// Counts one more, and keeps it where there is room.
+    fn add(&mut self, limit: usize, item: impl FnOnce() -> T) {
+        self.total += 1;
+        if self.items.len() < limit {
+            self.items.push(item());
+        }
+    }
+}
+
 /// What a run would find of what was delivered.
 pub(super) enum Past {
     /// All that is remembered.
@@ -93,31 +103,33 @@ pub(super) fn gather(
 
     let mut runs = Shown { items: Vec::new(), total: 0 };
     let mut bars = Vec::new();
-    let mut records: Vec<&LedgerRecord> =
-        after.records.values().filter(|record| !record.part && read.touches(record)).collect();
-    records.sort_by(|one, other| (&one.lane, one.start, one.key).cmp(&(&other.lane, other.start, other.key)));
-    for record in records.into_iter().filter(|_| plan.deliver == Deliver::Runs || plan.table == TableType::Order) {
+    for record in runs_of(&plan, &after, &read) {
         let words = is.words(record).or_else(|| observer.words(record)).unwrap_or_default();
         bars.extend(bar(record, &words));
         let is_asked_for = args.row.is_none() || rows.iter().any(|row| row.run_id() == Some(record.id));
         if plan.deliver == Deliver::Runs && is_asked_for {
-            runs.total += 1;
-            if runs.items.len() < args.limit {
-                runs.items.push(words);
-            }
+            runs.add(args.limit, || words);
         }
     }
     let mut rejected = Shown { items: Vec::new(), total: 0 };
     let of_this_run = after.quarantine.iter().map(|(entry, _)| entry);
     for entry in of_this_run.filter(|entry| observer.has_judged(entry, &before, |at| read.judges(at))) {
-        rejected.total += 1;
-        if rejected.items.len() < args.limit {
-            rejected.items.push(as_rejected(entry, &plan));
-        }
+        rejected.add(args.limit, || as_rejected(entry, &plan));
     }
     let timeline = lay_out(&bars, now, &plan.zone, TIMELINE);
     let waiting = before.outbox.len();
     Ok(Preview { report, sent, past, brakes, counts, waiting, differences, rows, runs, rejected, timeline, plan })
+}
+
+/// The records that are runs and reach into what was read, by machine and start.
+fn runs_of<'a>(plan: &Plan, after: &'a MemoryPipeline, read: &Read) -> Vec<&'a LedgerRecord> {
+    if plan.deliver == Deliver::Rows && plan.table == TableType::Booking {
+        return Vec::new();
+    }
+    let mut records: Vec<&LedgerRecord> =
+        after.records.values().filter(|record| !record.part && read.touches(record)).collect();
+    records.sort_by(|one, other| (&one.lane, one.start, one.key).cmp(&(&other.lane, other.start, other.key)));
+    records
 }
 
 /// What a run would find, as a copy. A preview needs no state: where there is none to be read, it says so.

@@ -33,10 +33,10 @@ pub(super) fn preview(preview: &Preview) -> Value {
         "statement": sent.statement.as_ref().map(|statement| render::as_json(plan, statement)),
         "plan": read_plan,
         "state": state,
-        "records": {
+        "records": report.failure.is_none().then(|| json!({
             "new": counts.new, "changed": counts.changed, "gone": counts.gone, "unchanged": counts.unchanged,
             "waiting": waiting, "held_by": brakes,
-        },
+        })),
         "rows": rows,
         "runs": runs.items,
         "rejected": rejected.items,

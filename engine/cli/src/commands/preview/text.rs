@@ -76,6 +76,10 @@ fn plan_lines(preview: &Preview, out: &mut String) {
 
 /// What a run would do now to what was delivered.
 fn ahead(preview: &Preview, out: &mut String) {
+    if preview.report.failure.is_some() {
+        // It would change nothing, and say what is said above.
+        return;
+    }
     let counts = preview.counts;
     let mut line = format!(
         "a run now, in records: {} new, {} changed, {} gone, {} unchanged",
