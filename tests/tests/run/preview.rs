@@ -109,6 +109,27 @@ fn what_is_not_remembered_is_said() {
     assert_eq!(run.map(|run| (&run["order_code"], &run["quantity_total"])), Some((&json!("4711003"), &json!(3))));
 }
 
+/// What a cursor leaves behind is no part of the run, and neither gone nor unchanged.
+#[test]
+fn after_a_cursor_only_what_came_since_is_shown() {
+    let site = Site::orders().with(|spec| {
+        spec["query"]["sql"] = "SELECT id, anr, artnr, mnr, von, bis, menge, geaendert FROM auftrag\n\
+                                WHERE geaendert > {{ cursor.geaendert }} ORDER BY geaendert"
+            .into();
+        spec["sync"] = json!({ "mode": "cursor", "cursor": ["geaendert"] });
+    });
+    site.plant.orders(1..51);
+    let shown = |preview: &Value| (counts(preview), preview["runs"].as_array().map(Vec::len));
+    assert_eq!(shown(&preview(&site, &["-n", "99"])), ([50, 0, 0, 0], Some(50)));
+    site.well();
+    site.plant.execute("UPDATE auftrag SET menge = 7, geaendert = '2025-03-29 20:00:00' WHERE id = 3");
+    let ahead = preview(&site, &["-n", "99"]);
+    assert_eq!(shown(&ahead), ([0, 1, 0, 0], Some(1)), "{ahead:#}");
+    let params = &ahead["statement"]["params"];
+    assert_eq!(params[0]["value"], "2025-03-29 01:29:00", "where the first run ended");
+    assert_eq!(ahead["timeline"]["machines"].as_array().map(Vec::len), Some(5), "the line shows the past as well");
+}
+
 #[test]
 fn a_brake_that_would_hold_the_run_is_told() {
     let site = Site::orders();

@@ -1,5 +1,6 @@
 //! One run over a copy of the state, and all that is shown of it.
 
+use engine_core::canonical::KeySet;
 use engine_core::memory::{MemoryPipeline, MemoryStore};
 use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
@@ -90,9 +91,10 @@ pub(super) fn gather(
     let Rehearsal { brakes, before, after, report, observer } = rehearse(&runner, &copy, watch)?;
     let sent = statement::sent(&plan, &heard, &report, now, cancel);
 
-    let read = Read { window: heard.window(), all: plan.reads_everything() || plan.sync.mode != SyncMode::Window };
+    let read = Read::of(&plan, &heard);
     let (was, is) = (Records::new(&plan, &before), Records::new(&plan, &after));
     let (counts, changes) = compare(&before, &after, |at| read.judges(at));
+    let changed: KeySet = changes.iter().map(|(_, key)| *key).collect();
     let differences = args.diff.then(|| {
         let listed = changes.iter().take(args.limit);
         let items = listed.filter_map(|(change, key)| describe(*change, *key, &was, &is)).collect();
@@ -103,11 +105,13 @@ pub(super) fn gather(
 
     let mut runs = Shown { items: Vec::new(), total: 0 };
     let mut bars = Vec::new();
-    for record in runs_of(&plan, &after, &read) {
+    for record in runs_of(&plan, &after, read) {
         let words = is.words(record).or_else(|| observer.words(record)).unwrap_or_default();
         bars.extend(bar(record, &words));
+        // Beside a cursor, the ledger has all runs of the past.
+        let is_of_this_run = !matches!(read, Read::AfterCursor) || changed.contains(&record.key);
         let is_asked_for = args.row.is_none() || rows.iter().any(|row| row.run_id() == Some(record.id));
-        if plan.deliver == Deliver::Runs && is_asked_for {
+        if plan.deliver == Deliver::Runs && is_of_this_run && is_asked_for {
             runs.add(args.limit, || words);
         }
     }
@@ -122,7 +126,7 @@ pub(super) fn gather(
 }
 
 /// The records that are runs and reach into what was read, by machine and start.
-fn runs_of<'a>(plan: &Plan, after: &'a MemoryPipeline, read: &Read) -> Vec<&'a LedgerRecord> {
+fn runs_of<'a>(plan: &Plan, after: &'a MemoryPipeline, read: Read) -> Vec<&'a LedgerRecord> {
     if plan.deliver == Deliver::Rows && plan.table == TableType::Booking {
         return Vec::new();
     }
@@ -156,22 +160,40 @@ fn past(project: &Project, id: &str, args: &PreviewArgs) -> (MemoryStore, Past) 
 }
 
 /// What a run read.
-struct Read {
-    window: Option<(Timestamp, Timestamp)>,
-    /// Whatever the window says, all that the source has.
-    all: bool,
+#[derive(Debug, Clone, Copy)]
+enum Read {
+    /// All that there is.
+    Everything,
+    /// What lies in a window, half-open.
+    Window(Timestamp, Timestamp),
+    /// What came since the last run: it says nothing of the rest.
+    AfterCursor,
 }
 
 impl Read {
-    /// Whether what has this value of the window column was read again.
-    fn judges(&self, at: i64) -> bool {
-        let within = |(from, to): (Timestamp, Timestamp)| from.as_microsecond() <= at && at < to.as_microsecond();
-        self.all || self.window.is_none_or(within)
+    fn of(plan: &Plan, heard: &Heard) -> Self {
+        match (plan.sync.mode, heard.window()) {
+            (SyncMode::Cursor, _) => Self::AfterCursor,
+            (SyncMode::Window, Some((from, to))) if !plan.reads_everything() => Self::Window(from, to),
+            (SyncMode::Window | SyncMode::Full, _) => Self::Everything,
+        }
     }
 
-    /// Whether a record reaches into what was read.
-    fn touches(&self, record: &LedgerRecord) -> bool {
-        self.all || self.window.is_none_or(|(from, _)| record.end >= from.as_microsecond())
+    /// Whether what has this value of the window column was read again.
+    fn judges(self, at: i64) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Window(from, to) => from.as_microsecond() <= at && at < to.as_microsecond(),
+            Self::AfterCursor => false,
+        }
+    }
+
+    /// Whether a record reaches into what was read; after a cursor, all may.
+    fn touches(self, record: &LedgerRecord) -> bool {
+        match self {
+            Self::Everything | Self::AfterCursor => true,
+            Self::Window(from, _) => record.end >= from.as_microsecond(),
+        }
     }
 }
 

@@ -240,14 +240,14 @@ impl Canvas<'_> {
             };
             *cell = (c, look);
         }
-        let is_inside = |column: usize| first < column && column + 1 < end;
         // Overlaps come by start, and do not touch one another.
         let before = machine.overlaps.partition_point(|overlap| overlap.end <= run.start);
         for overlap in machine.overlaps[before..].iter().take_while(|overlap| overlap.start < run.end) {
             let from = self.column(overlap.start);
-            for column in from.max(first)..self.column(overlap.end).max(from + 1).min(end) {
-                let c = if is_inside(column) { self.glyphs.overlap } else { cells[column].0 };
-                cells[column] = (c, Look::Overlap);
+            let upto = self.column(overlap.end).max(from + 1).min(end);
+            for (column, cell) in cells.iter_mut().enumerate().take(upto).skip(from.max(first)) {
+                let is_inside = first < column && column + 1 < end;
+                *cell = (if is_inside { self.glyphs.overlap } else { cell.0 }, Look::Overlap);
             }
         }
         let label: Vec<char> = shown(&run.label).chars().collect();
