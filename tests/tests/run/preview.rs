@@ -171,6 +171,10 @@ fn a_row_is_followed_to_its_run() {
         assert!(key == "10" || refused["place"].as_str().is_some_and(|place| place.starts_with("acme.yaml:")), "{row}");
     }
     assert!(one("13").0["note"].as_str().is_some_and(|note| note.contains("began before everything")));
+    let mut rows = bookings();
+    rows.spec["destination"]["deliver"] = "rows".into();
+    let row = preview(&rows, &["--row", "1"])["rows"][0].take();
+    assert!(row["run"].is_null() && row["note"].as_str().is_some_and(|note| note.contains("deliver: rows")), "{row}");
     let shown = text(&site, &["--row", "2"]);
     assert!(shown.contains("ends A on M1, 2025-03-29T05:00:00Z .. 2025-03-29T07:00:00Z"), "{shown}");
     assert!(!shown.contains("time-line"), "{shown}");

@@ -9,6 +9,7 @@ use engine_core::pairing::Event;
 use engine_core::plan::Plan;
 use engine_core::record::write_row;
 use engine_core::state::{LIVE, LedgerRecord, QuarantineEntry, Stage};
+use engine_spec::model::Deliver;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -174,6 +175,9 @@ impl<'a> Follower<'a> {
     }
 
     fn part_of(&self, row: &CanonicalRow) -> Option<PartOf> {
+        if self.plan.deliver == Deliver::Rows {
+            return None;
+        }
         let key = RowKey::of(&row.key_text);
         let own = self.records.records.get(&(false, key));
         if let Some(record) = own {
@@ -213,6 +217,9 @@ impl<'a> Follower<'a> {
     }
 
     fn why_nothing(&self, row: &SeenRow) -> &'static str {
+        if self.plan.deliver == Deliver::Rows {
+            return "it makes no run: `deliver: rows` sends it as it stands";
+        }
         let event = row.canonical.as_ref().and_then(|canonical| canonical.event);
         match event.filter(|_| self.plan.is_paired()) {
             Some(Event::End) => {
