@@ -108,9 +108,30 @@ pub struct RenderArgs {
 pub struct PreviewArgs {
     /// Files, folders or globs of specs.
     pub paths: Vec<String>,
-    /// Rows, runs and rejects that are shown of each pipeline; all are counted.
+    /// Rows, runs, rejects and differences that are shown of each pipeline; all are counted.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     pub limit: usize,
+    /// Follows one row only: its key, as `engine quarantine show` takes it.
+    #[arg(long, value_name = "KEY")]
+    pub row: Option<String>,
+    /// Lists what would differ from what was delivered, member by member.
+    #[arg(long)]
+    pub diff: bool,
+    /// Shows the statement as it was sent, and its parameters.
+    #[arg(long)]
+    pub sql: bool,
+    /// Takes nothing as delivered yet: the state is not read.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Writes the time-line of the runs to a file as well, `.html` or `.svg`.
+    #[arg(long, value_name = "FILE")]
+    pub timeline: Option<PathBuf>,
+    /// Columns of the time-line. Default: those of the terminal.
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=400))]
+    pub width: Option<u16>,
+    /// Draws with plain ASCII. Default where the locale or the terminal has no more.
+    #[arg(long)]
+    pub ascii: bool,
     /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
     #[arg(long, value_name = "INSTANT")]
     pub now: Option<Timestamp>,

@@ -157,7 +157,7 @@ impl Observer for Outcomes {
     }
 }
 
-/// A delivered run in the words of a test; `None` for a deletion.
+/// A delivered run or row in the words of a test; `None` for a deletion.
 pub fn as_run(body: &str) -> Option<Map<String, Value>> {
     let mut record = serde_json::from_str::<Map<String, Value>>(body).ok()?;
     if record.get("op")? != "upsert" {
@@ -179,7 +179,7 @@ pub fn as_run(body: &str) -> Option<Map<String, Value>> {
 }
 
 /// A rejected row in the words of a test.
-fn as_rejected(entry: &QuarantineEntry, plan: &Plan) -> Map<String, Value> {
+pub fn as_rejected(entry: &QuarantineEntry, plan: &Plan) -> Map<String, Value> {
     let mut row = serde_json::from_str::<Map<String, Value>>(&entry.row).unwrap_or_default();
     if entry.stage == Stage::Run {
         row.shift_remove("op");

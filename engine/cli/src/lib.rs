@@ -27,6 +27,8 @@ pub mod project;
 #[cfg(feature = "run")]
 pub mod references;
 #[cfg(feature = "run")]
+pub mod rehearsal;
+#[cfg(feature = "run")]
 pub mod sandbox;
 #[cfg(feature = "run")]
 pub mod schedule;

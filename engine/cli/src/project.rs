@@ -31,6 +31,15 @@ impl FoundSpec {
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
     }
+
+    /// Where a rule is written: file, line and column. `None` where the spec does not say it.
+    pub fn place_of(&self, rule: &str) -> Option<String> {
+        let file = &self.loaded.file;
+        let pointer = format!("/{}", rule.replace('.', "/"));
+        let (found, _) = file.place(&pointer);
+        let at = file.text.line_column(file.key_span(&pointer).start);
+        (!found.is_empty()).then(|| format!("{}:{}:{}", self.path.display(), at.line, at.column))
+    }
 }
 
 /// The specs and the device config that a command works with.

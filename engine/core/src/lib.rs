@@ -23,5 +23,6 @@ pub mod run;
 pub mod state;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod transform;
 pub mod value;

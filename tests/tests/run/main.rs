@@ -6,6 +6,7 @@ mod check;
 mod confined;
 mod faults;
 mod injection;
+mod preview;
 mod quarantine;
 mod servers;
 mod service;
