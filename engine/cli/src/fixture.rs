@@ -157,6 +157,7 @@ impl Source for FixtureSession {
 pub type SeenRow = (String, Outcome, Option<Map<String, Value>>, String);
 
 /// What a run makes of rows, in the words of a test: canonical names, times as RFC 3339.
+#[derive(Debug, PartialEq)]
 pub struct Outcomes {
     table: engine_spec::model::TableType,
     /// Items of each list at most; all are counted.

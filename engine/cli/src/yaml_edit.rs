@@ -98,16 +98,11 @@ pub fn change_list(file: &SpecFile, pointer: &str, changes: &[ItemChange], added
     let items: Vec<Range<usize>> =
         (0..changes.len()).map(|index| exact_span(file, &format!("{pointer}/{index}"))).collect::<Option<_>>()?;
     let text = &file.text;
-    let dash = |item: &Range<usize>| {
-        let start = text.line_start(text.line_column(item.start).line);
-        let indent = &text.text[start..item.start];
-        indent.trim_start().strip_prefix('-').is_some_and(|rest| rest.trim().is_empty()).then_some(start)
-    };
-    let is_plain_block = is_block(file, pointer) && !items.is_empty() && items.iter().all(|item| dash(item).is_some());
+    let is_plain_block =
+        is_block(file, pointer) && !items.is_empty() && items.iter().all(|item| dash(text, item).is_some());
     if !kept || !is_plain_block {
         return rewrite_list(file, pointer, changes, added).map(|edit| vec![edit]);
     }
-    let next_line = |item: &Range<usize>| text.line_start(text.line_column(item.end.max(1) - 1).line + 1);
     let mut edits = Vec::new();
     for (index, (change, item)) in changes.iter().zip(&items).enumerate() {
         match change {
@@ -118,13 +113,15 @@ pub fn change_list(file: &SpecFile, pointer: &str, changes: &[ItemChange], added
                 }
             }
             ItemChange::Rewrite(value) => edits.push(Edit { span: item.clone(), text: flow(value) }),
-            ItemChange::Remove => edits.push(Edit { span: dash(item)?..next_line(item), text: String::new() }),
+            ItemChange::Remove => {
+                edits.push(Edit { span: dash(text, item)?..next_line(text, item), text: String::new() })
+            }
         }
     }
     let last = items.last()?;
-    let start = dash(last)?;
+    let start = dash(text, last)?;
     let indent: String = text.text[start..].chars().take_while(|c| *c == ' ').collect();
-    let at = next_line(last);
+    let at = next_line(text, last);
     let lines: String = added.iter().map(|value| format!("{indent}- {}\n", flow(value))).collect();
     if !lines.is_empty() {
         let begins_a_line = at == 0 || text.text[..at].ends_with('\n');
@@ -132,6 +129,41 @@ pub fn change_list(file: &SpecFile, pointer: &str, changes: &[ItemChange], added
         edits.push(Edit { span: at..at, text: lines });
     }
     Some(edits)
+}
+
+/// Puts an item, given in lines, in the place of another or at the end of a list that is written in lines.
+pub fn put_item(file: &SpecFile, pointer: &str, place: Option<usize>, lines: &[String]) -> Option<Edit> {
+    let text = &file.text;
+    let count = file.value.pointer(pointer)?.as_array()?.len();
+    let (first, rest) = lines.split_first()?;
+    let item = |indent: &str| {
+        let rest: String = rest.iter().map(|line| format!("\n{indent}  {line}")).collect();
+        format!("{first}{rest}")
+    };
+    if count == 0 && !is_in_flow(file, pointer) {
+        return Some(Edit { span: after_key(file, pointer)?, text: format!("\n  - {}", item("  ")) });
+    }
+    let at = exact_span(file, &format!("{pointer}/{}", place.unwrap_or(count.checked_sub(1)?)))?;
+    let start = dash(text, &at)?;
+    let indent: String = text.text[start..].chars().take_while(|c| *c == ' ').collect();
+    if place.is_some() {
+        return Some(Edit { span: at, text: item(&indent) });
+    }
+    let end = next_line(text, &at);
+    let newline = if text.text[..end].ends_with('\n') { "" } else { "\n" };
+    Some(Edit { span: end..end, text: format!("{newline}{indent}- {}\n", item(&indent)) })
+}
+
+/// Where the line of an item begins that starts with its dash.
+fn dash(text: &Text, item: &Range<usize>) -> Option<usize> {
+    let start = text.line_start(text.line_column(item.start).line);
+    let before = text.text[start..item.start].trim_start().strip_prefix('-')?;
+    before.trim().is_empty().then_some(start)
+}
+
+/// Where the line behind an item begins.
+fn next_line(text: &Text, item: &Range<usize>) -> usize {
+    text.line_start(text.line_column(item.end.max(1) - 1).line + 1)
 }
 
 fn rewrite_list(file: &SpecFile, pointer: &str, changes: &[ItemChange], added: &[Value]) -> Option<Edit> {

@@ -71,6 +71,14 @@ impl RecordedRow {
         };
         Self { part, values }
     }
+
+    /// Appends the row to a batch of its columns.
+    pub fn push(&self, batch: &mut RowBatch) {
+        match &self.values {
+            Values::Cells(cells) => cells.iter().for_each(|cell| cell.push(batch)),
+            Values::Unreadable(reason) => batch.push_unreadable(batch.columns().len(), reason),
+        }
+    }
 }
 
 impl Recording {
@@ -133,10 +141,7 @@ impl Recording {
         batch.set_part(part);
         let mut next = from;
         while let Some(row) = self.rows.get(next).filter(|row| row.part == part && !batch.is_full()) {
-            match &row.values {
-                Values::Cells(cells) => cells.iter().for_each(|cell| cell.push(batch)),
-                Values::Unreadable(reason) => batch.push_unreadable(self.columns.len(), reason),
-            }
+            row.push(batch);
             next += 1;
         }
         (next < self.rows.len()).then_some(next)

@@ -12,6 +12,7 @@ use engine_core::run::{self, OUTBOX_BYTES_MAX, Runner};
 use serde_json::{Map, Value};
 
 use crate::args::{Output, PreviewArgs};
+use crate::commands::record;
 use crate::exit::{CommandError, Kind};
 use crate::fixture::Outcomes;
 use crate::project::Project;
@@ -22,6 +23,9 @@ const CELL_CHARS_MAX: usize = 60;
 
 /// Shows what runs would make of the rows of their sources.
 pub fn run(args: &PreviewArgs, config: Option<&Path>) -> Result<(), CommandError> {
+    if let Some(name) = &args.record {
+        return record::run(args, &name.to_string(), config);
+    }
     let project = Project::open(&args.paths, config)?;
     let cancel = Cancel::default();
     signals::watch(&cancel);

@@ -14,7 +14,6 @@ use super::TestResult;
 use super::compare::{self, Fate, Item, List};
 use super::execute::Ran;
 use super::sets::TestSet;
-use crate::commands::render;
 use crate::exit::{CommandError, Kind};
 use crate::yaml_edit::{self, Edit, ItemChange};
 use crate::{diff, folder};
