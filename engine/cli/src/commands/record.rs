@@ -52,6 +52,10 @@ pub fn run(args: &PreviewArgs, name: &str, config: Option<&Path>) -> Result<(), 
         let message = format!("{} or a test `{name}` in {} is there", paths.recording.display(), paths.tests.display());
         return Err(CommandError::new(Kind::Usage, message).hint("choose another name, or overwrite it with `--force`"));
     }
+    if paths.recording.exists() && !tests.has_test() {
+        let message = format!("{} is of another spec, or its test is gone", paths.recording.display());
+        return Err(CommandError::new(Kind::Usage, message).hint("choose another name, or remove the file"));
+    }
     let cancel = Cancel::default();
     signals::watch(&cancel);
     let mut plan = project.plan(spec, false)?;

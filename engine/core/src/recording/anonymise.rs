@@ -20,8 +20,8 @@ pub struct Replaced {
 
 /// Replaces the values of every column but those that tell of times, machines, events, quantities or conditions.
 ///
-/// The same value becomes the same everywhere. A value that the spec names, in a `map` or in `null_if`, stays: the spec
-/// would not know another. A column of whole numbers that nothing but `key` names keeps them.
+/// The same value becomes the same everywhere. Dates and times stay, and so does a value that the spec names, in a `map` or
+/// in `null_if`: the spec would not know another. A column of whole numbers that nothing but `key` names keeps them.
 pub fn anonymise(recording: &mut Recording, plan: &Plan, seed: u64) -> Replaced {
     let uses = Uses::of(plan);
     let mut anonymiser = Anonymiser::new(seed);
@@ -57,7 +57,7 @@ fn replace(
     literals: &BTreeSet<String>,
     keeps_numbers: bool,
 ) -> bool {
-    let known = |text: &str| literals.contains(text.trim());
+    let known = |text: &str| literals.contains(text.trim()) || is_time(text.trim());
     match cell {
         RecordedCell::Text(text) if !known(text) => *text = anonymiser.text(text),
         RecordedCell::Int(number) if !keeps_numbers && !known(&number.to_string()) => {
@@ -76,6 +76,16 @@ fn replace(
         _ => return false,
     }
     true
+}
+
+/// Whether a text is a date or a time of day as ISO 8601 has them, with its signs: digits alone may be an order.
+fn is_time(text: &str) -> bool {
+    use jiff::civil::{Date, DateTime, Time};
+    text.contains(['-', ':'])
+        && (text.parse::<DateTime>().is_ok()
+            || text.parse::<Date>().is_ok()
+            || text.parse::<Time>().is_ok()
+            || text.parse::<jiff::Timestamp>().is_ok())
 }
 
 /// What the columns of a source are for, by their names in lower case.
