@@ -66,6 +66,7 @@ fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S:
 pub fn run(args: &TestArgs, config: Option<&Path>) -> Result<(), CommandError> {
     let project = Project::open(&with_specs(&args.paths), config)?;
     let (mut results, mut coverage, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+    let covers = args.coverage || args.coverage_min.is_some();
     for spec in &project.specs {
         let mut covered = Coverage::of(&project, spec)?;
         for set in sets::of(spec)? {
@@ -75,7 +76,7 @@ pub fn run(args: &TestArgs, config: Option<&Path>) -> Result<(), CommandError> {
                     continue;
                 }
                 let (result, ran) = one(&project, spec, &set, index, args.now)?;
-                if let Some(ran) = &ran {
+                if let Some(ran) = ran.as_ref().filter(|_| covers) {
                     covered.add(ran);
                 }
                 if !result.passed {
@@ -94,16 +95,25 @@ pub fn run(args: &TestArgs, config: Option<&Path>) -> Result<(), CommandError> {
         }
         coverage.push(covered);
     }
-    if args.update {
-        return update::finish(&changes, args.yes, &results);
-    }
-    print(args, &results, &coverage);
-    let thin = args.coverage_min.is_some_and(|least| coverage.iter().any(|spec| spec.percent() < least.0));
-    let failed = results.iter().any(|result| !result.passed);
-    match (project.broken, failed || thin) {
-        (true, _) => Err(CommandError::said(Kind::Usage)),
-        (false, false) => Ok(()),
-        (false, true) => Err(CommandError::said(Kind::Run)),
+    let outcome = if args.update {
+        update::finish(&changes, args.yes, &results)
+    } else {
+        print(args, &results, &coverage);
+        judge(args, &results, &coverage)
+    };
+    if project.broken { Err(CommandError::said(Kind::Usage)) } else { outcome }
+}
+
+fn judge(args: &TestArgs, results: &[TestResult], coverage: &[Coverage]) -> Result<(), CommandError> {
+    let least = args.coverage_min.map(|least| least.0);
+    let thin = coverage.iter().filter(|spec| least.is_some_and(|least| spec.percent() < least));
+    let thin: Vec<String> = thin.map(|spec| spec.words(least)).collect();
+    match (thin.is_empty(), args.output) {
+        // These forms have no place for it.
+        (false, TestOutput::Junit | TestOutput::Github) => Err(CommandError::new(Kind::Run, thin.join("\n"))),
+        (false, TestOutput::Text | TestOutput::Json) => Err(CommandError::said(Kind::Run)),
+        (true, _) if results.iter().all(|result| result.passed) => Ok(()),
+        (true, _) => Err(CommandError::said(Kind::Run)),
     }
 }
 

@@ -45,7 +45,8 @@ impl Coverage {
             .into_iter()
             .map(|pointer| {
                 let written = file.place(&pointer).0 == pointer;
-                let start = file.key_span(&pointer).start;
+                // Defaults come last.
+                let start = if written { file.key_span(&pointer).start } else { usize::MAX };
                 let line = written.then(|| file.text.line_column(start).line);
                 (start, Branch { path: path_of(&pointer), line, exercised: false, pointer })
             })
@@ -76,6 +77,14 @@ impl Coverage {
         100.0 * self.exercised() as f64 / self.branches.len() as f64
     }
 
+    /// How much of it is exercised, in words; with what is asked for, where that is more.
+    pub fn words(&self, least: Option<f64>) -> String {
+        let (exercised, all, percent) = (self.exercised(), self.branches.len(), self.percent());
+        let thin = least.filter(|least| percent < *least);
+        let thin = thin.map_or_else(String::new, |least| format!(", and {least}% are asked for"));
+        format!("{}: {exercised} of {all} branches exercised ({:.0}%{thin})", self.pipeline, percent.floor())
+    }
+
     fn exercised(&self) -> usize {
         self.branches.iter().filter(|branch| branch.exercised).count()
     }
@@ -85,15 +94,7 @@ impl Coverage {
 pub fn text(coverage: &[Coverage], least: Option<f64>) -> String {
     let mut out = String::new();
     for spec in coverage {
-        let (exercised, all) = (spec.exercised(), spec.branches.len());
-        let thin = least.filter(|least| spec.percent() < *least);
-        let thin = thin.map_or_else(String::new, |least| format!(", and {least}% are asked for"));
-        let _ = writeln!(
-            out,
-            "\n{}: {exercised} of {all} branches exercised ({:.0}%{thin})",
-            spec.pipeline,
-            spec.percent().floor()
-        );
+        let _ = writeln!(out, "\n{}", spec.words(least));
         for branch in spec.branches.iter().filter(|branch| !branch.exercised) {
             let place = branch.line.map_or_else(|| "by default".to_owned(), |line| format!("{}:{line}", spec.spec));
             let _ = writeln!(out, "  never  {} ({place})", branch.path);
