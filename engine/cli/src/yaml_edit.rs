@@ -114,7 +114,7 @@ pub fn change_list(file: &SpecFile, pointer: &str, changes: &[ItemChange], added
             }
             ItemChange::Rewrite(value) => edits.push(Edit { span: item.clone(), text: flow(value) }),
             ItemChange::Remove => {
-                edits.push(Edit { span: dash(text, item)?..next_line(text, item), text: String::new() })
+                edits.push(Edit { span: dash(text, item)?..next_line(text, item), text: String::new() });
             }
         }
     }
@@ -248,20 +248,20 @@ mod tests {
 
     #[test]
     fn a_list_keeps_its_comments_and_its_layout() {
-        let block = "a:\n  # first\n  - { x: 1,  y: 2 } # one\n  - x: 3\n    y: 4\n# end\nb: 5\n";
-        let member = ItemChange::Members(vec![("y".to_owned(), json!("M 1"))]);
+        let block = "a:\n  # first\n  - { x: 1,  z: 2 } # one\n  - x: 3\n    z: 4\n# end\nb: 5\n";
+        let member = ItemChange::Members(vec![("z".to_owned(), json!("M 1"))]);
         check(
             block,
             &[member.clone(), ItemChange::Keep],
             &[json!({"x": 7})],
-            "a:\n  # first\n  - { x: 1,  y: M 1 } # one\n  - x: 3\n    y: 4\n  - { x: 7 }\n# end\nb: 5\n",
+            "a:\n  # first\n  - { x: 1,  z: M 1 } # one\n  - x: 3\n    z: 4\n  - { x: 7 }\n# end\nb: 5\n",
         );
-        check(block, &[ItemChange::Remove, member.clone()], &[], "a:\n  # first\n  - x: 3\n    y: M 1\n# end\nb: 5\n");
+        check(block, &[ItemChange::Remove, member], &[], "a:\n  # first\n  - x: 3\n    z: M 1\n# end\nb: 5\n");
         check(
             block,
             &[ItemChange::Keep, ItemChange::Remove],
             &[json!({"x": "0047"})],
-            "a:\n  # first\n  - { x: 1,  y: 2 } # one\n  - { x: \"0047\" }\n# end\nb: 5\n",
+            "a:\n  # first\n  - { x: 1,  z: 2 } # one\n  - { x: \"0047\" }\n# end\nb: 5\n",
         );
         check(block, &[ItemChange::Remove, ItemChange::Remove], &[], "a: []\n# end\nb: 5\n");
         check("a: [] # none\n", &[], &[json!({"x": 1})], "a:\n  - { x: 1 } # none\n");
@@ -290,7 +290,7 @@ mod tests {
     fn a_text_of_several_lines_is_a_block() {
         for (text, expected) in [
             ("a:\n  sql: x\n  b: 1\n", "a:\n  sql: |-\n    SELECT 1\n    FROM t\n  b: 1\n"),
-            ("a:\n  sql: |\n    x\n    y\n  b: 1\n", "a:\n  sql: |-\n    SELECT 1\n    FROM t\n  b: 1\n"),
+            ("a:\n  sql: |\n    x\n    z\n  b: 1\n", "a:\n  sql: |-\n    SELECT 1\n    FROM t\n  b: 1\n"),
             ("a: { sql: x, b: 1 }\n", "a: { sql: \"SELECT 1\\nFROM t\", b: 1 }\n"),
         ] {
             let file = file(text);

@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 use crate::expr::PAD_WIDTH_MAX;
 use crate::model::{
     Action, After, FieldOptions, FieldSource, FutureCheck, HeaderValue, Machines, OnFold, OnGap, Param, Reference,
-    Scalar, Secret, TestRows, TextField, TimeField, TimeFormat, TimeOptions, TimePart, TimeSource, Transform, Unmapped,
-    Version,
+    Scalar, Secret, TextField, TimeField, TimeFormat, TimeOptions, TimePart, TimeSource, Transform, Unmapped, Version,
 };
 use crate::scalar::{PERIOD_PATTERN, Period};
 
@@ -45,6 +44,8 @@ macro_rules! by_shape {
         }
     };
 }
+
+mod rows;
 
 /// The schema of an object type that may also be written as a text: the name of a column.
 fn column_or_object<Keys: JsonSchema>(generator: &mut SchemaGenerator, alternatives: &Value) -> Schema {
@@ -184,37 +185,6 @@ by_shape!(Machines, "Machines", |_| json_schema!({
     "then": {"maxProperties": 1},
     "examples": [{"M1": "3f2b7c1e-0d5a-4a53-9d0e-0a6f5f1c8f11"}, {"file": "machines.csv"}]
 }));
-
-// ----------------------------------------------------------------------------------------- rows of a test
-
-/// A recording of rows.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct RecordedKeys {
-    /// File that `engine preview --record` wrote, relative to the file of the test.
-    #[schemars(example = &"recordings/night-shift.jsonl")]
-    file: String,
-}
-
-impl TestRows {
-    fn from_value(value: Value) -> Result<Self, String> {
-        match value {
-            Value::Array(_) => Vec::deserialize(value).map(Self::Written).map_err(|error| error.to_string()),
-            Value::Object(_) => RecordedKeys::deserialize(value)
-                .map(|keys| Self::Recorded(keys.file))
-                .map_err(|error| error.to_string()),
-            _ => Err("expected a list of rows, or `file` with a recording".to_owned()),
-        }
-    }
-}
-
-by_shape!(TestRows, "TestRows", |generator| {
-    let mut schema = RecordedKeys::json_schema(generator);
-    schema.insert("description".into(), json!("A list of rows, or `file` with a recording of them."));
-    schema.insert("type".into(), json!(["array", "object"]));
-    schema.insert("items".into(), json!({"type": "object"}));
-    schema
-});
 
 // ------------------------------------------------------------------------------------------- transform
 
