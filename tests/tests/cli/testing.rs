@@ -257,12 +257,12 @@ fn branches_that_no_test_exercises_are_named() {
             "fields.order_code.transform[1]",
             "fields.product_code.null_if[0]",
             "fields.product_code.default",
-            "fields.event.unmapped",
             "fields.event.map.X",
             "skip_when",
             "pairing.orphan_end",
             "merge",
             "checks.zero_length",
+            "fields.event.unmapped",
             "pairing.duplicate_start",
             "pairing.on_start_while_running",
         ]
