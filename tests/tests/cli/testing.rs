@@ -172,8 +172,11 @@ fn an_update_does_not_touch_what_another_test_shares() {
     assert_eq!(workspace.read("acme.tests.yaml"), tests);
 }
 
+/// Depth, name and attributes of an element.
+type Element = (usize, String, Vec<(String, String)>);
+
 /// The elements of a document in order, with their attributes; panics where it is not well-formed.
-fn elements(xml: &str) -> Vec<(usize, String, Vec<(String, String)>)> {
+fn elements(xml: &str) -> Vec<Element> {
     let mut rest = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").expect("a declaration");
     let (mut open, mut found): (Vec<String>, Vec<_>) = (Vec::new(), Vec::new());
     while let Some(at) = rest.find('<') {
