@@ -229,6 +229,7 @@ fn what_is_replaced_says_nothing_and_maps_as_before() {
     for secret in ["0047", "SKIP", "48", "Ω", "00ff"] {
         assert!(!text.contains(&format!("\"{secret}\"")) && !text.contains(&format!(" {secret} ")), "{secret}: {text}");
     }
+    assert!(text.contains(r#"{"bytes":"0000"}"#), "{text}");
     let source = FixtureSource::recorded(recording);
     let (replaced, _) = outcomes(&mut plan, &source, NOW.parse().unwrap()).unwrap();
     let outcome = |outcomes: &Outcomes| outcomes.seen.iter().map(|(_, outcome, ..)| *outcome).collect::<Vec<_>>();
