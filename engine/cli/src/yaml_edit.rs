@@ -66,8 +66,21 @@ fn scalar(text: &str) -> String {
             return text.to_owned();
         }
     }
-    // The quotes of JSON are quotes of YAML, escapes included.
-    Value::from(text).to_string()
+    quoted(text)
+}
+
+/// The quotes of JSON are quotes of YAML, escapes included; YAML takes more characters for breaks of a line.
+fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    for c in Value::from(text).to_string().chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Gives a value that is written another one.
@@ -82,7 +95,7 @@ pub fn set(file: &SpecFile, pointer: &str, value: &Value) -> Option<Edit> {
 pub fn set_lines(file: &SpecFile, pointer: &str, text: &str) -> Option<Edit> {
     let plain = !text.chars().any(|c| c.is_control() && c != '\n') && !text.starts_with([' ', '\n']);
     if is_in_flow(file, pointer) || !plain {
-        return Some(Edit { span: exact_span(file, pointer)?, text: Value::from(text).to_string() });
+        return Some(Edit { span: exact_span(file, pointer)?, text: quoted(text) });
     }
     let key = file.place(pointer).1?.key.clone()?;
     let indent = " ".repeat(file.text.line_column(key.start).column + 1);
@@ -281,8 +294,10 @@ mod tests {
             ("", "\"\""),
             ("M1  ", "\"M1  \""),
             ("a\tb", "\"a\\tb\""),
+            ("a\u{85}\u{2028}", "\"a\\u0085\\u2028\""),
         ] {
             assert_eq!(scalar(text), expected);
+            assert_eq!(file(&format!("[{expected}]")).value[0], text);
         }
     }
 
