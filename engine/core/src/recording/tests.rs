@@ -49,6 +49,21 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn no_text_makes_a_recording_panic(cells in proptest::collection::vec(cell(), 1..4), place in any::<prop::sample::Index>(), put in "[\\[\\]{}\":,0-9a-zé]{0,4}") {
+        let rows = vec![RecordedRow { part: 1, values: Values::Cells(cells.clone()) }];
+        let mut text: Vec<char> = recording(columns(&vec![Kind::Any; cells.len()]), rows).to_text().chars().collect();
+        let at = place.index(text.len());
+        text.splice(at..(at + put.len()).min(text.len()), put.chars());
+        let text: String = text.into_iter().collect();
+        if let Ok(recording) = Recording::parse(&text) {
+            let mut batch = RowBatch::new();
+            prop_assert!(recording.rows.is_empty() || recording.fill(0, &mut batch).is_none());
+        }
+    }
+}
+
 #[test]
 fn values_are_readable_where_json_and_the_calendar_have_them() {
     let check = |cell: RecordedCell, expected: &str| assert_eq!(cell.to_json().to_string(), expected);
