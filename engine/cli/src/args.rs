@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine_spec::model::Period;
+use engine_spec::model::{Ident, Percent, Period};
 use jiff::Timestamp;
 
 /// Reads production orders and bookings from the systems of a factory, and delivers what is new, changed or gone.
@@ -85,9 +85,34 @@ pub struct TestArgs {
     /// Freezes the clock at an instant, for tests that do not say it themselves.
     #[arg(long, value_name = "INSTANT")]
     pub now: Option<Timestamp>,
+    /// Puts what came out in the place of expectations that differ. Without `--yes` it only shows the change.
+    #[arg(long)]
+    pub update: bool,
+    /// Writes the change of `--update`.
+    #[arg(long, requires = "update")]
+    pub yes: bool,
+    /// Shows which branches of each spec no test exercised.
+    #[arg(long)]
+    pub coverage: bool,
+    /// Fails where the tests of a spec exercise less than this share of its branches: `80%`.
+    #[arg(long, value_name = "SHARE")]
+    pub coverage_min: Option<Percent>,
     /// Form of the results.
-    #[arg(long, short, value_enum, default_value_t = Output::Text)]
-    pub output: Output,
+    #[arg(long, short, value_enum, default_value_t = TestOutput::Text)]
+    pub output: TestOutput,
+}
+
+/// Forms of the results of tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestOutput {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// JUnit XML, for CI servers.
+    Junit,
+    /// Workflow commands of GitHub Actions, one for each test that failed.
+    Github,
 }
 
 /// Arguments of `render`.
@@ -132,6 +157,19 @@ pub struct PreviewArgs {
     /// Draws with plain ASCII. Default where the locale or the terminal has no more.
     #[arg(long)]
     pub ascii: bool,
+    /// Keeps the rows as `recordings/NAME.jsonl` beside the spec, and what comes out of them as a test of that name.
+    #[arg(long, value_name = "NAME")]
+    pub record: Option<Ident>,
+    /// Replaces orders, products, names and free text in the recording; the same by the same, in their old shape.
+    #[arg(long, requires = "record")]
+    pub anonymise: bool,
+    /// Rows of the recording at most.
+    #[arg(long, value_name = "N", default_value_t = 200, requires = "record",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit_rows: u32,
+    /// Overwrites a recording and a test of the same name.
+    #[arg(long, requires = "record")]
+    pub force: bool,
     /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
     #[arg(long, value_name = "INSTANT")]
     pub now: Option<Timestamp>,
@@ -398,6 +436,8 @@ pub enum SchemaName {
     Pipeline,
     /// Of the device config.
     Engine,
+    /// Of the tests beside a spec.
+    Tests,
 }
 
 /// Arguments of `completions`.

@@ -13,6 +13,8 @@ pub mod clock;
 #[cfg(feature = "run")]
 pub mod commands;
 #[cfg(feature = "run")]
+pub mod diff;
+#[cfg(feature = "run")]
 pub mod exit;
 #[cfg(feature = "run")]
 pub mod fixture;
@@ -24,6 +26,8 @@ pub mod pipeline;
 pub mod progress;
 #[cfg(feature = "run")]
 pub mod project;
+#[cfg(feature = "run")]
+pub mod recordings;
 #[cfg(feature = "run")]
 pub mod references;
 #[cfg(feature = "run")]
@@ -44,3 +48,5 @@ pub mod state;
 pub mod store;
 #[cfg(feature = "run")]
 pub mod telemetry;
+#[cfg(feature = "run")]
+pub mod yaml_edit;

@@ -13,7 +13,7 @@ use engine_spec::render::{self, FileFindings};
 use crate::commands::run::concurrency;
 use crate::exit::{CommandError, Kind};
 use crate::references::ProcessReferences;
-use crate::validate::{Beside, paths, read_limited};
+use crate::validate::{Beside, paths, read_limited, sidecar};
 
 /// Name of the device config.
 pub const DEVICE_FILE: &str = "engine.yaml";
@@ -66,7 +66,7 @@ impl Project {
             CommandError::new(Kind::Usage, message).hint("name a file, a folder or a glob: `engine run specs/`")
         })?;
         let mut specs = Vec::new();
-        for path in found {
+        for path in found.into_iter().filter(|path| !sidecar::is_tests(path)) {
             let bytes = read(&path)?;
             let loaded = load(&path.display().to_string(), &bytes, &Beside(path.parent().unwrap_or(Path::new(""))));
             if !is_device_config(&loaded.file) {
@@ -202,7 +202,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
 }
 
 /// Tells findings on stderr.
-fn tell(files: impl IntoIterator<Item = FileFindings>) {
+pub fn tell(files: impl IntoIterator<Item = FileFindings>) {
     use std::io::Write as _;
     let files: Vec<FileFindings> = files.into_iter().collect();
     let text = render::text::render(&files, crate::show::colour_stderr());

@@ -2,6 +2,7 @@
 
 pub mod paths;
 mod references;
+pub mod sidecar;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use engine_spec::check::check_set;
-use engine_spec::load::{is_device_config, peek};
+use engine_spec::load::{is_device_config, load_tests, peek, tests_without_spec};
 use engine_spec::render::{self, FileFindings};
 use engine_spec::text::{FILE_BYTES_MAX, Text};
 use engine_spec::{Companions, Diagnostic, Loaded, Severity, codes, load, load_device};
@@ -94,7 +95,14 @@ fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     if let Some(folder) = &args.write_schemas {
         return write_schemas(folder);
     }
-    let paths = paths::expand(&args.paths).map_err(Failure::Usage)?;
+    let mut paths = paths::expand(&args.paths).map_err(Failure::Usage)?;
+    let beside: Vec<PathBuf> = paths
+        .iter()
+        .filter(|path| !sidecar::is_tests(path))
+        .map(|path| sidecar::tests_of(path))
+        .filter(|path| path.is_file() && !paths.contains(path))
+        .collect();
+    paths.extend(beside);
     let mut files = Files::default();
     for path in &paths {
         files.add(path, args.env);
@@ -168,6 +176,15 @@ impl Files {
             }
         };
         let folder = path.parent().unwrap_or(Path::new(""));
+        if let Some(spec) = sidecar::spec_of(path) {
+            let loaded = load_tests(&name, &bytes, &Beside(folder));
+            let mut findings = loaded.diagnostics;
+            if !spec.is_file() {
+                findings.push(tests_without_spec(&loaded.file, &spec.display().to_string()));
+            }
+            self.others.push(FileFindings { text: loaded.file.text, findings });
+            return;
+        }
         if is_device_config(&peek(&name, &bytes)) {
             let loaded = load_device(&name, &bytes);
             let mut findings = loaded.diagnostics;
@@ -207,6 +224,11 @@ impl Companions for Beside<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         let path = self.0.join(path);
         read_limited(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    }
+
+    fn find(&self, path: &str) -> Result<(), String> {
+        let path = self.0.join(path);
+        regular(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
     }
 }
 

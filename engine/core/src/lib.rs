@@ -18,6 +18,7 @@ pub mod plan;
 pub mod ports;
 pub mod probe;
 pub mod record;
+pub mod recording;
 pub mod report;
 pub mod run;
 pub mod state;

@@ -156,6 +156,10 @@ codes! {
         "query: { file: missing.sql }\n";
     MACHINES_CSV = "machines_csv", Error, "A machine list that cannot be read.",
         "A header line, then two columns: the code and the platform's id. No code twice.", "";
+    TESTS_WITHOUT_SPEC = "tests_without_spec", Error, "Tests whose spec is not beside them.",
+        "`bookings.tests.yaml` holds tests of `bookings.yaml`, in the same folder. Without it nothing executes them.", "";
+    TEST_FAILED = "test_failed", Error, "A test of a spec does not give what it expects.",
+        "`engine test -o github` says it, with what differs; `validate-spec` executes no tests.", "";
     DUPLICATE_ID = "duplicate_id", Error, "Two specs of one device have the same id.",
         "All state hangs on the id: two pipelines of one id would overwrite each other.", "";
     UNRESOLVED_REFERENCE = "unresolved_reference", Error, "A reference has no value here.",

@@ -130,20 +130,25 @@ impl Diagnostic {
 
     /// The place in the spec as people write it: `fields.event.map`, `tests[0].rows`.
     pub fn path(&self) -> String {
-        let mut path = String::new();
-        for part in self.pointer.split('/').skip(1) {
-            let part = part.replace("~1", "/").replace("~0", "~");
-            if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
-                path.push_str(&format!("[{part}]"));
-            } else {
-                if !path.is_empty() {
-                    path.push('.');
-                }
-                path.push_str(&part);
-            }
-        }
-        path
+        path_of(&self.pointer)
     }
+}
+
+/// A JSON pointer as people write it: `fields.event.map`, `tests[0].rows`.
+pub fn path_of(pointer: &str) -> String {
+    let mut path = String::new();
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
+            path.push_str(&format!("[{part}]"));
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&part);
+        }
+    }
+    path
 }
 
 /// The text, cut where it is longer than anybody reads.

@@ -22,4 +22,6 @@ pub mod text;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{Companions, Loaded, LoadedCompanions, LoadedDevice, NoCompanions, load, load_device};
+pub use load::{
+    Companions, Loaded, LoadedCompanions, LoadedDevice, LoadedTests, NoCompanions, load, load_device, load_tests,
+};

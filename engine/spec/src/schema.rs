@@ -13,7 +13,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use crate::device::Device;
-use crate::model::Spec;
+use crate::model::{Spec, TestFile};
 
 pub use validate::compile;
 pub(crate) use validate::{Offender, validate};
@@ -35,9 +35,23 @@ pub static PIPELINE: LazyLock<Value> = LazyLock::new(|| {
 /// The schema of a device config.
 pub static DEVICE: LazyLock<Value> = LazyLock::new(|| schema_of::<Device>("engine.schema.json"));
 
+/// The schema of the tests beside a spec.
+pub static TESTS: LazyLock<Value> = LazyLock::new(|| schema_of::<TestFile>("tests.schema.json"));
+
+/// What a file may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Document {
+    /// A pipeline spec.
+    Pipeline,
+    /// A device config.
+    Device,
+    /// The tests beside a spec.
+    Tests,
+}
+
 /// The generated files: their names in `schemas/`, and their contents.
-pub fn files() -> [(&'static str, String); 2] {
-    [("pipeline.schema.json", &*PIPELINE), ("engine.schema.json", &*DEVICE)]
+pub fn files() -> [(&'static str, String); 3] {
+    [("pipeline.schema.json", &*PIPELINE), ("engine.schema.json", &*DEVICE), ("tests.schema.json", &*TESTS)]
         .map(|(name, schema)| (name, format!("{schema:#}\n")))
 }
 

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod docs;
 pub mod preview;
 pub mod quarantine;
+pub mod record;
 pub mod render;
 pub mod run;
 pub mod schema;

@@ -13,12 +13,16 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::args::{Output, PreviewArgs};
+use crate::commands::record;
 use crate::exit::{CommandError, Kind};
 use crate::project::Project;
 use crate::{clock, pipeline, show, signals};
 
 /// Shows what runs would make of the rows of their sources.
 pub fn run(args: &PreviewArgs, config: Option<&Path>) -> Result<(), CommandError> {
+    if let Some(name) = &args.record {
+        return record::run(args, &name.to_string(), config);
+    }
     let project = Project::open(&args.paths, config)?;
     let form = args.timeline.as_deref().map(|file| chart::form(file, project.specs.len())).transpose()?;
     let cancel = engine_core::ports::Cancel::default();

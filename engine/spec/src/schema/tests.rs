@@ -30,7 +30,7 @@ fn each_property(schema: &Value, pointer: &str, visit: &mut dyn FnMut(&str, &Val
 
 #[test]
 fn every_property_has_a_description_and_an_example_that_fits() {
-    for schema in [&*PIPELINE, &*DEVICE] {
+    for schema in [&*PIPELINE, &*DEVICE, &*TESTS] {
         let mut missing = Vec::new();
         each_property(schema, "", &mut |pointer, property| {
             if property["description"].as_str().is_none_or(str::is_empty) {

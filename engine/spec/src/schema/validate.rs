@@ -8,7 +8,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::{DEVICE, PIPELINE};
+use super::{DEVICE, Document, PIPELINE, TESTS};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, child, did_you_mean};
 use crate::model::Period;
@@ -17,6 +17,7 @@ use crate::yaml::SpecFile;
 
 static PIPELINE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&PIPELINE));
 static DEVICE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&DEVICE));
+static TESTS_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&TESTS));
 
 /// The validator of a schema made here, with the formats of the scalars.
 pub fn compile(schema: &Value) -> Validator {
@@ -51,10 +52,13 @@ pub(crate) struct Offender {
     pub unknown: bool,
 }
 
-/// Validates a file against the schema of a spec, or of a device config.
-pub(crate) fn validate(file: &SpecFile, value: &Value, device: bool) -> Outcome {
-    let (validator, schema): (&Validator, &Value) =
-        if device { (&DEVICE_VALIDATOR, &DEVICE) } else { (&PIPELINE_VALIDATOR, &PIPELINE) };
+/// Validates a file against the schema of what it is.
+pub(crate) fn validate(file: &SpecFile, value: &Value, document: Document) -> Outcome {
+    let (validator, schema): (&Validator, &Value) = match document {
+        Document::Pipeline => (&PIPELINE_VALIDATOR, &PIPELINE),
+        Document::Device => (&DEVICE_VALIDATOR, &DEVICE),
+        Document::Tests => (&TESTS_VALIDATOR, &TESTS),
+    };
     let mut translation =
         Translation { file, schema, outcome: Outcome { findings: Vec::new(), offenders: Vec::new() } };
     if validator.is_valid(value) {
