@@ -26,7 +26,7 @@ const OF_MODES: [(&str, &[&str]); 3] = [
     ("full", &["deletes", "delete_limit"]),
 ];
 /// Optional keys that a new block is begun with all the same.
-const BEGUN_WITH: [&str; 6] = ["host", "database", "password", "token", "timezone", "records"];
+const BEGUN_WITH: [&str; 7] = ["host", "database", "password", "token", "timezone", "request", "records"];
 
 /// A schema with all that helps in an editor.
 pub(super) fn dress(schema: &Value) -> Value {
@@ -43,11 +43,11 @@ pub(super) fn dress(schema: &Value) -> Value {
         leave_the_word_to_whoever_refers(definition);
     }
     if dressed["properties"].get("table").is_some() {
+        add_snippets(&mut dressed);
         offer_by_table(&mut dressed);
         offer_where(&mut dressed["definitions"]["Sync"], "mode", &OF_MODES, OF_MODES[0].1);
         offer_where(&mut dressed, "table", &[("booking", &["pairing"])], &["pairing"]);
     }
-    add_snippets(&mut dressed);
     dressed
 }
 
