@@ -75,7 +75,7 @@ fn a_commit_with_a_wrong_spec_is_refused_in_words() {
 
     let (passed, said) = repository.commit("specs/acme/bookings.yaml", &invalid());
     assert!(!passed, "{said}");
-    assert!(said.contains("specs/acme/bookings.yaml:9:1: error[unknown_key]"), "{said}");
+    assert!(said.contains("specs/acme/bookings.yaml:10:9: error[unknown_key]"), "{said}");
 
     let (passed, said) = repository.commit("specs/acme/bookings.yaml", &failing());
     assert!(!passed, "{said}");

@@ -38,9 +38,9 @@ tests:
       runs: [{ order_code: "4711", machine_code: M1, start: 2025-03-01T05:00:00Z, end: 2025-03-01T07:00:00Z }]
 "#;
 
-/// The same with a typo in line 9.
+/// The same with a typo in line 10.
 pub fn invalid() -> String {
-    GOOD.replace("key: [id]", "kee: [id]")
+    GOOD.replace("key: [id]", "key: [id]\nsync: { lookbak: 14d }")
 }
 
 /// The same, with a test that fails.
@@ -111,9 +111,9 @@ fn github_marks_the_line_of_a_mistake() {
     let project = Project::new(&invalid());
     let steps = project.github();
     assert_eq!(step(&steps, "Validate").code, Some(2), "{steps:#?}");
-    let annotation = "::error file=specs/acme/bookings.yaml,line=9,col=1,";
+    let annotation = "::error file=specs/acme/bookings.yaml,line=10,col=9,";
     assert!(step(&steps, "Validate").out.contains(annotation), "{steps:#?}");
-    assert!(step(&steps, "Validate").out.contains("did you mean `key`?"), "{steps:#?}");
+    assert!(step(&steps, "Validate").out.contains("did you mean `lookback`?"), "{steps:#?}");
     assert_eq!(step(&steps, "Findings for code scanning").code, Some(0), "{steps:#?}");
     let sarif: Value = serde_json::from_str(&project.read("findings.sarif")).unwrap();
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "unknown_key");
@@ -151,10 +151,10 @@ fn gitlab_reports_the_quality_and_the_tests() {
     let project = Project::new(&invalid());
     let job = project.gitlab("validate-specs");
     assert_eq!(job.code, Some(2), "{job:?}");
-    assert!(job.out.contains("specs/acme/bookings.yaml:9:1: error[unknown_key]"), "{job:?}");
+    assert!(job.out.contains("specs/acme/bookings.yaml:10:9: error[unknown_key]"), "{job:?}");
     let report: Value = serde_json::from_str(&project.read("code-quality.json")).unwrap();
     assert_eq!(report[0]["location"]["path"], "specs/acme/bookings.yaml");
-    assert_eq!(report[0]["location"]["positions"]["begin"]["line"], 9);
+    assert_eq!(report[0]["location"]["positions"]["begin"]["line"], 10);
 
     let job = Project::new(&failing()).gitlab("test-specs");
     assert_eq!(job.code, Some(1), "{job:?}");

@@ -52,10 +52,11 @@ fn placeholder(text: &str) -> (String, &str) {
     while let Some((place, char)) = chars.next() {
         match char {
             '}' => {
-                let value = value.trim_matches('|').split('|').next().unwrap_or_default();
-                let is_choice = text.starts_with('|');
-                let value = if is_choice { value.split(',').next().unwrap_or_default() } else { value };
-                return (value.strip_prefix(':').unwrap_or(value).to_owned(), &text[place + 1..]);
+                let value = match value.strip_prefix('|') {
+                    Some(choices) => choices.trim_end_matches('|').split(',').next().unwrap_or_default(),
+                    None => value.strip_prefix(':').unwrap_or(&value),
+                };
+                return (value.to_owned(), &text[place + 1..]);
             }
             '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
             char => value.push(char),
@@ -67,7 +68,7 @@ fn placeholder(text: &str) -> (String, &str) {
 #[test]
 fn stops_give_their_first_value() {
     for (snippet, expected) in
-        [("${1:a} ${2|b,c|} $1 ${2} ${3}x", "a b a b x"), ("{{ ${1:w} }} \\$ ${2:x\\}\\}}", "{{ w }} $ x}}")]
+        [("${1:a} ${2|b,c|} $1 ${2} ${3}x", "a b a b x"), ("{{ ${1:w} }} \\$ ${2:x|y\\}\\}}", "{{ w }} $ x|y}}")]
     {
         assert_eq!(without_stops(snippet), expected, "{snippet}");
     }
