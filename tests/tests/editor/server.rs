@@ -84,7 +84,7 @@ impl LanguageServer {
         let completion = json!({"completionItem": {"snippetSupport": true, "documentationFormat": ["markdown"]}});
         server.request(
             "initialize",
-            json!({
+            &json!({
                 "processId": null,
                 "rootUri": folder,
                 "workspaceFolders": [{"uri": folder, "name": "engine"}],
@@ -126,7 +126,7 @@ impl LanguageServer {
         message
     }
 
-    fn request(&self, method: &str, params: Value) -> Value {
+    fn request(&self, method: &str, params: &Value) -> Value {
         let id = self.requests.get() + 1;
         self.requests.set(id);
         self.send(&json!({"id": id, "method": method, "params": params}));
@@ -152,7 +152,7 @@ impl LanguageServer {
         let name = name.replace('*', &self.documents.get().to_string());
         let uri = self.open(&name, &cursor.text);
         let position = json!({"line": cursor.line, "character": cursor.column});
-        self.request(method, json!({"textDocument": {"uri": uri}, "position": position}))
+        self.request(method, &json!({"textDocument": {"uri": uri}, "position": position}))
     }
 
     /// What is offered at a place. `*` in the name stands for anything.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use self::insert::{block, labelled, tab_stops};
 
 /// Texts to insert, by the pointer of the schema that they are for.
-const SNIPPETS: &str = include_str!("snippets.json");
+pub(super) const SNIPPETS: &str = include_str!("snippets.json");
 /// What is said of anything that should be a reference and is none.
 const A_REFERENCE: &str = "takes a reference: { env: NAME }, { file: PATH } or { credential: NAME }. \
                            A secret is never written into a spec.";
@@ -42,8 +42,9 @@ pub(super) fn dress(schema: &Value) -> Value {
         }
         leave_the_word_to_whoever_refers(definition);
     }
+    add_snippets(&mut dressed, "/definitions/");
     if dressed["properties"].get("table").is_some() {
-        add_snippets(&mut dressed);
+        add_snippets(&mut dressed, "");
         offer_by_table(&mut dressed);
         offer_where(&mut dressed["definitions"]["Sync"], "mode", &OF_MODES, OF_MODES[0].1);
         offer_where(&mut dressed, "table", &[("booking", &["pairing"])], &["pairing"]);
@@ -304,10 +305,10 @@ fn offer_by_table(schema: &mut Value) {
     }
 }
 
-/// Puts what is written by hand where it belongs, instead of what was made from examples.
-fn add_snippets(schema: &mut Value) {
+/// Puts what is written by hand for places below one where it belongs, instead of what was made from examples.
+fn add_snippets(schema: &mut Value, below: &str) {
     let by_hand: Map<String, Value> = serde_json::from_str(SNIPPETS).unwrap_or_default();
-    for (pointer, snippets) in by_hand {
+    for (pointer, snippets) in by_hand.into_iter().filter(|(pointer, _)| pointer.starts_with(below)) {
         if let Some(node) = schema.pointer_mut(&pointer).and_then(Value::as_object_mut) {
             node.remove("examples");
             node.insert("defaultSnippets".to_owned(), snippets);
