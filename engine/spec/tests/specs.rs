@@ -59,7 +59,7 @@ fn editors_and_the_loader_agree_on_what_is_valid() {
         assert_eq!(dressed.is_valid(value), strict.is_valid(value) && !by_rule, "{name}");
         refused += usize::from(!dressed.is_valid(value));
     }
-    assert!(refused > 20, "only {refused} specs were refused");
+    assert!(refused > 10, "only {refused} specs were refused");
 }
 
 #[test]
