@@ -125,6 +125,8 @@ fn github_shows_a_test_that_fails() {
     let steps = project.github();
     assert_eq!(step(&steps, "Validate").code, Some(0), "{steps:#?}");
     assert_eq!(step(&steps, "Test").code, Some(1), "{steps:#?}");
+    let annotation = "::error file=specs/acme/bookings.yaml,line=18,";
+    assert!(step(&steps, "Test").out.contains(annotation), "{steps:#?}");
     assert!(project.read("tests.xml").contains("<failure"), "{}", project.read("tests.xml"));
 }
 
@@ -156,6 +158,9 @@ fn gitlab_reports_the_quality_and_the_tests() {
     assert_eq!(report[0]["location"]["path"], "specs/acme/bookings.yaml");
     assert_eq!(report[0]["location"]["positions"]["begin"]["line"], 10);
 
-    let job = Project::new(&failing()).gitlab("test-specs");
+    let project = Project::new(&failing());
+    let job = project.gitlab("test-specs");
     assert_eq!(job.code, Some(1), "{job:?}");
+    assert!(job.out.contains("0 passed, 1 failed"), "{job:?}");
+    assert!(project.read("tests.xml").contains("<failure"), "{}", project.read("tests.xml"));
 }
