@@ -51,6 +51,8 @@ enum Output {
     Json,
     /// Workflow commands of GitHub Actions
     Github,
+    /// A report of code quality for GitLab
+    Gitlab,
     /// SARIF 2.1.0, for code scanning
     Sarif,
 }
@@ -119,6 +121,7 @@ fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Result<u8, Failure> {
         Output::Text => render::text::render(&files, wants_colours()),
         Output::Json => render::json::render(&files),
         Output::Github => render::github::render(&files),
+        Output::Gitlab => render::gitlab::render(&files),
         Output::Sarif => render::sarif::render(&files),
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)?;

@@ -1,6 +1,7 @@
 //! Findings for people and for tools: one file per form.
 
 pub mod github;
+pub mod gitlab;
 pub mod json;
 pub mod sarif;
 pub mod text;

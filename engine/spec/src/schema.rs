@@ -3,6 +3,7 @@
 //! Editors complete from the same schemas, in `schemas/`. They avoid `anyOf` and `oneOf` over whole objects: one
 //! wrong key must give one error at its place.
 
+mod editor;
 mod shape;
 mod validate;
 
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use crate::device::Device;
 use crate::model::{Spec, TestFile};
 
+pub use editor::title_of;
 pub use validate::compile;
 pub(crate) use validate::{Offender, validate};
 
@@ -49,10 +51,10 @@ pub(crate) enum Document {
     Tests,
 }
 
-/// The generated files: their names in `schemas/`, and their contents.
+/// The generated files: their names in `schemas/`, and their contents, with all that helps in an editor.
 pub fn files() -> [(&'static str, String); 3] {
     [("pipeline.schema.json", &*PIPELINE), ("engine.schema.json", &*DEVICE), ("tests.schema.json", &*TESTS)]
-        .map(|(name, schema)| (name, format!("{schema:#}\n")))
+        .map(|(name, schema)| (name, format!("{:#}\n", editor::dress(schema))))
 }
 
 fn schema_of<T: JsonSchema>(file: &str) -> Value {

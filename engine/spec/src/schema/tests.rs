@@ -67,3 +67,30 @@ fn the_files_equal_what_the_types_say() {
         );
     }
 }
+
+#[test]
+fn every_text_to_insert_has_a_place() {
+    let by_hand: serde_json::Map<String, Value> = serde_json::from_str(editor::SNIPPETS).expect("JSON");
+    assert!(!by_hand.is_empty());
+    let lost: Vec<&String> = by_hand.keys().filter(|pointer| PIPELINE.pointer(pointer).is_none()).collect();
+    assert!(lost.is_empty(), "{lost:?} are not in the schema");
+}
+
+#[test]
+fn an_editor_shows_what_every_key_means() {
+    for schema in [&*PIPELINE, &*DEVICE] {
+        let dressed = editor::dress(schema);
+        each_property(&dressed, "", &mut |pointer, property| {
+            // A field of the other table type is refused, and there is nothing to say.
+            let says = |key: &str| property[key].as_str().is_some_and(|text| !text.is_empty());
+            let is_block_of_rules =
+                pointer.ends_with("/then/properties/fields") || pointer.ends_with("/else/properties/fields");
+            assert!(
+                *property == Value::Bool(false)
+                    || is_block_of_rules
+                    || says("description") && says("markdownDescription"),
+                "{pointer}: {property}"
+            );
+        });
+    }
+}
