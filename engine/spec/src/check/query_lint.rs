@@ -23,6 +23,9 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
     let outline = Outline::of(template);
     let mut lint = Lint { checker, spec, companions };
     lint.select_star(&outline);
+    if outline.is_beyond_reading() {
+        return;
+    }
     habits::check(&mut lint, &outline);
     if spec.sync.mode == SyncMode::Window {
         let comparisons = outline.comparisons();

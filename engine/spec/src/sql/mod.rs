@@ -9,8 +9,8 @@ mod lex;
 mod read_only;
 
 pub(crate) use lex::{SLOT_END, SLOT_START, Token, TokenKind, lex};
-pub(crate) use read_only::unquoted;
-use read_only::{PARSE_DEPTH_MAX, PARSE_TOKENS_MAX};
+use read_only::PARSE_DEPTH_MAX;
+pub(crate) use read_only::{PARSE_TOKENS_MAX, unquoted};
 pub use read_only::{SqlFinding, check_read_only};
 
 /// Longest name that `ident` quotes, in characters per part; the longest that any supported server takes.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::analyse::Name;
 use super::place::{origin_of, strip_places};
 use super::render::SqlTemplate;
-use crate::sql::{Dialect, Token, TokenKind, lex, unquoted};
+use crate::sql::{Dialect, PARSE_TOKENS_MAX, Token, TokenKind, lex, unquoted};
 
 mod habits;
 mod named;
@@ -149,6 +149,11 @@ impl Outline {
     /// The dialect that the template is rendered for.
     pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Whether the query is longer than anything that a person wrote, and looking for pairs in it would take long.
+    pub(crate) fn is_beyond_reading(&self) -> bool {
+        self.tokens.len() > PARSE_TOKENS_MAX
     }
 
     /// The template's own text.

@@ -158,6 +158,27 @@ fn a_bound_that_is_not_half_open_is_put_right() {
 }
 
 #[test]
+fn a_query_that_nobody_wrote_is_not_searched() {
+    let sql = |repeated: usize| {
+        format!(
+            "SELECT tag FROM t WHERE {} tag >= {{{{ window.start }}}} AND tag < {{{{ window.end }}}} ORDER BY tag",
+            "1 = 1 AND ".repeat(repeated)
+        )
+    };
+    check(BOOKING, &sql(10), &["order_by_unneeded ORDER BY"]);
+    let long = format!(
+        "SELECT tag FROM t WHERE tag < {{{{ window.end }}}} AND tag >= {{{{ window.start }}}} {}",
+        "(`FROM(".repeat(30_000)
+    );
+    let text = format!(
+        "version: 1\nid: a\nkey: [id]\nsource: {{ type: oracle, host: h, database: d, username: u, password: {{ env: P }}, \
+         timezone: UTC }}\n{BOOKING}query:\n  sql: |\n    {long}\n"
+    );
+    let found = load("a.yaml", text.as_bytes(), &NoCompanions).diagnostics;
+    assert!(found.iter().all(|found| found.code != "dialect_syntax"), "{} findings", found.len());
+}
+
+#[test]
 fn columns_are_named() {
     let full = format!("{BOOKING}sync: {{ mode: full }}\n");
     check(&full, "SELECT * FROM t JOIN u ON t.a = u.a", &["select_star *"]);
