@@ -1,5 +1,6 @@
 //! Validating specs and device configs: `validate-spec`, and `engine validate-spec`.
 
+mod fix;
 pub mod paths;
 mod references;
 pub mod sidecar;
@@ -37,6 +38,12 @@ pub struct ValidateArgs {
     /// References must resolve here: variables are set, files are readable
     #[arg(long)]
     env: bool,
+    /// Put right what is certain, in the files; then show what is left
+    #[arg(long, conflicts_with = "write_schemas")]
+    fix: bool,
+    /// Show what `--fix` would change, and change nothing; exit code 2 where that is something
+    #[arg(long, conflicts_with_all = ["fix", "write_schemas"])]
+    diff: bool,
     /// Write the JSON schemas into a folder, and validate nothing
     #[arg(long, value_name = "FOLDER", conflicts_with = "paths")]
     write_schemas: Option<PathBuf>,
@@ -61,7 +68,7 @@ enum Output {
 pub fn run(args: &ValidateArgs) -> u8 {
     let mut out = io::stdout().lock();
     let mut log = io::stderr().lock();
-    match validate(args, &mut out) {
+    match validate(args, &mut out, &mut log) {
         Ok(code) => code,
         // Whoever reads the findings has seen enough.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => EXIT_OK,
@@ -79,7 +86,7 @@ enum Failure {
     #[error("{0}")]
     Usage(String),
     #[error("cannot write {path}: {error}", path = path.display())]
-    Schema { path: PathBuf, error: io::Error },
+    File { path: PathBuf, error: io::Error },
     #[error("cannot write the findings: {0}")]
     Output(io::Error),
 }
@@ -88,16 +95,23 @@ impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => EXIT_SPEC,
-            Self::Schema { .. } | Self::Output(_) => EXIT_ENVIRONMENT,
+            Self::File { .. } | Self::Output(_) => EXIT_ENVIRONMENT,
         }
     }
 }
 
-fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+fn validate(args: &ValidateArgs, out: &mut dyn Write, log: &mut dyn Write) -> Result<u8, Failure> {
     if let Some(folder) = &args.write_schemas {
         return write_schemas(folder);
     }
     let mut paths = paths::expand(&args.paths).map_err(Failure::Usage)?;
+    if args.diff {
+        let is_changed = fix::show(&paths, out).and_then(|is_changed| out.flush().map(|()| is_changed));
+        return Ok(if is_changed.map_err(Failure::Output)? { EXIT_SPEC } else { EXIT_OK });
+    }
+    if args.fix {
+        fix::write(&paths, log).map_err(|unwritten| Failure::File { path: unwritten.path, error: unwritten.error })?;
+    }
     let beside: Vec<PathBuf> = paths
         .iter()
         .filter(|path| !sidecar::is_tests(path))
@@ -149,7 +163,7 @@ fn wants_colours() -> bool {
 fn write_schemas(folder: &Path) -> Result<u8, Failure> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |error| Failure::Schema { path, error }
+        move |error| Failure::File { path, error }
     };
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
     for (name, content) in engine_spec::schema::files() {

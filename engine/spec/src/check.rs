@@ -2,7 +2,10 @@
 
 mod destination;
 mod fields;
+mod habits;
 mod lint;
+mod live_rows;
+mod mapping_lint;
 mod query;
 mod query_lint;
 mod references;
@@ -49,6 +52,7 @@ pub(crate) fn check(file: &SpecFile, spec: &Spec, companions: &LoadedCompanions)
     tests(&mut checker, &spec.tests);
     references::check(&mut checker);
     lint::check(&mut checker, spec);
+    mapping_lint::check(&mut checker, spec);
     checker.findings
 }
 

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod device;
 pub mod diagnostic;
 pub mod expr;
+pub mod fix;
 mod jinja;
 pub mod load;
 pub mod model;

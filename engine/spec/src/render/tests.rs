@@ -87,6 +87,12 @@ fn json_and_sarif_are_documents_with_every_finding() {
         sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
         "specs/a%2Cb.yaml"
     );
+    let results = sarif["runs"][0]["results"].as_array().expect("results");
+    let unknown = results.iter().find(|result| result["ruleId"] == "unknown_key").expect("an unknown key");
+    let fix = &unknown["fixes"][0]["artifactChanges"][0]["replacements"][0];
+    assert_eq!(fix["insertedContent"]["text"], "schedule");
+    let region = serde_json::json!({"startLine": 4, "startColumn": 1, "endLine": 4, "endColumn": 8});
+    assert_eq!(fix["deletedRegion"], region, "{sarif:#}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{DEVICE, Document, PIPELINE, TESTS};
 use crate::codes;
-use crate::diagnostic::{Diagnostic, child, did_you_mean};
+use crate::diagnostic::{Diagnostic, Fix, Guess, child, guess};
 use crate::model::Period;
 use crate::scalar::{ByteSize, Ident, Percent};
 use crate::yaml::SpecFile;
@@ -129,11 +129,8 @@ impl Translation<'_> {
             format!("unknown key `{key}` {}", inside(parent)),
         )
         .at(pointer.as_str());
-        finding = match did_you_mean(key, known.iter().map(String::as_str)) {
-            Some(meant) => {
-                let span = finding.span.clone();
-                finding.help(format!("did you mean `{meant}`?")).fix(span, meant)
-            }
+        finding = match guess(key, known.iter().map(String::as_str)) {
+            Some(meant) => put_right(finding.help(format!("did you mean `{}`?", meant.name)), meant),
             None if known.is_empty() => finding,
             None => finding.help(format!("known here: {}", list(&known))),
         };
@@ -183,23 +180,32 @@ impl Translation<'_> {
             let message =
                 format!("`{}` takes {}, not {}", last(pointer), expected.join(" or "), type_name(kind_of(instance)));
             let help = self.example(rule, pointer);
+            let quoted = self.quoted(instance, &span).filter(|_| expected == ["text"]);
+            let fix = quoted.map(|replacement| Fix { span: span.clone(), replacement });
             self.push(codes::WRONG_TYPE, span, pointer, message, help);
+            self.outcome.findings.last_mut().expect("one was just pushed").fix = fix;
         }
         self.offends(pointer, false);
+    }
+
+    /// A number or a truth value as the text that is written there.
+    fn quoted(&self, instance: &Value, span: &Range<usize>) -> Option<String> {
+        let written = self.file.text.text.get(span.clone())?;
+        let is_plain = written.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        (is_plain && (instance.is_number() || instance.is_boolean())).then(|| format!("\"{written}\""))
     }
 
     fn unknown_value(&mut self, pointer: &str, instance: &Value, options: &Value) {
         let names: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
         let written = plain(instance);
         let span = self.file.value_span(pointer);
-        let mut finding = Diagnostic::new(
-            codes::UNKNOWN_VALUE,
-            span.clone(),
-            format!("`{written}` is not a value of `{}`", last(pointer)),
-        )
-        .at(pointer);
-        finding = match did_you_mean(&written, names.iter().map(String::as_str)) {
-            Some(meant) => finding.help(format!("did you mean `{meant}`? Allowed: {}", list(&names))).fix(span, meant),
+        let mut finding =
+            Diagnostic::new(codes::UNKNOWN_VALUE, span, format!("`{written}` is not a value of `{}`", last(pointer)))
+                .at(pointer);
+        finding = match guess(&written, names.iter().map(String::as_str)) {
+            Some(meant) => {
+                put_right(finding.help(format!("did you mean `{}`? Allowed: {}", meant.name, list(&names))), meant)
+            }
             None => finding.help(format!("allowed: {}", list(&names))),
         };
         self.outcome.findings.push(finding);
@@ -293,6 +299,12 @@ impl Translation<'_> {
         let text = &self.file.text.text[span.clone()];
         span.start..span.start + text.find('\n').unwrap_or(text.len())
     }
+}
+
+/// The finding with the name that was meant as its fix, where no other can be meant.
+fn put_right(finding: Diagnostic, meant: Guess<'_>) -> Diagnostic {
+    let span = finding.span.clone();
+    if meant.is_certain { finding.fix(span, meant.name) } else { finding }
 }
 
 fn last(pointer: &str) -> String {

@@ -1,13 +1,16 @@
 //! What a dialect writes differently, and whether a statement only reads.
 
+use sqlparser::ast::{Query, Statement};
 use sqlparser::dialect as parsers;
+use sqlparser::parser::Parser;
 
 mod denied;
 mod lex;
 mod read_only;
 
 pub(crate) use lex::{SLOT_END, SLOT_START, Token, TokenKind, lex};
-pub(crate) use read_only::unquoted;
+use read_only::PARSE_DEPTH_MAX;
+pub(crate) use read_only::{PARSE_TOKENS_MAX, unquoted};
 pub use read_only::{SqlFinding, check_read_only};
 
 /// Longest name that `ident` quotes, in characters per part; the longest that any supported server takes.
@@ -121,6 +124,19 @@ impl Dialect {
 
     pub(crate) fn is_mysql_family(self) -> bool {
         matches!(self, Self::MySql | Self::MariaDb)
+    }
+}
+
+/// The syntax tree of a query; none where the parser does not know all of it, or it is too long.
+pub(crate) fn parse_query(sql: &str, dialect: Dialect) -> Option<Box<Query>> {
+    if lex(sql, dialect).iter().filter(|token| token.is_code()).count() > PARSE_TOKENS_MAX {
+        return None;
+    }
+    let parser = Parser::new(dialect.parser()).with_recursion_limit(PARSE_DEPTH_MAX);
+    let mut statements = parser.try_with_sql(sql).and_then(|mut parser| parser.parse_statements()).ok()?;
+    match statements.pop()? {
+        Statement::Query(query) if statements.is_empty() => Some(query),
+        _ => None,
     }
 }
 
