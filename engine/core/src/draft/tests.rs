@@ -1,0 +1,1 @@
+//! Drafts of every dialect validate, whatever the names are.
