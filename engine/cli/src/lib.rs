@@ -41,4 +41,6 @@ pub mod state;
 #[cfg(feature = "run")]
 pub mod store;
 #[cfg(feature = "run")]
+pub mod survey;
+#[cfg(feature = "run")]
 pub mod telemetry;

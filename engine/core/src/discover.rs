@@ -3,8 +3,10 @@
 //! A connector's catalogue is read into a [`Survey`], plain values; everything that is concluded from it is a pure
 //! function of them: a [`Candidate`] is a table with what its columns seem to mean, how sure that is, and why.
 
+mod judge;
 mod model;
 
+pub use self::judge::judge;
 pub use self::model::{
     Basis, Candidate, ChangeColumn, ColumnFacts, ColumnSample, Confidence, EventCode, ForeignKey, Index, Joined, Name,
     Role, RoleGuess, RowCount, Survey, TableFacts, TableKind, TableSample, TimeColumn, TimeForm,
