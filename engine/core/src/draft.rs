@@ -218,13 +218,13 @@ impl Draft<'_> {
         };
         match remark {
             None => out.push_str(written),
-            Some(remark) => match written.strip_suffix('}') {
+            Some(remark) => match in_braces(written) {
                 Some(flow) => {
                     let _ = write!(out, "{}, timezone: {zone} }}{remark}", flow.trim_end().trim_end_matches(','));
                 }
                 None => {
-                    let indent = written.lines().skip(1).find(|line| !line.trim_start().starts_with('#'));
-                    let indent = indent.map_or(2, |line| line.len() - line.trim_start().len());
+                    let second = written.lines().skip(1).find(|line| !line.trim_start().starts_with('#'));
+                    let indent = second.map_or(2, |line| line.len() - line.trim_start().len());
                     let _ = write!(out, "{written}\n{:indent$}timezone: {zone}{remark}", "");
                 }
             },
@@ -359,6 +359,12 @@ impl Draft<'_> {
             }
         }
     }
+}
+
+/// A source block that is written in braces, up to the last of them.
+fn in_braces(source: &str) -> Option<&str> {
+    let value = source.strip_prefix("source:")?.trim_start();
+    if value.starts_with('{') { source.strip_suffix('}') } else { None }
 }
 
 /// The mark of a guess that should be looked at.

@@ -86,7 +86,13 @@ fn time(draft: &Draft<'_>, query: &Query, role: Role, guess: &RoleGuess, out: &m
     for remark in &remarks {
         let _ = writeln!(out, "  # {}", comment(remark));
     }
-    line(role, &field(draft, &time, |column| query.result_name(column).to_owned()), "", out);
+    let parts = field(draft, &time, |column| query.result_name(column).to_owned());
+    match parts.as_slice() {
+        [whole] => line(role, whole, "", out),
+        parts => {
+            let _ = writeln!(out, "  {}:\n    {}", role_name(role), parts.join("\n    "));
+        }
+    }
     if role != Role::End && !time.indexed {
         let name = comment(&time.column);
         let _ = writeln!(out, "  # no index begins with `{name}`: a run reads the whole table");
@@ -147,8 +153,13 @@ pub(super) fn one_of(column: &str, values: &[Value]) -> String {
 
 fn literal(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("'{}'", text.trim_end().replace('\\', "\\\\").replace('\'', "\\'")),
+        Value::String(text) => format!("'{}'", escaped(text.trim_end())),
         Value::Null => "none".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// A text between the quotes of an expression. A brace could begin a tag there.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "\\'").replace('{', "\\u007b")
 }

@@ -102,8 +102,9 @@ pub(super) fn is_open(draft: &Draft<'_>, time: &TimeColumn, sql: &str) -> String
     condition
 }
 
-/// How a field reads a time: the value of `start`, `end` or `timestamp`. `name` gives the name of a column in the result.
-pub(super) fn field(draft: &Draft<'_>, time: &TimeColumn, name: impl Fn(&str) -> String) -> String {
+/// How a field reads a time: its value, or the lines of its members where date and time are columns of their own. `name`
+/// gives the name of a column in the result.
+pub(super) fn field(draft: &Draft<'_>, time: &TimeColumn, name: impl Fn(&str) -> String) -> Vec<String> {
     let part = |column: &str, form: TimeForm, fillers: &[String]| {
         let mut members = Vec::new();
         if let Some(format) = format_name(form) {
@@ -127,12 +128,12 @@ pub(super) fn field(draft: &Draft<'_>, time: &TimeColumn, name: impl Fn(&str) ->
             let time = object(part(column, *form, &[]));
             let mut members = vec![format!("date: {}", object(date)), format!("time: {time}")];
             members.extend(zone);
-            format!("{{ {} }}", members.join(", "))
+            members
         }
         None => {
             let (column, mut members) = date;
             members.extend(zone);
-            object((column, members))
+            vec![object((column, members))]
         }
     }
 }
