@@ -39,6 +39,11 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Connects to the sources, and shows what they say of themselves, of the account's rights and of the query.
     Check(CheckArgs),
+    /// Drafts a spec for a table of an unknown database, with a comment wherever somebody must look.
+    ///
+    /// It asks at a terminal, with what it found as the default; elsewhere, and with `--yes`, it takes what it found. The
+    /// draft is validated, its query is sent once, and its tests are made of the latest rows.
+    Init(InitArgs),
     /// Shows how the pipelines are doing.
     Status(StatusArgs),
     /// Lets the next run of a pipeline pass a brake.
@@ -133,6 +138,64 @@ pub struct CheckArgs {
     /// Form of the results.
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// A file with a `source:` block: nothing else, or an unfinished spec.
+    pub file: PathBuf,
+    /// The table or view, with or without its schema. Default: the one that looks most like orders or bookings.
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+    /// What a row of it is. Default: what it looks like.
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    pub table_type: Option<TableKind>,
+    /// Zone of the clock on the wall of the plant. Default: `source.timezone`, else that of this machine.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// Id of the pipeline. Default: made of the table's name.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Which column is what: `order_code=auftragnr`; with a second `=`, a constant: `product_code==unknown`.
+    #[arg(long, value_name = "MEANING=COLUMN")]
+    pub set: Vec<String>,
+    /// What a code of the event column does: `A=start`, `E=end`, `X=skip`.
+    #[arg(long = "event", value_name = "CODE=EFFECT")]
+    pub events: Vec<String>,
+    /// Where the runs go: `https://…`, `stdout`, or `device` for where the device config says.
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// Replaces codes and names in the tests by others of the same shape.
+    #[arg(long)]
+    pub anonymise: bool,
+    /// Asks nothing, and takes what was found.
+    #[arg(long)]
+    pub yes: bool,
+    /// The file to write. Default: the id, beside FILE.
+    #[arg(long, short, value_name = "SPEC.yaml")]
+    pub output: Option<PathBuf>,
+    /// Writes over a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What a row of a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableKind {
+    /// A production order on a machine.
+    Order,
+    /// The start or the end of a run.
+    Booking,
+}
+
+impl From<TableKind> for engine_spec::model::TableType {
+    fn from(kind: TableKind) -> Self {
+        match kind {
+            TableKind::Order => Self::Order,
+            TableKind::Booking => Self::Booking,
+        }
+    }
 }
 
 /// Arguments of `status`.

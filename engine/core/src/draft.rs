@@ -146,8 +146,8 @@ pub enum DraftError {
 
 /// The text of a spec, without tests.
 pub fn spec_text(survey: &Survey, candidate: &Candidate, answers: &Answers) -> Result<String, DraftError> {
-    let dialect = Dialect::of_source_type(&survey.source_type)
-        .ok_or_else(|| DraftError::Source(survey.source_type.clone()))?;
+    let dialect =
+        Dialect::of_source_type(&survey.source_type).ok_or_else(|| DraftError::Source(survey.source_type.clone()))?;
     let table = facts(survey, candidate)?;
     for role in required_roles(candidate.table) {
         if !candidate.roles.contains_key(role) && !answers.constants.contains_key(role) {
@@ -246,7 +246,11 @@ impl Draft<'_> {
         };
         let _ = write!(out, "table: {table}");
         if self.candidate.key.is_empty() {
-            let _ = write!(out, "   # engine: allow(key_left_out): {} has no key that the survey saw", shown(self.candidate));
+            let _ = write!(
+                out,
+                "   # engine: allow(key_left_out): {} has no key that the survey saw",
+                shown(self.candidate)
+            );
         }
         out.push_str("\n\n");
     }
@@ -272,13 +276,19 @@ impl Draft<'_> {
             Some(joined) => self.survey.tables.iter().find(|table| table.name == joined.to),
             None => Some(self.table),
         };
-        let codes: std::collections::BTreeSet<String> =
-            owner.map(|table| frequent(table, &guess.column)).unwrap_or_default().iter().map(|(v, _)| plain(v)).collect();
+        let codes: std::collections::BTreeSet<String> = owner
+            .map(|table| frequent(table, &guess.column))
+            .unwrap_or_default()
+            .iter()
+            .map(|(v, _)| plain(v))
+            .collect();
         let codes: Vec<&String> = codes.iter().filter(|code| !code.is_empty()).take(MACHINES).collect();
         if codes.is_empty() {
             return;
         }
-        out.push_str("# Machines that were seen. To send the ids of the platform with them, fill these in.\n# machines:\n");
+        out.push_str(
+            "# Machines that were seen. To send the ids of the platform with them, fill these in.\n# machines:\n",
+        );
         for code in codes {
             let _ = writeln!(out, "#   {}: 00000000-0000-0000-0000-000000000000", yaml::text(code));
         }
@@ -290,13 +300,11 @@ impl Draft<'_> {
             let guess = self.candidate.roles.get(&role)?;
             (!values.is_empty()).then(|| fields::one_of(query.role_name(role, guess), values))
         };
-        let cancelled: Vec<String> = [
-            of(Role::Cancelled, &self.answers.cancelled),
-            of(Role::Status, &self.answers.cancelled_states),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let cancelled: Vec<String> =
+            [of(Role::Cancelled, &self.answers.cancelled), of(Role::Status, &self.answers.cancelled_states)]
+                .into_iter()
+                .flatten()
+                .collect();
         let neither = self.answers.events.iter().filter(|(_, meaning)| **meaning == Meaning::Neither);
         let neither: Vec<Value> = neither.map(|(code, _)| self.value_of_event(code)).collect();
         let skipped: Vec<String> =
@@ -328,7 +336,8 @@ impl Draft<'_> {
         let is_number = self.table.columns.iter().any(|column| column.name == *key && is_whole(&column.source_type));
         if self.candidate.table == TableType::Booking && is_number {
             let name = yaml::text(query.result_name(key));
-            let _ = writeln!(out, "pairing: {{ tie_break: [{name}] }}   # of one second, the key says which came first\n");
+            let _ =
+                writeln!(out, "pairing: {{ tie_break: [{name}] }}   # of one second, the key says which came first\n");
         }
     }
 

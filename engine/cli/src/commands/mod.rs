@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod check;
 pub mod completions;
 pub mod docs;
+pub mod init;
 pub mod preview;
 pub mod quarantine;
 pub mod render;

@@ -124,6 +124,13 @@ fn execute(plan: &mut Plan, test: &SpecTest, now: Option<Timestamp>) -> Result<V
     Ok(differences)
 }
 
+/// The runs that the run's own code makes of the rows of a test that says no clock.
+pub(crate) fn runs_of(plan: &Plan, rows: &[BTreeMap<String, Value>]) -> Result<Vec<Map<String, Value>>, String> {
+    let source = FixtureSource::new(plan, rows);
+    let now = clock_after(plan, &source)?;
+    Ok(outcomes(plan, &source, now)?.runs)
+}
+
 /// What the run's own code makes of the rows.
 fn outcomes(plan: &Plan, source: &FixtureSource, now: Timestamp) -> Result<Outcomes, String> {
     let store = MemoryStore::new();

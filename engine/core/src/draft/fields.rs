@@ -17,7 +17,8 @@ const NAME_WIDTH: usize = 15;
 pub(super) fn write(draft: &Draft<'_>, query: &Query, out: &mut String) {
     out.push_str("fields:\n");
     for (role, constant) in &draft.answers.constants {
-        let _ = writeln!(out, "  {:NAME_WIDTH$} {{ value: {} }}", format!("{}:", role_name(*role)), yaml::text(constant));
+        let _ =
+            writeln!(out, "  {:NAME_WIDTH$} {{ value: {} }}", format!("{}:", role_name(*role)), yaml::text(constant));
     }
     for (role, guess) in used_roles(draft) {
         match role {
@@ -50,11 +51,7 @@ fn remark(guess: &RoleGuess) -> String {
 
 fn text(draft: &Draft<'_>, query: &Query, role: Role, guess: &RoleGuess, out: &mut String) {
     let column = yaml::text(query.role_name(role, guess));
-    let value = if is_padded(draft, guess) {
-        format!("{{ column: {column}, transform: [trim] }}")
-    } else {
-        column
-    };
+    let value = if is_padded(draft, guess) { format!("{{ column: {column}, transform: [trim] }}") } else { column };
     line(role, &value, &remark(guess), out);
 }
 
@@ -114,7 +111,11 @@ fn event(draft: &Draft<'_>, query: &Query, guess: &RoleGuess, out: &mut String) 
             Meaning::Neither => continue,
         };
         let why = seen(code).map(|event| format!("{} rows; {}", event.count, event.why)).unwrap_or_default();
-        let _ = writeln!(out, "      {}", format!("{}: {word}   # {}", yaml::text(code), comment(&why)).trim_end_matches("   # "));
+        let _ = writeln!(
+            out,
+            "      {}",
+            format!("{}: {word}   # {}", yaml::text(code), comment(&why)).trim_end_matches("   # ")
+        );
     }
     out.push_str("    unmapped: reject   # another code goes to quarantine, and nothing is lost\n");
     for event in &draft.candidate.events {

@@ -76,7 +76,8 @@ impl Query {
         let natural = bare.trim_matches(['"', '`', '[', ']']);
         // Columns of a result are found whatever their case.
         let alone = draft.table.columns.iter().filter(|known| known.name.eq_ignore_ascii_case(column)).count() <= 1;
-        let result = if name::is_word(column) && alone && natural.eq_ignore_ascii_case(column) && self.is_free(natural) {
+        let result = if name::is_word(column) && alone && natural.eq_ignore_ascii_case(column) && self.is_free(natural)
+        {
             self.selected.push(sql);
             natural.to_owned()
         } else {

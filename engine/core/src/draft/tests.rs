@@ -123,10 +123,10 @@ fn bookings(dialect: Dialect) -> (Survey, Candidate, Answers) {
     };
     let roles = [
         (Role::OrderCode, guess(&upper("auftragnr"), Confidence::Sure)),
-        (Role::ProductCode, RoleGuess {
-            alternatives: vec![upper("satznr")],
-            ..guess(&upper("artikel"), Confidence::Guess)
-        }),
+        (
+            Role::ProductCode,
+            RoleGuess { alternatives: vec![upper("satznr")], ..guess(&upper("artikel"), Confidence::Guess) },
+        ),
         (Role::MachineCode, guess(&upper("maschine"), Confidence::Likely)),
         (Role::Timestamp, guess(&upper("buchdat"), Confidence::Sure)),
         (Role::Event, guess(&upper("kennung"), Confidence::Sure)),
@@ -171,7 +171,8 @@ fn orders(dialect: Dialect) -> (Survey, Candidate, Answers) {
             .collect(),
     );
     let machine = table("Machine", vec![column("id", "int"), column("code", "varchar(20)")]);
-    let joined = Joined { columns: vec!["machine_id".to_owned()], to: name("Machine"), to_columns: vec!["id".to_owned()] };
+    let joined =
+        Joined { columns: vec!["machine_id".to_owned()], to: name("Machine"), to_columns: vec!["id".to_owned()] };
     let roles = [
         (Role::OrderCode, guess("Order", Confidence::Sure)),
         (Role::ProductCode, guess("Item.No", Confidence::Sure)),

@@ -1,0 +1,239 @@
+//! What cannot be seen in a database: said by a flag, asked, or taken as it looks.
+
+use std::collections::BTreeMap;
+
+use engine_core::discover::{Candidate, Role, Survey, TableFacts};
+use engine_core::draft::{self, Answers, Delivery, Meaning, ZoneFrom, facts, frequent, id_of, plain};
+use engine_spec::model::TableType;
+use engine_spec::scalar::Ident;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use super::ask::{Question, Voice};
+use super::choose;
+use crate::args::InitArgs;
+use crate::exit::{CommandError, Kind};
+use crate::survey::SourceBlock;
+
+/// Words, or beginnings of words, by which a row says that it does not count.
+const CANCELLED: [&str; 9] =
+    ["storn", "cancel", "annul", "abgebroch", "void", "delet", "geloesch", "gelösch", "ungültig"];
+/// The same, in a column that says nothing else.
+const YES: [&str; 9] = ["j", "y", "x", "s", "1", "t", "ja", "yes", "true"];
+/// Words, or beginnings of words, of orders that have not begun.
+const WAITING: [&str; 13] = [
+    "plan", "geplant", "sched", "draft", "entwurf", "angelegt", "created", "pending", "wait", "wart", "ready",
+    "bereit", "releas",
+];
+
+/// The zone of the plant, and why it is believed.
+pub struct PlantZone {
+    /// Its IANA name.
+    pub name: String,
+    /// Where it is from.
+    pub from: ZoneFrom,
+}
+
+/// The zone of naive times.
+pub fn zone(args: &InitArgs, survey: &Survey, voice: &mut Voice<'_>) -> Result<PlantZone, CommandError> {
+    let known = |name: &str| match TimeZone::get(name) {
+        Ok(_) => Ok(name.to_owned()),
+        Err(_) => Err(format!("there is no zone `{name}`; zones have names such as `Europe/Berlin`")),
+    };
+    match (&survey.timezone, &args.zone) {
+        (Some(name), Some(said)) if name != said => {
+            let message = format!("--zone {said}: the source in {} says `{name}`", args.file.display());
+            return Err(CommandError::new(Kind::Usage, message).hint("change `timezone` there, or leave the flag out"));
+        }
+        (Some(name), _) => return Ok(PlantZone { name: name.clone(), from: ZoneFrom::Source }),
+        (None, Some(said)) => {
+            let name = known(said).map_err(|why| CommandError::new(Kind::Usage, format!("--zone: {why}")))?;
+            return Ok(PlantZone { name, from: ZoneFrom::Said });
+        }
+        (None, None) => {}
+    }
+    let here = TimeZone::system().iana_name().unwrap_or("UTC").to_owned();
+    let text = "Which zone has the clock on the wall of the plant?";
+    let name = voice.ask(&Question { text, default: Some(&here), flag: "--zone ZONE" }, known)?;
+    let from = if matches!(voice, Voice::Defaults) { ZoneFrom::Machine } else { ZoneFrom::Said };
+    Ok(PlantZone { name, from })
+}
+
+/// Everything else.
+pub fn all(
+    args: &InitArgs,
+    survey: &Survey,
+    candidate: &mut Candidate,
+    block: &SourceBlock,
+    zone: PlantZone,
+    device: Delivery,
+    voice: &mut Voice<'_>,
+) -> Result<Answers, CommandError> {
+    let table = facts(survey, candidate).map_err(|error| CommandError::new(Kind::Usage, error.to_string()))?;
+    let constants = choose::roles(args, table, candidate, voice)?;
+    let events = events(args, candidate, voice)?;
+    let (cancelled, cancelled_states, waiting_states) = states(survey, table, candidate, voice)?;
+    let id = id(args, candidate, voice)?;
+    let delivery = delivery(args, device, voice)?;
+    Ok(Answers {
+        id,
+        source: block.yaml.clone(),
+        zone: zone.name,
+        zone_from: zone.from,
+        constants,
+        events,
+        cancelled,
+        cancelled_states,
+        waiting_states,
+        delivery,
+    })
+}
+
+fn meaning(word: &str) -> Result<Option<Meaning>, String> {
+    match word.to_ascii_lowercase().as_str() {
+        "start" => Ok(Some(Meaning::Start)),
+        "end" => Ok(Some(Meaning::End)),
+        "skip" => Ok(Some(Meaning::Neither)),
+        "" | "?" => Ok(None),
+        _ => Err(format!("`{word}` is neither `start` nor `end` nor `skip`")),
+    }
+}
+
+fn events(
+    args: &InitArgs,
+    candidate: &Candidate,
+    voice: &mut Voice<'_>,
+) -> Result<BTreeMap<String, Meaning>, CommandError> {
+    let mut events = BTreeMap::new();
+    if candidate.table != TableType::Booking {
+        return Ok(events);
+    }
+    for said in &args.events {
+        let refused = |why: String| {
+            CommandError::new(Kind::Usage, format!("--event {said}: {why}")).hint("as in `--event A=start`")
+        };
+        let (code, word) = said.rsplit_once('=').ok_or_else(|| refused("it has no `=`".to_owned()))?;
+        let meaning = meaning(word).map_err(refused)?.ok_or_else(|| refused("it says nothing".to_owned()))?;
+        events.insert(code.trim().to_owned(), meaning);
+    }
+    for event in &candidate.events {
+        let code = event.code.trim();
+        if code.is_empty() || events.contains_key(code) {
+            continue;
+        }
+        let found = event.meaning.as_deref().unwrap_or("?").to_lowercase();
+        let text = format!("What does `{code}` do ({} rows; {})? start, end, skip or ?", event.count, event.why);
+        let flag = format!("--event {code}=start|end|skip");
+        if let Some(meaning) = voice.ask(&Question { text: &text, default: Some(&found), flag: &flag }, meaning)? {
+            events.insert(code.to_owned(), meaning);
+        }
+    }
+    for (wanted, word) in [(Meaning::Start, "start"), (Meaning::End, "end")] {
+        if !events.values().any(|meaning| *meaning == wanted) {
+            let seen: Vec<&str> = candidate.events.iter().map(|event| event.code.trim()).collect();
+            return Err(CommandError::new(
+                Kind::Usage,
+                format!("no code is known that means `{word}`; seen were: {}", draft::yaml::comment(&seen.join(", "))),
+            )
+            .hint(format!("say it with `--event CODE={word}`")));
+        }
+    }
+    Ok(events)
+}
+
+/// Values that say that a row does not count, of the column for that, and of the column of states; and states in which
+/// nothing has begun.
+fn states(
+    survey: &Survey,
+    table: &TableFacts,
+    candidate: &Candidate,
+    voice: &mut Voice<'_>,
+) -> Result<(Vec<Value>, Vec<Value>, Vec<Value>), CommandError> {
+    let seen = |role: Role| -> Option<(&str, Vec<Value>)> {
+        let guess = candidate.roles.get(&role)?;
+        if candidate.times.iter().any(|time| time.column == guess.column) {
+            return None;
+        }
+        let owner = match &guess.joined {
+            Some(joined) => survey.tables.iter().find(|other| other.name == joined.to)?,
+            None => table,
+        };
+        let values = frequent(owner, &guess.column).iter().map(|(value, _)| value.clone());
+        Some((guess.column.as_str(), values.filter(|value| !plain(value).is_empty()).collect()))
+    };
+    let begins = |value: &Value, words: &[&str]| {
+        let value = plain(value).to_lowercase();
+        words.iter().any(|word| value.starts_with(word))
+    };
+    let mut cancelled = Vec::new();
+    if let Some((column, values)) = seen(Role::Cancelled) {
+        let is_yes = |value: &Value| YES.contains(&plain(value).to_lowercase().as_str()) || begins(value, &CANCELLED);
+        let mut default: Vec<Value> = values.iter().filter(|value| is_yes(value)).cloned().collect();
+        if default.is_empty() && !values.is_empty() {
+            // Cancelled rows are rare: perhaps none was seen.
+            default.extend(values.iter().all(Value::is_boolean).then_some(Value::Bool(true)));
+            default.extend(values.iter().all(|value| *value == 0).then(|| Value::from(1)));
+        }
+        let text = format!("Which values of `{column}` say that a row does not count?");
+        cancelled = choice(&text, &values, &default, voice)?;
+    }
+    let (mut cancelled_states, mut waiting_states) = (Vec::new(), Vec::new());
+    if let Some((column, values)) = seen(Role::Status) {
+        let of = |words: &[&str]| -> Vec<Value> {
+            values.iter().filter(|value| value.is_string() && begins(value, words)).cloned().collect()
+        };
+        let text = format!("Which states in `{column}` say that a row does not count?");
+        cancelled_states = choice(&text, &values, &of(&CANCELLED), voice)?;
+        let text = format!("Which states in `{column}` say that nothing has begun?");
+        waiting_states = choice(&text, &values, &of(&WAITING), voice)?;
+    }
+    Ok((cancelled, cancelled_states, waiting_states))
+}
+
+/// Some of the values that were seen, or others.
+fn choice(text: &str, seen: &[Value], default: &[Value], voice: &mut Voice<'_>) -> Result<Vec<Value>, CommandError> {
+    if matches!(voice, Voice::Defaults) {
+        return Ok(default.to_vec());
+    }
+    let listed = |values: &[Value]| values.iter().map(plain).collect::<Vec<_>>().join(", ");
+    voice.tell(&format!("seen: {}", listed(seen)))?;
+    let shown = if default.is_empty() { "none".to_owned() } else { listed(default) };
+    let question = Question { text, default: Some(&shown), flag: "" };
+    voice.ask(&question, |answer| {
+        if answer == "none" {
+            return Ok(Vec::new());
+        }
+        let of = |word: &str| {
+            let known = seen.iter().chain(default).find(|value| plain(value) == word);
+            known.cloned().unwrap_or_else(|| Value::from(word))
+        };
+        Ok(answer.split(',').map(|word| of(word.trim())).collect())
+    })
+}
+
+fn id(args: &InitArgs, candidate: &Candidate, voice: &mut Voice<'_>) -> Result<String, CommandError> {
+    let valid = |text: &str| text.parse::<Ident>().map(|id| id.to_string()).map_err(|error| error.to_string());
+    if let Some(said) = &args.id {
+        return valid(said).map_err(|why| CommandError::new(Kind::Usage, format!("--id {said}: {why}")));
+    }
+    let default = id_of(&candidate.name.table);
+    let text = "Which id shall the pipeline have? All its state hangs on it";
+    voice.ask(&Question { text, default: Some(&default), flag: "--id ID" }, valid)
+}
+
+fn delivery(args: &InitArgs, device: Delivery, voice: &mut Voice<'_>) -> Result<Delivery, CommandError> {
+    let of = |url: &str| match url {
+        "stdout" => Ok(Delivery::Stdout),
+        "device" => Ok(Delivery::Device),
+        url if url.starts_with("https://") || url.starts_with("http://") => Ok(Delivery::Platform(url.to_owned())),
+        _ => Err(format!("`{url}` is neither `https://…` nor `stdout` nor `device`")),
+    };
+    if let Some(said) = &args.to {
+        return of(said).map_err(|why| CommandError::new(Kind::Usage, format!("--to: {why}")));
+    }
+    if device == Delivery::Device {
+        return Ok(device);
+    }
+    let text = "Where do the runs go? https://…, stdout, or device for that of engine.yaml";
+    voice.ask(&Question { text, default: Some("stdout"), flag: "--to URL" }, of)
+}
