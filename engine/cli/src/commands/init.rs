@@ -86,7 +86,7 @@ fn candidate(
         }
     }
     let candidates = judge(found);
-    let mut candidate = choose::table(args, found, candidates, voice)?;
+    let mut candidate = choose::table(args, found, &candidates, voice)?;
     if let Some(table) = args.table_type {
         candidate.table = table.into();
     }

@@ -72,7 +72,7 @@ pub fn all(
     let table = facts(survey, candidate).map_err(|error| CommandError::new(Kind::Usage, error.to_string()))?;
     let constants = choose::roles(args, table, candidate, voice)?;
     let events = events(args, candidate, voice)?;
-    let (cancelled, cancelled_states, waiting_states) = states(survey, table, candidate, voice)?;
+    let States { cancelled, cancelled_states, waiting_states } = states(survey, table, candidate, voice)?;
     let id = id(args, candidate, voice)?;
     let delivery = delivery(args, device, voice)?;
     Ok(Answers {
@@ -141,14 +141,23 @@ fn events(
     Ok(events)
 }
 
-/// Values that say that a row does not count, of the column for that, and of the column of states; and states in which
-/// nothing has begun.
+/// Values that decide whether a row counts.
+#[derive(Debug, PartialEq)]
+struct States {
+    /// Of the column that marks cancelled rows: those that do.
+    cancelled: Vec<Value>,
+    /// Of the column of states: those of rows that do not count.
+    cancelled_states: Vec<Value>,
+    /// Likewise: those in which nothing has begun.
+    waiting_states: Vec<Value>,
+}
+
 fn states(
     survey: &Survey,
     table: &TableFacts,
     candidate: &Candidate,
     voice: &mut Voice<'_>,
-) -> Result<(Vec<Value>, Vec<Value>, Vec<Value>), CommandError> {
+) -> Result<States, CommandError> {
     let seen = |role: Role| -> Option<(&str, Vec<Value>)> {
         let guess = candidate.roles.get(&role)?;
         if candidate.times.iter().any(|time| time.column == guess.column) {
@@ -187,7 +196,7 @@ fn states(
         let text = format!("Which states in `{column}` say that nothing has begun?");
         waiting_states = choice(&text, &values, &of(&WAITING), voice)?;
     }
-    Ok((cancelled, cancelled_states, waiting_states))
+    Ok(States { cancelled, cancelled_states, waiting_states })
 }
 
 /// Some of the values that were seen, or others.
@@ -212,7 +221,7 @@ fn choice(text: &str, seen: &[Value], default: &[Value], voice: &mut Voice<'_>) 
 }
 
 fn id(args: &InitArgs, candidate: &Candidate, voice: &mut Voice<'_>) -> Result<String, CommandError> {
-    let valid = |text: &str| text.parse::<Ident>().map(|id| id.to_string()).map_err(|error| error.to_string());
+    let valid = |text: &str| text.parse::<Ident>().map(|id| id.to_string());
     if let Some(said) = &args.id {
         return valid(said).map_err(|why| CommandError::new(Kind::Usage, format!("--id {said}: {why}")));
     }
@@ -236,4 +245,123 @@ fn delivery(args: &InitArgs, device: Delivery, voice: &mut Voice<'_>) -> Result<
     }
     let text = "Where do the runs go? https://…, stdout, or device for that of engine.yaml";
     voice.ask(&Question { text, default: Some("stdout"), flag: "--to URL" }, of)
+}
+
+#[cfg(test)]
+mod tests {
+    use engine_core::discover::{
+        ColumnSample, Confidence, EventCode, Name, RoleGuess, RowCount, TableKind, TableSample,
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    fn candidate(table: TableType, codes: &[(&str, Option<&str>)]) -> Candidate {
+        Candidate {
+            name: Name { schema: None, table: "t".to_owned() },
+            table,
+            score: 50,
+            reasons: Vec::new(),
+            roles: BTreeMap::new(),
+            times: Vec::new(),
+            change: None,
+            events: codes
+                .iter()
+                .map(|(code, meaning)| EventCode {
+                    code: (*code).to_owned(),
+                    count: 1,
+                    meaning: meaning.map(str::to_owned),
+                    why: String::new(),
+                })
+                .collect(),
+            key: Vec::new(),
+        }
+    }
+
+    fn args(flags: &[&str]) -> InitArgs {
+        use clap::Parser as _;
+        let cli = crate::args::Cli::parse_from(["engine", "init", "s.yaml"].iter().chain(flags));
+        let crate::args::Command::Init(args) = cli.command else { panic!("another command") };
+        args
+    }
+
+    #[test]
+    fn codes_are_taken_as_said_then_as_found_and_else_left_to_quarantine() {
+        let bookings = candidate(TableType::Booking, &[("A ", Some("START")), ("E", Some("END")), ("U", None)]);
+        let found = events(&args(&[]), &bookings, &mut Voice::Defaults).expect("codes");
+        assert_eq!(found, BTreeMap::from([("A".to_owned(), Meaning::Start), ("E".to_owned(), Meaning::End)]));
+        let said =
+            events(&args(&["--event=U=end", "--event=A=skip", "--event=B=start"]), &bookings, &mut Voice::Defaults);
+        assert_eq!(
+            said.expect("codes").values().collect::<Vec<_>>(),
+            [&Meaning::Neither, &Meaning::Start, &Meaning::End, &Meaning::End]
+        );
+        let (mut input, mut output) = (&b"\nend\nwhat\nskip\n"[..], Vec::new());
+        let mut voice = Voice::Asks { input: &mut input, output: &mut output };
+        let asked = events(&args(&[]), &bookings, &mut voice).expect("codes");
+        assert_eq!(asked["U"], Meaning::Neither);
+        assert!(String::from_utf8(output).expect("text").contains("`what` is neither"));
+    }
+
+    #[test]
+    fn bookings_of_which_nothing_starts_name_the_flag() {
+        let bookings = candidate(TableType::Booking, &[("1", None), ("2", Some("END"))]);
+        let error = events(&args(&[]), &bookings, &mut Voice::Defaults).expect_err("no start");
+        assert!(error.hint.as_deref().is_some_and(|hint| hint.contains("--event CODE=start")), "{error}");
+        assert_eq!(events(&args(&[]), &candidate(TableType::Order, &[]), &mut Voice::Defaults), Ok(BTreeMap::new()));
+    }
+
+    fn of_values(role: Role, values: &[Value]) -> States {
+        let mut orders = candidate(TableType::Order, &[]);
+        let guess = RoleGuess {
+            column: "c".to_owned(),
+            joined: None,
+            confidence: Confidence::Sure,
+            why: String::new(),
+            alternatives: Vec::new(),
+        };
+        orders.roles.insert(role, guess);
+        let frequent = values.iter().map(|value| (value.clone(), 1)).collect();
+        let sample = ColumnSample { frequent, ..ColumnSample::default() };
+        let table = TableFacts {
+            name: orders.name.clone(),
+            kind: TableKind::Table,
+            comment: None,
+            rows: RowCount::Unknown,
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+            sample: Some(TableSample { rows: Vec::new(), columns: BTreeMap::from([("c".to_owned(), sample)]) }),
+        };
+        let survey = Survey {
+            source_type: "sqlite".to_owned(),
+            version: String::new(),
+            session_timezone: None,
+            timezone: None,
+            now: jiff::Timestamp::UNIX_EPOCH,
+            tables: vec![table.clone()],
+            notes: Vec::new(),
+            statements: 0,
+        };
+        states(&survey, &table, &orders, &mut Voice::Defaults).expect("states")
+    }
+
+    #[test]
+    fn cancelled_rows_are_known_by_their_words() {
+        for (values, expected) in [
+            (vec![json!("N"), json!("J")], vec![json!("J")]),
+            (vec![json!(0), json!(1)], vec![json!(1)]),
+            (vec![json!(0)], vec![json!(1)]),
+            (vec![json!(false)], vec![json!(true)]),
+            (vec![json!("N")], vec![]),
+        ] {
+            assert_eq!(of_values(Role::Cancelled, &values).cancelled, expected, "{values:?}");
+        }
+        let states = of_values(Role::Status, &[json!("finished"), json!("Cancelled"), json!("geplant"), json!(3)]);
+        assert_eq!(
+            (states.cancelled_states, states.waiting_states),
+            (vec![json!("Cancelled")], vec![json!("geplant")])
+        );
+    }
 }

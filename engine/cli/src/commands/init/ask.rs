@@ -33,7 +33,7 @@ impl Voice<'_> {
     /// Tells something before a question; nobody is told nothing.
     pub fn tell(&mut self, line: &str) -> Result<(), CommandError> {
         if let Self::Asks { output, .. } = self {
-            writeln!(output, "{}", comment(line)).map_err(broken)?;
+            writeln!(output, "{}", comment(line)).map_err(|error| broken(&error))?;
         }
         Ok(())
     }
@@ -55,9 +55,11 @@ impl Voice<'_> {
         loop {
             let default = question.default.filter(|default| !default.is_empty());
             let shown = default.map(|default| format!(" [{}]", comment(default))).unwrap_or_default();
-            write!(output, "{}{shown}: ", comment(question.text)).and_then(|()| output.flush()).map_err(broken)?;
+            write!(output, "{}{shown}: ", comment(question.text))
+                .and_then(|()| output.flush())
+                .map_err(|error| broken(&error))?;
             let mut line = String::new();
-            let is_end = input.read_line(&mut line).map_err(broken)? == 0;
+            let is_end = input.read_line(&mut line).map_err(|error| broken(&error))? == 0;
             let answer = match (line.trim(), question.default) {
                 ("", Some(default)) => default,
                 ("", None) if is_end => return Err(unanswered("the answers ended")),
@@ -67,13 +69,13 @@ impl Voice<'_> {
             match read(answer) {
                 Ok(answer) => return Ok(answer),
                 Err(why) if is_end => return Err(unanswered(&why)),
-                Err(why) => writeln!(output, "  {}", comment(&why)).map_err(broken)?,
+                Err(why) => writeln!(output, "  {}", comment(&why)).map_err(|error| broken(&error))?,
             }
         }
     }
 }
 
-fn broken(error: io::Error) -> CommandError {
+fn broken(error: &io::Error) -> CommandError {
     CommandError::new(Kind::Environment, format!("asking at the terminal: {error}"))
 }
 

@@ -28,7 +28,7 @@ pub fn position(survey: &Survey, wish: &str) -> Option<usize> {
 pub fn table(
     args: &InitArgs,
     survey: &Survey,
-    candidates: Vec<Candidate>,
+    candidates: &[Candidate],
     voice: &mut Voice<'_>,
 ) -> Result<Candidate, CommandError> {
     let of_place = |place: usize| {

@@ -56,7 +56,7 @@ pub fn checked(path: &Path, text: &str, folder: &Path) -> Result<Loaded, Command
     if !is_ours && !is_wrong {
         return Ok(loaded);
     }
-    project::tell([FileFindings { text: loaded.file.text.clone(), findings: loaded.diagnostics.clone() }]);
+    project::tell([FileFindings { text: loaded.file.text, findings: loaded.diagnostics }]);
     Err(CommandError::new(Kind::Run, "the draft does not validate; nothing was written")
         .hint("this is a defect of engine: the findings above show where"))
 }
