@@ -39,6 +39,11 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Connects to the sources, and shows what they say of themselves, of the account's rights and of the query.
     Check(CheckArgs),
+    /// Looks through an unknown database: which tables hold orders or bookings, and what their columns mean.
+    ///
+    /// Reads the catalogue, and a few rows of the tables that look worth it. Every statement is bounded, and nothing is
+    /// written.
+    Discover(DiscoverArgs),
     /// Drafts a spec for a table of an unknown database, with a comment wherever somebody must look.
     ///
     /// It asks at a terminal, with what it found as the default; elsewhere, and with `--yes`, it takes what it found. The
@@ -196,6 +201,41 @@ impl From<TableKind> for engine_spec::model::TableType {
             TableKind::Booking => Self::Booking,
         }
     }
+}
+
+/// Arguments of `discover`.
+#[derive(Debug, Args)]
+pub struct DiscoverArgs {
+    /// A spec, complete or not, or a file that holds only a `source:` block.
+    #[arg(required_unless_present = "source")]
+    pub file: Option<PathBuf>,
+    /// The same, by name.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub source: Option<PathBuf>,
+    /// Only tables of this schema or owner.
+    #[arg(long, value_name = "NAME")]
+    pub schema: Option<String>,
+    /// Shows this table whole, with samples; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub table: Vec<String>,
+    /// Shows every candidate and lists every table.
+    #[arg(long)]
+    pub all: bool,
+    /// Candidates that are shown in full.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 3)]
+    pub limit: usize,
+    /// Reads no row, and shows no value. Fewer meanings are found.
+    #[arg(long)]
+    pub no_samples: bool,
+    /// Shows the values of columns that look like persons, which are masked otherwise.
+    #[arg(long, conflicts_with = "no_samples")]
+    pub persons: bool,
+    /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
+    #[arg(long, value_name = "INSTANT")]
+    pub now: Option<Timestamp>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
 }
 
 /// Arguments of `status`.

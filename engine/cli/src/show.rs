@@ -51,6 +51,12 @@ pub fn clip(text: &str, chars_max: usize) -> String {
     }
 }
 
+/// A text of somebody else without what a terminal obeys, or what turns the direction of writing.
+pub fn printable(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// What a run did, in one line.
 pub fn summary(report: &RunReport) -> String {
     let mut parts = vec![format!("{} rows read", report.rows)];

@@ -4,7 +4,10 @@
 //! rows and by the time-out of the source.
 
 mod block;
+mod catalogue;
 mod read;
+mod sample;
+mod session;
 
 use std::path::Path;
 
@@ -12,6 +15,7 @@ use engine_core::discover::Survey;
 use engine_core::ports::{Cancel, Clock};
 
 pub use self::block::{SourceBlock, source_of};
+pub use self::read::{is_meant, shown};
 use crate::exit::CommandError;
 
 /// What of a database is wanted.

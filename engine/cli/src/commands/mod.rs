@@ -4,6 +4,7 @@ pub mod approve;
 pub mod backfill;
 pub mod check;
 pub mod completions;
+pub mod discover;
 pub mod docs;
 pub mod init;
 pub mod preview;
