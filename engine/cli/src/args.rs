@@ -39,6 +39,16 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Connects to the sources, and shows what they say of themselves, of the account's rights and of the query.
     Check(CheckArgs),
+    /// Looks through an unknown database: which tables hold orders or bookings, and what their columns mean.
+    ///
+    /// Reads the catalogue, and a few rows of the tables that look worth it. Every statement is bounded, and nothing is
+    /// written.
+    Discover(DiscoverArgs),
+    /// Drafts a spec for a table of an unknown database, with a comment wherever somebody must look.
+    ///
+    /// It asks at a terminal, with what it found as the default; elsewhere, and with `--yes`, it takes what it found. The
+    /// draft is validated, its query is sent once, and its tests are made of the latest rows.
+    Init(InitArgs),
     /// Shows how the pipelines are doing.
     Status(StatusArgs),
     /// Lets the next run of a pipeline pass a brake.
@@ -186,6 +196,99 @@ pub struct CheckArgs {
     /// Rows that are shown of each source.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1_000))]
     pub rows: u16,
+    /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
+    #[arg(long, value_name = "INSTANT")]
+    pub now: Option<Timestamp>,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// A file with a `source:` block: nothing else, or an unfinished spec.
+    pub file: PathBuf,
+    /// The table or view, with or without its schema. Default: the one that looks most like orders or bookings.
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+    /// What a row of it is. Default: what it looks like.
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    pub table_type: Option<TableKind>,
+    /// Zone of the clock on the wall of the plant. Default: `source.timezone`, else that of this machine.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// Id of the pipeline. Default: made of the table's name.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Which column is what: `order_code=auftragnr`; with a second `=`, a constant: `product_code==unknown`.
+    #[arg(long, value_name = "MEANING=COLUMN")]
+    pub set: Vec<String>,
+    /// What a code of the event column does: `A=start`, `E=end`, `X=skip`.
+    #[arg(long = "event", value_name = "CODE=EFFECT")]
+    pub events: Vec<String>,
+    /// Where the runs go: `https://…`, `stdout`, or `device` for where the device config says.
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// Replaces codes and names in the tests by others of the same shape.
+    #[arg(long)]
+    pub anonymise: bool,
+    /// Asks nothing, and takes what was found.
+    #[arg(long)]
+    pub yes: bool,
+    /// The file to write. Default: the id, beside FILE.
+    #[arg(long, short, value_name = "SPEC.yaml")]
+    pub output: Option<PathBuf>,
+    /// Writes over a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What a row of a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableKind {
+    /// A production order on a machine.
+    Order,
+    /// The start or the end of a run.
+    Booking,
+}
+
+impl From<TableKind> for engine_spec::model::TableType {
+    fn from(kind: TableKind) -> Self {
+        match kind {
+            TableKind::Order => Self::Order,
+            TableKind::Booking => Self::Booking,
+        }
+    }
+}
+
+/// Arguments of `discover`.
+#[derive(Debug, Args)]
+pub struct DiscoverArgs {
+    /// A spec, complete or not, or a file that holds only a `source:` block.
+    #[arg(required_unless_present = "source")]
+    pub file: Option<PathBuf>,
+    /// The same, by name.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub source: Option<PathBuf>,
+    /// Only tables of this schema or owner.
+    #[arg(long, value_name = "NAME")]
+    pub schema: Option<String>,
+    /// Shows this table whole, with samples; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub table: Vec<String>,
+    /// Shows every candidate and lists every table.
+    #[arg(long)]
+    pub all: bool,
+    /// Candidates that are shown in full.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 3)]
+    pub limit: usize,
+    /// Reads no row, and shows no value. Fewer meanings are found.
+    #[arg(long)]
+    pub no_samples: bool,
+    /// Shows the values of columns that look like persons, which are masked otherwise.
+    #[arg(long, conflicts_with = "no_samples")]
+    pub persons: bool,
     /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
     #[arg(long, value_name = "INSTANT")]
     pub now: Option<Timestamp>,

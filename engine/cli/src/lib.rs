@@ -47,6 +47,8 @@ pub mod state;
 #[cfg(feature = "run")]
 pub mod store;
 #[cfg(feature = "run")]
+pub mod survey;
+#[cfg(feature = "run")]
 pub mod telemetry;
 #[cfg(feature = "run")]
 pub mod yaml_edit;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use engine::args::{Cli, Command};
 use engine::commands::{
-    approve, backfill, check, completions, docs, preview, quarantine, render, run, schema, state, status, test,
+    approve, backfill, check, completions, discover, docs, init, preview, quarantine, render, run, schema, state,
+    status, test,
 };
 use engine::exit::CommandError;
 
@@ -19,6 +20,8 @@ fn main() -> ExitCode {
         Command::Render(args) => render::run(args, config),
         Command::Preview(args) => preview::run(args, config),
         Command::Check(args) => check::run(args, config),
+        Command::Discover(args) => discover::run(args),
+        Command::Init(args) => init::run(args, config),
         Command::Status(args) => status::run(args, config),
         Command::Approve(args) => approve::run(args, config),
         Command::Backfill(args) => backfill::run(args, config, cli.verbose, cli.quiet),

@@ -8,7 +8,7 @@ use engine_core::deliver::{Circuit, ParcelLimit};
 use engine_core::dispatch::{DispatchReport, Dispatcher};
 use engine_core::plan::Plan;
 use engine_core::ports::{
-    Answer, Cancel, Clock, Destination, DestinationConfig, Parcel, Source, SourceError, SourceErrorKind,
+    Answer, Cancel, Clock, Destination, DestinationConfig, Parcel, Source, SourceConfig, SourceError, SourceErrorKind,
 };
 use engine_core::report::{Failure, FailureKind, RunReport};
 use engine_core::run::{Observer, Runner};
@@ -19,15 +19,20 @@ use crate::exit::{CommandError, Kind};
 
 /// Opens the source of a plan.
 pub fn open_source(plan: &Plan, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
-    let Some(connector) = registry::find(plan.source_type) else {
+    open_config(plan.source_type, &plan.source, cancel)
+}
+
+/// Opens a source by its settings.
+pub fn open_config(source_type: &str, config: &SourceConfig, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
+    let Some(connector) = registry::find(source_type) else {
         return Err(SourceError {
             kind: SourceErrorKind::Config,
-            tried: format!("opening a source of type `{}`", plan.source_type),
+            tried: format!("opening a source of type `{source_type}`"),
             message: "this version of engine has no connector for it".to_owned(),
             hint: None,
         });
     };
-    discreet::open(connector, &plan.source, cancel)
+    discreet::open(connector, config, cancel)
 }
 
 /// Runs a pipeline once. A panic costs this run and nothing else.

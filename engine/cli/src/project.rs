@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine_core::plan::{Plan, PlanInput, STAGE_BYTES};
+use engine_core::plan::{Plan, PlanError, PlanInput, STAGE_BYTES};
 use engine_core::ports::References;
 use engine_spec::check::check_set;
 use engine_spec::device::Device;
@@ -135,16 +135,19 @@ pub fn plan_with(
         default_destination: destination,
         offline,
     };
-    Plan::new(&input, references).map_err(|errors| {
-        let environment = errors.iter().any(|error| error.environment);
-        let lines: Vec<String> = errors.iter().map(|error| format!("{}: {error}", spec.path.display())).collect();
-        let kind = if environment { Kind::Environment } else { Kind::Usage };
-        let error = CommandError::new(kind, lines.join("\n"));
-        if !environment {
-            return error;
-        }
-        error.hint("set it where the engine is started; `engine validate-spec --env` names all that is missing")
-    })
+    Plan::new(&input, references).map_err(|errors| plan_failure(&spec.path, &errors))
+}
+
+/// What is in the way of a plan, in the words of a command.
+pub(crate) fn plan_failure(path: &Path, errors: &[PlanError]) -> CommandError {
+    let environment = errors.iter().any(|error| error.environment);
+    let lines: Vec<String> = errors.iter().map(|error| format!("{}: {error}", path.display())).collect();
+    let kind = if environment { Kind::Environment } else { Kind::Usage };
+    let error = CommandError::new(kind, lines.join("\n"));
+    if !environment {
+        return error;
+    }
+    error.hint("set it where the engine is started; `engine validate-spec --env` names all that is missing")
 }
 
 /// The spec of a pipeline, where the device config says where specs are; nothing is told of what is wrong with it.
@@ -195,14 +198,14 @@ fn add_findings_of_the_set(specs: &mut [FoundSpec]) {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     read_limited(path).map_err(|error| {
         CommandError::new(Kind::Environment, format!("file {} cannot be read: {error}", path.display()))
     })
 }
 
 /// Tells findings on stderr.
-pub fn tell(files: impl IntoIterator<Item = FileFindings>) {
+pub(crate) fn tell(files: impl IntoIterator<Item = FileFindings>) {
     use std::io::Write as _;
     let files: Vec<FileFindings> = files.into_iter().collect();
     let text = render::text::render(&files, crate::show::colour_stderr());

@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod derive;
 pub mod discover;
 pub mod dispatch;
+pub mod draft;
 pub mod mapping;
 pub mod memory;
 pub mod merge;

@@ -332,6 +332,21 @@ impl Plan {
     }
 }
 
+/// The settings of a source alone, its references resolved, and the zone of its naive date-times.
+pub fn source_config(
+    source: &Source,
+    folder: &Path,
+    references: &dyn References,
+) -> Result<(SourceConfig, TimeZone), Vec<PlanError>> {
+    let mut resolver = Resolver { references, folder, offline: false, errors: Vec::new() };
+    let config = resolver.source(source);
+    let zone = resolver.zone(source_zone(source));
+    match config {
+        Some(config) if resolver.errors.is_empty() => Ok((config, zone)),
+        _ => Err(resolver.errors),
+    }
+}
+
 /// `source.type` and its dialect.
 pub fn source_type(source: &Source) -> (&'static str, Option<Dialect>) {
     match source {

@@ -16,12 +16,16 @@ pub struct Survey {
     pub version: String,
     /// Zone of the session, in the server's words, where it says it.
     pub session_timezone: Option<String>,
+    /// `source.timezone`, where the source block says it: the clock on the wall of the factory.
+    pub timezone: Option<String>,
     /// The instant of the survey: what lies after it was planned.
     pub now: Timestamp,
     /// The tables and views that the account may read.
     pub tables: Vec<TableFacts>,
     /// What was left out, and why, for people: `12 tables may not be read`, `300 more tables`.
     pub notes: Vec<String>,
+    /// Statements that were sent.
+    pub statements: u32,
 }
 
 /// A table or view, by name.

@@ -87,13 +87,17 @@ impl Dialect {
         if parts.len() > IDENT_PARTS_MAX {
             return Err(format!("`{name}` has {} parts; a name has {IDENT_PARTS_MAX} at most", parts.len()));
         }
-        let quoted: Result<Vec<String>, String> = parts.into_iter().map(|part| self.quote_part(part, name)).collect();
+        if parts.iter().any(|part| part.is_empty()) {
+            return Err(format!("`{name}` is not a name: a part of it is empty"));
+        }
+        let quoted: Result<Vec<String>, String> = parts.into_iter().map(|part| self.quote_part(part)).collect();
         Ok(quoted?.join("."))
     }
 
-    fn quote_part(self, part: &str, whole: &str) -> Result<String, String> {
+    /// One name in the dialect's quotes, the dots in it being part of the name.
+    pub fn quote_part(self, part: &str) -> Result<String, String> {
         if part.is_empty() {
-            return Err(format!("`{whole}` is not a name: a part of it is empty"));
+            return Err("a name cannot be empty".to_owned());
         }
         if part.chars().count() > IDENT_CHARS_MAX {
             return Err(format!("a name is longer than {IDENT_CHARS_MAX} characters"));
@@ -102,7 +106,7 @@ impl Dialect {
             return Err(format!("`{}` is not a name: it has a control character", part.escape_debug()));
         }
         if self == Self::Oracle && part.contains('"') {
-            return Err(format!("`{whole}` is not a name: Oracle has no way to write a double quote in one"));
+            return Err(format!("`{part}` is not a name: Oracle has no way to write a double quote in one"));
         }
         Ok(match self {
             Self::Postgres | Self::Oracle | Self::Sqlite => format!("\"{}\"", part.replace('"', "\"\"")),

@@ -1,5 +1,6 @@
 //! One test, executed by the run's own code over its rows.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use engine_core::canonical::CanonicalRow;
@@ -14,6 +15,7 @@ use engine_spec::model::{SpecTest, TestRows};
 use engine_spec::template::Statement;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::clock::FrozenClock;
 use crate::commands::render;
@@ -84,10 +86,24 @@ pub fn execute(plan: &mut Plan, test: &SpecTest, folder: &Path, now: Option<Time
     Ok(Ran { now, clock, source, outcomes: outcomes.filter(|_| asks || statement.is_none()), statement })
 }
 
+/// The runs that the run's own code makes of the rows of a test that says no clock.
+pub(crate) fn runs_of(plan: &Plan, rows: &[BTreeMap<String, Value>]) -> Result<Vec<Map<String, Value>>, String> {
+    let source = FixtureSource::new(plan, rows);
+    let now = match latest(plan, &source)? {
+        Some(latest) => latest.saturating_add(AFTER_THE_LAST_ROW).unwrap_or(latest),
+        None => MADE_UP_NOW,
+    };
+    Ok(run(plan, &source, now)?.0.runs)
+}
+
 /// What the run's own code makes of rows. They are those of the result, whatever the window: a test does not depend on
 /// when it is run.
 pub fn outcomes(plan: &mut Plan, source: &FixtureSource, now: Timestamp) -> Result<(Outcomes, RunReport), String> {
     plan.sync.start = None;
+    run(plan, source, now)
+}
+
+fn run(plan: &Plan, source: &FixtureSource, now: Timestamp) -> Result<(Outcomes, RunReport), String> {
     let store = MemoryStore::new();
     let clock = FrozenClock::at(now);
     let cancel = Cancel::default();

@@ -1,0 +1,118 @@
+//! One session that asks: every question is counted, and bounded by rows, bytes, statements and time.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use engine_core::mapping::cell_json;
+use engine_core::ports::{Ask, Fetched, Source, SourceError, SourceErrorKind};
+use engine_core::value::RowBatch;
+use engine_spec::model::Param;
+use engine_spec::sql::Dialect;
+use engine_spec::template::{Scope, SqlTemplate, Statement};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+/// Statements of one survey.
+pub(super) const STATEMENTS_MAX: u32 = 600;
+/// How long a survey goes on asking.
+pub(super) const SURVEY_TIME_MAX: Duration = Duration::from_secs(5 * 60);
+/// Bytes that are kept of one answer.
+pub(super) const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// An answer, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) rows: Vec<Vec<Value>>,
+    /// There was more than what was kept.
+    pub(super) is_cut: bool,
+}
+
+/// A session that counts what it asks.
+pub(super) struct Session {
+    source: Box<dyn Source>,
+    dialect: Dialect,
+    now: Timestamp,
+    begun: Instant,
+    statements: u32,
+    bytes_max: usize,
+}
+
+impl Session {
+    pub(super) fn new(source: Box<dyn Source>, dialect: Dialect, now: Timestamp) -> Self {
+        Self { source, dialect, now, begun: Instant::now(), statements: 0, bytes_max: ANSWER_BYTES_MAX }
+    }
+
+    pub(super) fn version(&self) -> String {
+        self.source.identity().version.clone()
+    }
+
+    pub(super) fn statements(&self) -> u32 {
+        self.statements
+    }
+
+    /// Why nothing more is asked, where that is so.
+    pub(super) fn is_over(&self) -> Option<String> {
+        if self.statements >= STATEMENTS_MAX {
+            return Some(format!("{STATEMENTS_MAX} statements were sent; the rest was not asked"));
+        }
+        let is_late = self.begun.elapsed() >= SURVEY_TIME_MAX;
+        is_late.then(|| format!("{} minutes have passed; the rest was not asked", SURVEY_TIME_MAX.as_secs() / 60))
+    }
+
+    /// Asks a question of the catalogue, a template over lists of names.
+    pub(super) fn ask_catalogue(
+        &mut self,
+        template: &str,
+        params: &BTreeMap<String, Param>,
+        rows_max: usize,
+    ) -> Result<Answer, SourceError> {
+        let wrong = |message: String| SourceError {
+            kind: SourceErrorKind::Query,
+            tried: "asking the catalogue".to_owned(),
+            message,
+            hint: None,
+        };
+        let (parsed, findings) = SqlTemplate::parse(template, self.dialect);
+        let Some(parsed) = parsed else {
+            return Err(wrong(findings.into_iter().next().map(|finding| finding.message).unwrap_or_default()));
+        };
+        let scope = Scope { params, window: None, cursor: &BTreeMap::new(), now: self.now, zone: &TimeZone::UTC };
+        let statement = parsed.render(&scope).map_err(|error| wrong(error.to_string()))?;
+        self.send(statement, rows_max)
+    }
+
+    /// Asks for rows of a table, whose names are quoted.
+    pub(super) fn ask_rows(&mut self, sql: String, rows_max: usize) -> Result<Answer, SourceError> {
+        self.send(Statement { sql, binds: Vec::new() }, rows_max)
+    }
+
+    fn send(&mut self, statement: Statement, rows_max: usize) -> Result<Answer, SourceError> {
+        self.statements += 1;
+        let ask = Ask {
+            statement: Some(statement),
+            now: self.now,
+            batch_rows_max: Some(rows_max.clamp(1, engine_core::value::BATCH_ROWS_MAX)),
+            ..Ask::default()
+        };
+        self.source.ask(&ask)?;
+        let mut batch = RowBatch::new();
+        let mut answer = Answer::default();
+        let mut bytes = 0;
+        while self.source.next(&mut batch)? == Fetched::Rows {
+            for row in batch.rows() {
+                if answer.rows.len() == rows_max || bytes > self.bytes_max {
+                    answer.is_cut = true;
+                    return Ok(answer);
+                }
+                let cells = (0..row.columns().len()).map(|place| cell_json(row.get(place)));
+                let values = cells.map(|json| {
+                    bytes += json.len();
+                    serde_json::from_str(&json).unwrap_or_default()
+                });
+                answer.rows.push(values.collect());
+            }
+        }
+        Ok(answer)
+    }
+}
