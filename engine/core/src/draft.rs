@@ -372,7 +372,7 @@ impl Draft<'_> {
 
 /// A source block that is written in braces, up to the last of them.
 fn in_braces(source: &str) -> Option<&str> {
-    let value = source.strip_prefix("source:")?.trim_start();
+    let value = source.split_once(':')?.1.trim_start();
     if value.starts_with('{') { source.strip_suffix('}') } else { None }
 }
 

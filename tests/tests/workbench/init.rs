@@ -17,11 +17,20 @@ fn line() -> Workspace {
 fn a_file_that_is_there_stays_as_it_is() {
     let workspace = line();
     workspace.write("fertigung.yaml", "mine");
-    let refused = workspace.engine(&["init", "source.yaml", "--yes"]).expect(2).says("fertigung.yaml is there already");
+    let refused = workspace
+        .engine(&["init", "source.yaml", "--table=fertigung", "--yes"])
+        .expect(2)
+        .says("fertigung.yaml is there already");
     assert!(refused.stderr.contains("--force"), "{refused}");
-    workspace.engine(&["init", "source.yaml", "--yes", "-o", "fertigung.yaml"]).expect(2).says("is there already");
+    workspace
+        .engine(&["init", "source.yaml", "--table=fertigung", "--yes", "-o", "fertigung.yaml"])
+        .expect(2)
+        .says("is there already");
     assert_eq!(workspace.read("fertigung.yaml"), "mine");
-    workspace.engine(&["init", "source.yaml", "--yes", "--force"]).expect(0).says("wrote fertigung.yaml");
+    workspace
+        .engine(&["init", "source.yaml", "--table=fertigung", "--yes", "--force"])
+        .expect(0)
+        .says("wrote fertigung.yaml");
     assert!(workspace.read("fertigung.yaml").contains("table: order"));
     let names: Vec<_> = std::fs::read_dir(workspace.path(""))
         .expect("a folder")
@@ -34,14 +43,14 @@ fn a_file_that_is_there_stays_as_it_is() {
 #[test]
 fn the_source_is_copied_as_it_was_written() {
     let workspace = line();
-    workspace.engine(&["init", "source.yaml", "--yes"]).expect(0);
+    workspace.engine(&["init", "source.yaml", "--table=fertigung", "--yes"]).expect(0);
     let spec = workspace.read("fertigung.yaml");
     assert!(
         spec.contains("\nsource:\n  type: sqlite\n  path: linie3.db   # beside\n  timezone: Europe/Berlin\n"),
         "{spec}"
     );
     workspace
-        .engine(&["init", "source.yaml", "--yes", "-o", "elsewhere/a.yaml"])
+        .engine(&["init", "source.yaml", "--table=fertigung", "--yes", "-o", "elsewhere/a.yaml"])
         .expect(2)
         .says("write the spec beside");
 }
@@ -61,7 +70,8 @@ fn what_is_said_wrongly_is_refused_with_what_would_be_right() {
         (&["--table", "stoertext"], "--set order_code=COLUMN"),
         (&["--table", "fertigung", "--as", "booking"], "--set timestamp=COLUMN"),
     ] {
-        let arguments: Vec<&str> = ["init", "source.yaml", "--yes"].iter().chain(flags).copied().collect();
+        let table: &[&str] = if flags[0] == "--table" { &[] } else { &["--table=fertigung"] };
+        let arguments: Vec<&str> = ["init", "source.yaml", "--yes"].iter().chain(table).chain(flags).copied().collect();
         workspace.engine(&arguments).expect(2).says(said);
     }
 }
@@ -69,7 +79,7 @@ fn what_is_said_wrongly_is_refused_with_what_would_be_right() {
 #[test]
 fn codes_of_the_factory_are_replaced_where_that_is_asked() {
     let workspace = line();
-    workspace.engine(&["init", "source.yaml", "--yes", "--anonymise"]).expect(0);
+    workspace.engine(&["init", "source.yaml", "--table=fertigung", "--yes", "--anonymise"]).expect(0);
     let spec = workspace.read("fertigung.yaml");
     let tests = spec.split_once("\ntests:").expect("tests").1;
     for code in ["00048001", "T-1", "L3-1"] {

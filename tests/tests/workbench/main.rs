@@ -30,6 +30,8 @@ struct Unknown<'a> {
     source: Value,
     /// The table that must be found.
     table: &'a str,
+    /// What the survey is told, where it must be told something.
+    look: &'a [&'a str],
     /// What is answered.
     answers: &'a [&'a str],
     /// What the platform must have.
@@ -56,11 +58,12 @@ fn walk(workspace: &mut Workspace, unknown: &Unknown<'_>) {
     workspace.spec("source.yaml", &json!({ "source": unknown.source }));
     workspace.spec("engine.yaml", &json!({ "version": 1, "destination": plant::to_url(&platform.url()) }));
 
-    let discovered = workspace.engine(&["discover", "source.yaml", "-o", "json"]).expect(0).json();
+    let flags: Vec<&str> = ["discover", "source.yaml", "-o", "json"].iter().chain(unknown.look).copied().collect();
+    let discovered = workspace.engine(&flags).expect(0).json();
     assert_eq!(discovered["candidates"][0]["name"]["table"], unknown.table, "{:#}", discovered["candidates"]);
 
     let flags = ["init", "source.yaml", "--yes", "--id", "unknown"];
-    let flags: Vec<&str> = flags.iter().chain(unknown.answers).copied().collect();
+    let flags: Vec<&str> = flags.iter().chain(unknown.look).chain(unknown.answers).copied().collect();
     let drafted = workspace.engine(&flags).expect(0).says("wrote unknown.yaml").says("engine preview unknown.yaml");
     let spec = workspace.read("unknown.yaml");
 
@@ -81,7 +84,7 @@ fn walk(workspace: &mut Workspace, unknown: &Unknown<'_>) {
     let requests = platform.requests().split_off(sent);
     let ops: Vec<String> = requests
         .iter()
-        .flat_map(|request| request.body["runs"].as_array().cloned().unwrap_or_default())
+        .flat_map(|request| request.body["records"].as_array().cloned().unwrap_or_default())
         .map(|record| record["op"].as_str().unwrap_or_default().to_owned())
         .collect();
     let count = |op: &str| ops.iter().filter(|found| *found == op).count();
@@ -125,6 +128,7 @@ fn bookings_with_german_names_at_postgres() {
         &Unknown {
             source: at_server("postgres", &server),
             table: "rueckmeldung",
+            look: &[],
             answers: &["--zone=Europe/Berlin", "--event=B=start", "--event=W=start", "--event=U=end", "--event=E=end"],
             runs: with([
                 run("FA000002", "B-200", "FRAES02", "03-29T21:00", Some("03-30T04:00"), Some(55.5)),
@@ -168,6 +172,7 @@ fn orders_with_english_names_at_mariadb() {
         &Unknown {
             source: at_server("mariadb", &server),
             table: "production_order",
+            look: &[],
             answers: &["--zone=UTC"],
             runs: with([
                 run("PO-1002", "LID-22", "PRESS-B", "03-29T21:00", Some("03-30T04:00"), Some(55.0)),
@@ -200,6 +205,8 @@ fn orders_of_a_file_with_dates_in_digits() {
         &Unknown {
             source: json!({ "type": "sqlite", "path": "linie3.db" }),
             table: "fertigung",
+            // Neither its name nor the types of its columns say that it has times.
+            look: &["--table=fertigung"],
             answers: &["--zone=Europe/Berlin"],
             runs: vec![
                 run("00048001", "T-1", "L3-1", "03-28T05:00", Some("03-28T13:00"), Some(410.0)),

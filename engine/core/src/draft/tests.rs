@@ -242,6 +242,7 @@ fn a_source_gets_its_zone_however_it_is_written() {
     for source in [
         "source: { type: sqlite, path: mes.db }",
         "source: { type: sqlite, path: mes.db, }",
+        "\"source\": {\n    \"type\": \"sqlite\",\n    \"path\": \"mes.db\"\n  }",
         "source:\n    type: sqlite\n    path: mes.db   # beside\n    timeouts: { query: 1m }\n",
         "source:\n  type: sqlite\n  path: { env: MES_DB }",
         "source:\n  type: sqlite\n  path: mes.db\n  timeouts:\n    query: 1m",

@@ -75,7 +75,9 @@ pub fn trial(
     }
     let plan = project::plan(&FoundSpec { path: path.to_owned(), loaded }, None, false)?;
     let (report, rows) = tried(&plan, survey.now, cancel)?;
-    let latest = latest(survey, candidate, &plan).filter(|latest| report.rows == 0 && *latest < survey.now);
+    // Of rows that are all older than the window, no more than what still runs was read.
+    let lookback = SignedDuration::try_from(plan.sync.lookback).unwrap_or(SignedDuration::MAX);
+    let latest = latest(survey, candidate, &plan).filter(|latest| survey.now.duration_since(*latest) > lookback);
     let Some(latest) = latest else { return Ok(Trial { plan, report, frozen: None, rows }) };
     let (report, rows) = tried(&plan, latest, cancel)?;
     Ok(Trial { plan, report, frozen: Some(latest), rows })
