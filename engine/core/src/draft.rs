@@ -297,7 +297,8 @@ impl Draft<'_> {
 
     fn conditions(&self, query: &Query, out: &mut String) {
         let of = |role: Role, values: &[Value]| -> Option<String> {
-            let guess = self.candidate.roles.get(&role)?;
+            // What identifies a row decides nothing about it: the row that it was would be gone.
+            let guess = self.candidate.roles.get(&role).filter(|guess| !self.candidate.key.contains(&guess.column))?;
             (!values.is_empty()).then(|| fields::one_of(query.role_name(role, guess), values))
         };
         let cancelled: Vec<String> =

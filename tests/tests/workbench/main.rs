@@ -73,14 +73,14 @@ fn walk(workspace: &mut Workspace, unknown: &Unknown<'_>) {
     workspace.engine(&["validate-spec", "--strict", "unknown.yaml"]).expect(0);
 
     workspace.engine(&["run", "--once", "--now", NOW, "unknown.yaml"]).expect(0);
-    assert_eq!(at_platform(&platform), unknown.runs.iter().cloned().map(text).collect(), "{spec}");
+    assert_eq!(at_platform(&platform), unknown.runs.iter().map(text).collect(), "{spec}");
     let sent = platform.requests().len();
     workspace.engine(&["run", "--once", "--now", NOW, "unknown.yaml"]).expect(0);
     assert_eq!(platform.requests().len(), sent, "an unchanged run sends nothing");
 
     (unknown.change)();
     workspace.engine(&["run", "--once", "--now", LATER, "unknown.yaml"]).expect(0);
-    assert_eq!(at_platform(&platform), unknown.runs_later.iter().cloned().map(text).collect(), "{spec}");
+    assert_eq!(at_platform(&platform), unknown.runs_later.iter().map(text).collect(), "{spec}");
     let requests = platform.requests().split_off(sent);
     let ops: Vec<String> = requests
         .iter()
@@ -92,7 +92,7 @@ fn walk(workspace: &mut Workspace, unknown: &Unknown<'_>) {
     platform.assert_contract();
 }
 
-fn text(run: Run) -> String {
+fn text(run: &Run) -> String {
     format!("{run:?}")
 }
 
@@ -109,7 +109,7 @@ fn at_platform(platform: &Platform) -> BTreeSet<String> {
             run["quantity_yield"].as_f64(),
         )
     });
-    runs.map(text).collect()
+    runs.map(|run| text(&run)).collect()
 }
 
 #[test]

@@ -49,6 +49,11 @@ pub fn source_of(path: &Path) -> Result<SourceBlock, CommandError> {
     let name = path.display().to_string();
     let bytes = project::read(path)?;
     let loaded = load_source(&name, &bytes, path);
+    // Before any finding: what is missing for a run does not matter where there is nothing to survey.
+    let said = loaded.file.value.pointer("/source/type").and_then(serde_json::Value::as_str);
+    if let Some(said) = said.filter(|said| ["csv", "http"].contains(said)) {
+        return Err(no_catalogue(&name, said));
+    }
     let of_source = |pointer: &str| pointer == "/source" || pointer.starts_with("/source/");
     let is_readable = loaded.file.value.is_object();
     let findings: Vec<_> = loaded

@@ -1,5 +1,6 @@
 //! Tables of real systems among others: the right one is first, with the right meanings.
 
+use engine_spec::model::TableType::{self, Booking, Order};
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,7 +12,8 @@ fn name(table: &str) -> Name {
 /// A table of columns `name type`, its key the first.
 fn table(table: &str, rows: u64, columns: &[&str]) -> TableFacts {
     let column = |text: &&str| {
-        let (name, source_type) = text.split_once(' ').unwrap();
+        // A name with blanks is set off by a bar.
+        let (name, source_type) = text.split_once('|').or_else(|| text.split_once(' ')).unwrap();
         ColumnFacts { name: name.to_owned(), source_type: source_type.to_owned(), nullable: true, comment: None }
     };
     let columns: Vec<ColumnFacts> = columns.iter().map(column).collect();
@@ -398,16 +400,16 @@ fn ofbiz_and_business_central() {
         "CRONUS$Capacity Ledger Entry",
         90_000,
         &[
-            "Entry No_ int",
-            "Posting Date datetime",
-            "Work Center No_ nvarchar(20)",
-            "Order No_ nvarchar(20)",
-            "Item No_ nvarchar(20)",
-            "Starting Time datetime",
-            "Ending Time datetime",
-            "Output Quantity decimal(38,20)",
-            "Scrap Quantity decimal(38,20)",
-            "timestamp timestamp",
+            "Entry No_|int",
+            "Posting Date|datetime",
+            "Work Center No_|nvarchar(20)",
+            "Order No_|nvarchar(20)",
+            "Item No_|nvarchar(20)",
+            "Starting Time|datetime",
+            "Ending Time|datetime",
+            "Output Quantity|decimal(38,20)",
+            "Scrap Quantity|decimal(38,20)",
+            "timestamp|timestamp",
         ],
     );
     let found = survey("sqlserver", vec![ledger]);
