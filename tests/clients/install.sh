@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the independent clients that check a server of ours: `install.sh tds`. Those of NAME are pinned in
-# requirements-NAME.txt (Python) and, where there are such, NAME/package-lock.json (Node), and go to target/clients/NAME.
+# Installs programs of others that the tests talk to: the clients that check a server of ours (`install.sh tds`), the
+# language server of editors (`editor`), the tools of CI (`ci`). Those of NAME are pinned in
+# requirements-NAME.txt (Python) and NAME/package-lock.json (Node), whichever there are, and go to target/clients/NAME.
 # Quick when they are there already. What cannot be installed is said, and the script fails.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -13,10 +14,10 @@ say() { echo "$*" >&2; exit 1; }
 
 needs() { command -v "$1" > /dev/null || say "$1 is not installed"; }
 
-needs python3
 # What a folder was filled from lies beside it, so that a change of the pinned versions is noticed.
 requirements=requirements-$name.txt
-if ! cmp -s "$requirements" "$target/python.from"; then
+if [ -e "$requirements" ] && ! cmp -s "$requirements" "$target/python.from"; then
+    needs python3
     rm -rf "$target/python"
     python3 -m pip install --quiet --disable-pip-version-check --target "$target/python" -r "$requirements" \
         || say "pip cannot install $(tr '\n' ' ' < "$requirements")"

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine_spec::model::Period;
+use engine_spec::model::{Ident, Percent, Period};
 use jiff::Timestamp;
 
 /// Reads production orders and bookings from the systems of a factory, and delivers what is new, changed or gone.
@@ -44,6 +44,11 @@ pub enum Command {
     /// Reads the catalogue, and a few rows of the tables that look worth it. Every statement is bounded, and nothing is
     /// written.
     Discover(DiscoverArgs),
+    /// Drafts a spec for a table of an unknown database, with a comment wherever somebody must look.
+    ///
+    /// It asks at a terminal, with what it found as the default; elsewhere, and with `--yes`, it takes what it found. The
+    /// draft is validated, its query is sent once, and its tests are made of the latest rows.
+    Init(InitArgs),
     /// Shows how the pipelines are doing.
     Status(StatusArgs),
     /// Lets the next run of a pipeline pass a brake.
@@ -90,9 +95,34 @@ pub struct TestArgs {
     /// Freezes the clock at an instant, for tests that do not say it themselves.
     #[arg(long, value_name = "INSTANT")]
     pub now: Option<Timestamp>,
+    /// Puts what came out in the place of expectations that differ. Without `--yes` it only shows the change.
+    #[arg(long)]
+    pub update: bool,
+    /// Writes the change of `--update`.
+    #[arg(long, requires = "update")]
+    pub yes: bool,
+    /// Shows which branches of each spec no test exercised.
+    #[arg(long)]
+    pub coverage: bool,
+    /// Fails where the tests of a spec exercise less than this share of its branches: `80%`.
+    #[arg(long, value_name = "SHARE")]
+    pub coverage_min: Option<Percent>,
     /// Form of the results.
-    #[arg(long, short, value_enum, default_value_t = Output::Text)]
-    pub output: Output,
+    #[arg(long, short, value_enum, default_value_t = TestOutput::Text)]
+    pub output: TestOutput,
+}
+
+/// Forms of the results of tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestOutput {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// JUnit XML, for CI servers.
+    Junit,
+    /// Workflow commands of GitHub Actions, one for each test that failed.
+    Github,
 }
 
 /// Arguments of `render`.
@@ -113,9 +143,43 @@ pub struct RenderArgs {
 pub struct PreviewArgs {
     /// Files, folders or globs of specs.
     pub paths: Vec<String>,
-    /// Rows, runs and rejects that are shown of each pipeline; all are counted.
+    /// Rows, runs, rejects and differences that are shown of each pipeline; all are counted.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     pub limit: usize,
+    /// Follows one row only: its key, as `engine quarantine show` takes it.
+    #[arg(long, value_name = "KEY")]
+    pub row: Option<String>,
+    /// Lists what would differ from what was delivered, member by member.
+    #[arg(long)]
+    pub diff: bool,
+    /// Shows the statement as it was sent, and its parameters.
+    #[arg(long)]
+    pub sql: bool,
+    /// Takes nothing as delivered yet: the state is not read.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Writes the time-line of the runs to a file as well, `.html` or `.svg`.
+    #[arg(long, value_name = "FILE")]
+    pub timeline: Option<PathBuf>,
+    /// Columns of the time-line. Default: those of the terminal.
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=400))]
+    pub width: Option<u16>,
+    /// Draws with plain ASCII. Default where the locale or the terminal has no more.
+    #[arg(long)]
+    pub ascii: bool,
+    /// Keeps the rows as `recordings/NAME.jsonl` beside the spec, and what comes out of them as a test of that name.
+    #[arg(long, value_name = "NAME")]
+    pub record: Option<Ident>,
+    /// Replaces orders, products, names and free text in the recording; the same by the same, in their old shape.
+    #[arg(long, requires = "record")]
+    pub anonymise: bool,
+    /// Rows of the recording at most.
+    #[arg(long, value_name = "N", default_value_t = 200, requires = "record",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit_rows: u32,
+    /// Overwrites a recording and a test of the same name.
+    #[arg(long, requires = "record")]
+    pub force: bool,
     /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
     #[arg(long, value_name = "INSTANT")]
     pub now: Option<Timestamp>,
@@ -138,6 +202,64 @@ pub struct CheckArgs {
     /// Form of the results.
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// A file with a `source:` block: nothing else, or an unfinished spec.
+    pub file: PathBuf,
+    /// The table or view, with or without its schema. Default: the one that looks most like orders or bookings.
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+    /// What a row of it is. Default: what it looks like.
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    pub table_type: Option<TableKind>,
+    /// Zone of the clock on the wall of the plant. Default: `source.timezone`, else that of this machine.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// Id of the pipeline. Default: made of the table's name.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Which column is what: `order_code=auftragnr`; with a second `=`, a constant: `product_code==unknown`.
+    #[arg(long, value_name = "MEANING=COLUMN")]
+    pub set: Vec<String>,
+    /// What a code of the event column does: `A=start`, `E=end`, `X=skip`.
+    #[arg(long = "event", value_name = "CODE=EFFECT")]
+    pub events: Vec<String>,
+    /// Where the runs go: `https://…`, `stdout`, or `device` for where the device config says.
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// Replaces codes and names in the tests by others of the same shape.
+    #[arg(long)]
+    pub anonymise: bool,
+    /// Asks nothing, and takes what was found.
+    #[arg(long)]
+    pub yes: bool,
+    /// The file to write. Default: the id, beside FILE.
+    #[arg(long, short, value_name = "SPEC.yaml")]
+    pub output: Option<PathBuf>,
+    /// Writes over a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What a row of a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableKind {
+    /// A production order on a machine.
+    Order,
+    /// The start or the end of a run.
+    Booking,
+}
+
+impl From<TableKind> for engine_spec::model::TableType {
+    fn from(kind: TableKind) -> Self {
+        match kind {
+            TableKind::Order => Self::Order,
+            TableKind::Booking => Self::Booking,
+        }
+    }
 }
 
 /// Arguments of `discover`.
@@ -417,6 +539,8 @@ pub enum SchemaName {
     Pipeline,
     /// Of the device config.
     Engine,
+    /// Of the tests beside a spec.
+    Tests,
 }
 
 /// Arguments of `completions`.

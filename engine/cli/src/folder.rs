@@ -20,3 +20,26 @@ pub fn sync(folder: &Path) -> io::Result<()> {
     }
     File::open(folder)?.sync_all()
 }
+
+/// Writes a file whole or not at all: under its name there is never a part of it. A file that is there keeps its mode,
+/// and a link to it stays a link.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut part = target.clone().into_os_string();
+    part.push(".part");
+    let written = (|| {
+        let mut file = File::create(&part)?;
+        io::Write::write_all(&mut file, content)?;
+        if let Ok(known) = std::fs::metadata(&target) {
+            file.set_permissions(known.permissions())?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&part, &target)?;
+        sync(of(&target))
+    })();
+    if written.is_err() {
+        // What is left of it would only be in the way.
+        let _ = std::fs::remove_file(&part);
+    }
+    written
+}

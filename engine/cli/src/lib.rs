@@ -13,6 +13,8 @@ pub mod clock;
 #[cfg(feature = "run")]
 pub mod commands;
 #[cfg(feature = "run")]
+pub mod diff;
+#[cfg(feature = "run")]
 pub mod exit;
 #[cfg(feature = "run")]
 pub mod fixture;
@@ -25,7 +27,11 @@ pub mod progress;
 #[cfg(feature = "run")]
 pub mod project;
 #[cfg(feature = "run")]
+pub mod recordings;
+#[cfg(feature = "run")]
 pub mod references;
+#[cfg(feature = "run")]
+pub mod rehearsal;
 #[cfg(feature = "run")]
 pub mod sandbox;
 #[cfg(feature = "run")]
@@ -44,3 +50,5 @@ pub mod store;
 pub mod survey;
 #[cfg(feature = "run")]
 pub mod telemetry;
+#[cfg(feature = "run")]
+pub mod yaml_edit;

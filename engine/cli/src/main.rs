@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use engine::args::{Cli, Command};
 use engine::commands::{
-    approve, backfill, check, completions, discover, docs, preview, quarantine, render, run, schema, state, status,
-    test,
+    approve, backfill, check, completions, discover, docs, init, preview, quarantine, render, run, schema, state,
+    status, test,
 };
 use engine::exit::CommandError;
 
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Preview(args) => preview::run(args, config),
         Command::Check(args) => check::run(args, config),
         Command::Discover(args) => discover::run(args),
+        Command::Init(args) => init::run(args, config),
         Command::Status(args) => status::run(args, config),
         Command::Approve(args) => approve::run(args, config),
         Command::Backfill(args) => backfill::run(args, config, cli.verbose, cli.quiet),

@@ -45,9 +45,13 @@ pub fn run(
     next_run: Option<Timestamp>,
     observer: &mut dyn Observer,
 ) -> RunReport {
-    let started = clock.now();
     let open = || open_source(plan, cancel);
-    let runner = Runner { plan, store, clock, cancel, open: &open, outbox_bytes_max, next_run };
+    run_with(&Runner { plan, store, clock, cancel, open: &open, outbox_bytes_max, next_run }, observer)
+}
+
+/// Runs once, with everything that a run needs. A panic costs this run and nothing else.
+pub fn run_with(runner: &Runner<'_>, observer: &mut dyn Observer) -> RunReport {
+    let started = runner.clock.now();
     catch_unwind(AssertUnwindSafe(|| runner.run(observer))).unwrap_or_else(|panic| {
         let what = panic_text(panic.as_ref());
         RunReport {

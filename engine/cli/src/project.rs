@@ -13,7 +13,7 @@ use engine_spec::render::{self, FileFindings};
 use crate::commands::run::concurrency;
 use crate::exit::{CommandError, Kind};
 use crate::references::ProcessReferences;
-use crate::validate::{Beside, paths, read_limited};
+use crate::validate::{Beside, paths, read_limited, sidecar};
 
 /// Name of the device config.
 pub const DEVICE_FILE: &str = "engine.yaml";
@@ -30,6 +30,15 @@ impl FoundSpec {
     /// Folder of the spec, for relative paths.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// Where a rule is written: file, line and column. `None` where the spec does not say it.
+    pub fn place_of(&self, rule: &str) -> Option<String> {
+        let file = &self.loaded.file;
+        let pointer = format!("/{}", rule.replace('.', "/"));
+        let (found, _) = file.place(&pointer);
+        let at = file.text.line_column(file.key_span(&pointer).start);
+        (!found.is_empty()).then(|| format!("{}:{}:{}", self.path.display(), at.line, at.column))
     }
 }
 
@@ -57,7 +66,7 @@ impl Project {
             CommandError::new(Kind::Usage, message).hint("name a file, a folder or a glob: `engine run specs/`")
         })?;
         let mut specs = Vec::new();
-        for path in found {
+        for path in found.into_iter().filter(|path| !sidecar::is_tests(path)) {
             let bytes = read(&path)?;
             let loaded = load(&path.display().to_string(), &bytes, &Beside(path.parent().unwrap_or(Path::new(""))));
             if !is_device_config(&loaded.file) {

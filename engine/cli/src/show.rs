@@ -1,5 +1,6 @@
 //! How results look on a terminal.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 use engine_core::report::RunReport;
@@ -51,10 +52,24 @@ pub fn clip(text: &str, chars_max: usize) -> String {
     }
 }
 
-/// A text of somebody else without what a terminal obeys, or what turns the direction of writing.
-pub fn printable(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+/// A text of a database as one line that a terminal obeys nothing of: control characters, and marks that turn the
+/// direction of writing, are written as escapes.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    text.chars()
+        .fold(String::new(), |mut out, c| {
+            match is_obeyed(c) {
+                true => out.extend(c.escape_default()),
+                false => out.push(c),
+            }
+            out
+        })
+        .into()
 }
 
 /// What a run did, in one line.
@@ -81,4 +96,21 @@ pub fn summary(report: &RunReport) -> String {
         parts.push(format!("noticed: {}", codes.join(", ")));
     }
     parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_of_a_text() {
+        for (text, expected) in [
+            ("Müller & Söhne", "Müller & Söhne"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\r\nb\tc", "a\\r\\nb\\tc"),
+            ("a\u{202e}b\u{9b}", "a\\u{202e}b\\u{9b}"),
+        ] {
+            assert_eq!(harmless(text), expected);
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Validating specs and device configs: `validate-spec`, and `engine validate-spec`.
 
+mod fix;
 pub mod paths;
 mod references;
+pub mod sidecar;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -10,7 +12,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use engine_spec::check::check_set;
-use engine_spec::load::{is_device_config, peek};
+use engine_spec::load::{is_device_config, load_tests, peek, tests_without_spec};
 use engine_spec::render::{self, FileFindings};
 use engine_spec::text::{FILE_BYTES_MAX, Text};
 use engine_spec::{Companions, Diagnostic, Loaded, Severity, codes, load, load_device};
@@ -36,6 +38,12 @@ pub struct ValidateArgs {
     /// References must resolve here: variables are set, files are readable
     #[arg(long)]
     env: bool,
+    /// Put right what is certain, in the files; then show what is left
+    #[arg(long, conflicts_with = "write_schemas")]
+    fix: bool,
+    /// Show what `--fix` would change, and change nothing; exit code 2 where that is something
+    #[arg(long, conflicts_with_all = ["fix", "write_schemas"])]
+    diff: bool,
     /// Write the JSON schemas into a folder, and validate nothing
     #[arg(long, value_name = "FOLDER", conflicts_with = "paths")]
     write_schemas: Option<PathBuf>,
@@ -50,6 +58,8 @@ enum Output {
     Json,
     /// Workflow commands of GitHub Actions
     Github,
+    /// A report of code quality for GitLab
+    Gitlab,
     /// SARIF 2.1.0, for code scanning
     Sarif,
 }
@@ -58,7 +68,7 @@ enum Output {
 pub fn run(args: &ValidateArgs) -> u8 {
     let mut out = io::stdout().lock();
     let mut log = io::stderr().lock();
-    match validate(args, &mut out) {
+    match validate(args, &mut out, &mut log) {
         Ok(code) => code,
         // Whoever reads the findings has seen enough.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => EXIT_OK,
@@ -76,7 +86,7 @@ enum Failure {
     #[error("{0}")]
     Usage(String),
     #[error("cannot write {path}: {error}", path = path.display())]
-    Schema { path: PathBuf, error: io::Error },
+    File { path: PathBuf, error: io::Error },
     #[error("cannot write the findings: {0}")]
     Output(io::Error),
 }
@@ -85,16 +95,30 @@ impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => EXIT_SPEC,
-            Self::Schema { .. } | Self::Output(_) => EXIT_ENVIRONMENT,
+            Self::File { .. } | Self::Output(_) => EXIT_ENVIRONMENT,
         }
     }
 }
 
-fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+fn validate(args: &ValidateArgs, out: &mut dyn Write, log: &mut dyn Write) -> Result<u8, Failure> {
     if let Some(folder) = &args.write_schemas {
         return write_schemas(folder);
     }
-    let paths = paths::expand(&args.paths).map_err(Failure::Usage)?;
+    let mut paths = paths::expand(&args.paths).map_err(Failure::Usage)?;
+    if args.diff {
+        let is_changed = fix::show(&paths, out).and_then(|is_changed| out.flush().map(|()| is_changed));
+        return Ok(if is_changed.map_err(Failure::Output)? { EXIT_SPEC } else { EXIT_OK });
+    }
+    if args.fix {
+        fix::write(&paths, log).map_err(|unwritten| Failure::File { path: unwritten.path, error: unwritten.error })?;
+    }
+    let beside: Vec<PathBuf> = paths
+        .iter()
+        .filter(|path| !sidecar::is_tests(path))
+        .map(|path| sidecar::tests_of(path))
+        .filter(|path| path.is_file() && !paths.contains(path))
+        .collect();
+    paths.extend(beside);
     let mut files = Files::default();
     for path in &paths {
         files.add(path, args.env);
@@ -111,6 +135,7 @@ fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Result<u8, Failure> {
         Output::Text => render::text::render(&files, wants_colours()),
         Output::Json => render::json::render(&files),
         Output::Github => render::github::render(&files),
+        Output::Gitlab => render::gitlab::render(&files),
         Output::Sarif => render::sarif::render(&files),
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)?;
@@ -138,7 +163,7 @@ fn wants_colours() -> bool {
 fn write_schemas(folder: &Path) -> Result<u8, Failure> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |error| Failure::Schema { path, error }
+        move |error| Failure::File { path, error }
     };
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
     for (name, content) in engine_spec::schema::files() {
@@ -168,6 +193,15 @@ impl Files {
             }
         };
         let folder = path.parent().unwrap_or(Path::new(""));
+        if let Some(spec) = sidecar::spec_of(path) {
+            let loaded = load_tests(&name, &bytes, &Beside(folder));
+            let mut findings = loaded.diagnostics;
+            if !spec.is_file() {
+                findings.push(tests_without_spec(&loaded.file, &spec.display().to_string()));
+            }
+            self.others.push(FileFindings { text: loaded.file.text, findings });
+            return;
+        }
         if is_device_config(&peek(&name, &bytes)) {
             let loaded = load_device(&name, &bytes);
             let mut findings = loaded.diagnostics;
@@ -207,6 +241,11 @@ impl Companions for Beside<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         let path = self.0.join(path);
         read_limited(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    }
+
+    fn find(&self, path: &str) -> Result<(), String> {
+        let path = self.0.join(path);
+        regular(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
     }
 }
 

@@ -77,6 +77,14 @@ pub fn record_id(pipeline: &str, key_text: &str) -> Uuid {
 pub struct KeyText(String);
 
 impl KeyText {
+    /// The key text of a key of one column.
+    pub fn of_one(column: &str) -> String {
+        let mut text = Self::default();
+        text.push(Some(column));
+        text.finish();
+        text.0
+    }
+
     /// Starts over.
     pub fn clear(&mut self) {
         self.0.clear();

@@ -557,7 +557,7 @@ pub fn as_interval(key: RowKey, row: &CanonicalRow) -> Interval {
     Interval { key, start: row.start, end: row.end, details: row.details.clone() }
 }
 
-fn merge_series(parts: Vec<Interval>, gap: i128) -> Vec<Interval> {
+pub(crate) fn merge_series(parts: Vec<Interval>, gap: i128) -> Vec<Interval> {
     let mut series: BTreeMap<(String, String), Vec<Interval>> = BTreeMap::new();
     for part in parts {
         let name = (part.details.order_code.clone(), part.details.product_code.clone());

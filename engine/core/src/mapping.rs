@@ -17,6 +17,7 @@ use crate::time::{Instant, Shift};
 use crate::value::{Cell, Columns, Row};
 
 mod build;
+pub mod coverage;
 mod field;
 mod show;
 

@@ -2,7 +2,10 @@
 
 mod destination;
 mod fields;
+mod habits;
 mod lint;
+mod live_rows;
+mod mapping_lint;
 mod query;
 mod query_lint;
 mod references;
@@ -16,7 +19,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::expr::RowExpr;
 use crate::load::LoadedCompanions;
-use crate::model::{Setting, Spec, TableType};
+use crate::model::{Setting, Spec, SpecTest, TableType};
 use crate::yaml::SpecFile;
 
 pub use references::{ReferenceAt, references};
@@ -46,7 +49,22 @@ pub(crate) fn check(file: &SpecFile, spec: &Spec, companions: &LoadedCompanions)
     if let Some(destination) = &spec.destination {
         destination::check(&mut checker, destination);
     }
-    for (index, test) in spec.tests.iter().enumerate() {
+    tests(&mut checker, &spec.tests);
+    references::check(&mut checker);
+    lint::check(&mut checker, spec);
+    mapping_lint::check(&mut checker, spec);
+    checker.findings
+}
+
+/// The findings of the tests beside a spec.
+pub(crate) fn check_tests(file: &SpecFile, list: &[SpecTest]) -> Vec<Diagnostic> {
+    let mut checker = Checker { file, findings: Vec::new() };
+    tests(&mut checker, list);
+    checker.findings
+}
+
+fn tests(checker: &mut Checker<'_>, list: &[SpecTest]) {
+    for (index, test) in list.iter().enumerate() {
         if let Some(now) = &test.now
             && now.parse::<jiff::Timestamp>().is_err()
         {
@@ -55,9 +73,6 @@ pub(crate) fn check(file: &SpecFile, spec: &Spec, companions: &LoadedCompanions)
                 Some("for example `now: 2025-03-30T12:00:00Z`".to_owned());
         }
     }
-    references::check(&mut checker);
-    lint::check(&mut checker, spec);
-    checker.findings
 }
 
 /// The findings of the parts that a device config shares with a spec.

@@ -151,11 +151,21 @@ codes! {
     CURSOR_UNUSED = "cursor_unused", Error, "The query does not use a column of its cursor.",
         "A run would read the same rows again, or jump over some.",
         "query: { sql: \"SELECT id FROM t\" }\nsync: { mode: cursor, cursor: [id] }\n";
+    NAME_NOT_IN_MODE = "name_not_in_mode", Error, "The query uses a window that its mode does not have.",
+        "Only the mode `window` has `window.start` and `window.end`. With `cursor` a run reads what lies after the cursor, with `full` everything; the name has no value there, and every run would fail.",
+        "sync: { mode: full }\n";
+    DIALECT_SYNTAX = "dialect_syntax", Error, "The query has syntax of another server.",
+        "`LIMIT` in SQL Server and Oracle, `TOP` elsewhere, `FROM t AS x` in Oracle, backticks and square brackets outside their servers. The finding has this server's own spelling.",
+        "query:\n  sql: |\n    SELECT TOP 100 id, a, b, c, k, ts FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
     FILE_UNREADABLE = "file_unreadable", Error, "A file that the spec names cannot be read.",
         "Paths are relative to the spec. The finding says what was tried and what came back.",
         "query: { file: missing.sql }\n";
     MACHINES_CSV = "machines_csv", Error, "A machine list that cannot be read.",
         "A header line, then two columns: the code and the platform's id. No code twice.", "";
+    TESTS_WITHOUT_SPEC = "tests_without_spec", Error, "Tests whose spec is not beside them.",
+        "`bookings.tests.yaml` holds tests of `bookings.yaml`, in the same folder. Without it nothing executes them.", "";
+    TEST_FAILED = "test_failed", Error, "A test of a spec does not give what it expects.",
+        "`engine test -o github` says it, with what differs; `validate-spec` executes no tests.", "";
     DUPLICATE_ID = "duplicate_id", Error, "Two specs of one device have the same id.",
         "All state hangs on the id: two pipelines of one id would overwrite each other.", "";
     UNRESOLVED_REFERENCE = "unresolved_reference", Error, "A reference has no value here.",
@@ -184,6 +194,27 @@ codes! {
     SELECT_STAR = "select_star", Warning, "The query reads all columns of a table.",
         "Columns come, go and change their order with updates of the source, and every one of them is read and compared. Queries that only rearrange a query inside, and `EXISTS (SELECT * …)`, are not meant.",
         "query:\n  sql: |\n    SELECT * FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
+    WINDOW_COLUMN_IN_FUNCTION = "window_column_in_function", Warning, "The window's column is compared after a function was applied to it.",
+        "A server cannot use the index of `ts` for `date(ts) >= …`: it reads the whole table on every run. Compare the column itself, and convert the bound with a filter. A column that holds its time as text must be converted, and is not meant; neither is `CAST(ts AS date)` in SQL Server, which knows how to use the index.",
+        "query:\n  sql: |\n    SELECT id, a, b, c, k, ts FROM t WHERE date(ts) >= {{ window.start | date }} AND ts < {{ window.end }}\n";
+    WINDOW_END_CUT = "window_end_cut", Warning, "The query cuts the time of day off the end of the window.",
+        "`ts < CAST({{ window.end }} AS date)` leaves out what was booked today. The filter `| date` moves outward: of the end it gives the day after.",
+        "query:\n  sql: |\n    SELECT id, a, b, c, k, ts FROM t WHERE ts >= {{ window.start }} AND ts < date({{ window.end }})\n";
+    DIRTY_READ = "dirty_read", Warning, "The query reads what may be undone, or leaves out what is being changed.",
+        "Under `NOLOCK`, `READUNCOMMITTED` and `READPAST`, SQL Server may miss a row that moves at that moment. A missed row counts as gone and is deleted until the next run. `isolation: snapshot` reads without waiting, and without such gaps.",
+        "source: { type: sqlserver, host: h, database: d, username: u, password: { env: P }, timezone: UTC }\nquery:\n  sql: |\n    SELECT id, a, b, c, k, ts FROM t WITH (NOLOCK) WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
+    ORDER_BY_UNNEEDED = "order_by_unneeded", Warning, "The query sorts its result for nothing.",
+        "Bookings are ordered by their time and by `pairing.tie_break`, whatever the order in which they come. Sorting costs the server memory, and the first row comes only when all are read. With `LIMIT`, `TOP` or `FETCH FIRST` it decides what comes, and is not meant.",
+        "query:\n  sql: |\n    SELECT id, a, b, c, k, ts FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }} ORDER BY ts\n";
+    DIALECT_FUNCTION = "dialect_function", Warning, "The query calls a function that this server does not have of its own.",
+        "It fails, unless somebody made a function of that name there. The finding has a spelling that works.",
+        "query:\n  sql: |\n    SELECT id, NVL(a, '') AS a, b, c, k, ts FROM t WHERE ts >= {{ window.start }} AND ts < {{ window.end }}\n";
+    KEY_CHANGES = "key_changes", Warning, "`key` holds a column that changes.",
+        "A row whose key changes is, to the engine, a row that went and another that came: a deletion and a new run, each time. `end`, quantities, the state that `cancelled_when` asks for and the change column of a cursor change; the primary key stays.",
+        "table: order\nkey: [d, e]\nfields: { order_code: a, product_code: b, machine_code: c, start: d, end: e }\n";
+    CODE_UNMAPPED = "code_unmapped", Warning, "A row of `tests` has a code that `map` lacks.",
+        "The row is rejected, and a test that does not say what is rejected passes all the same. Add the code, decide with `unmapped`, or write what is rejected under `expect`.",
+        "tests:\n  - { name: one, rows: [{ id: 1, a: x, b: w, c: z, k: U, ts: 2025-03-29T21:00:00Z }], expect: { runs: [] } }\n";
     BAD_ALLOW = "bad_allow", Warning, "An `allow` comment without a code or a reason.",
         "`# engine: allow(code): reason` silences a warning on its line, or on the next one where it stands alone; in SQL, `-- engine: allow(code): reason`. Whoever comes later must learn why.",
         "description: example  # engine: allow(select_star)\n";

@@ -45,6 +45,8 @@ macro_rules! by_shape {
     };
 }
 
+mod rows;
+
 /// The schema of an object type that may also be written as a text: the name of a column.
 fn column_or_object<Keys: JsonSchema>(generator: &mut SchemaGenerator, alternatives: &Value) -> Schema {
     let mut schema = Keys::json_schema(generator);

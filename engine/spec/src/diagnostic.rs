@@ -130,20 +130,25 @@ impl Diagnostic {
 
     /// The place in the spec as people write it: `fields.event.map`, `tests[0].rows`.
     pub fn path(&self) -> String {
-        let mut path = String::new();
-        for part in self.pointer.split('/').skip(1) {
-            let part = part.replace("~1", "/").replace("~0", "~");
-            if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
-                path.push_str(&format!("[{part}]"));
-            } else {
-                if !path.is_empty() {
-                    path.push('.');
-                }
-                path.push_str(&part);
-            }
-        }
-        path
+        path_of(&self.pointer)
     }
+}
+
+/// A JSON pointer as people write it: `fields.event.map`, `tests[0].rows`.
+pub fn path_of(pointer: &str) -> String {
+    let mut path = String::new();
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
+            path.push_str(&format!("[{part}]"));
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&part);
+        }
+    }
+    path
 }
 
 /// The text, cut where it is longer than anybody reads.
@@ -164,18 +169,34 @@ pub fn child(pointer: &str, key: &str) -> String {
     }
 }
 
+/// A name that was probably meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guess<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// Whether no other candidate is as near.
+    pub is_certain: bool,
+}
+
 /// The candidate that was probably meant, if one is near enough.
-pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn guess<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<Guess<'a>> {
     let written_lower = written.to_lowercase().replace('-', "_");
-    candidates
+    let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
         .filter_map(|candidate| {
             let distance = edit_distance(&written_lower, &candidate.to_lowercase().replace('-', "_"));
             let longest = written.chars().count().max(candidate.chars().count());
             (distance * 3 <= longest).then_some((distance, candidate))
         })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .collect();
+    near.sort_by_key(|(distance, _)| *distance);
+    let (distance, name) = *near.first()?;
+    Some(Guess { name, is_certain: near.get(1).is_none_or(|(other, _)| *other > distance) })
+}
+
+/// The name of a [`guess`].
+pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    guess(written, candidates).map(|guess| guess.name)
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours between two texts; of a text that is no name, the most
@@ -237,6 +258,20 @@ mod tests {
             ("x", None),
         ] {
             assert_eq!(did_you_mean(written, keys), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_guess_is_certain_where_nothing_else_is_as_near() {
+        for (written, candidates, expected) in [
+            ("oder_code", vec!["order_code", "event"], Some(("order_code", true))),
+            ("tolal", vec!["total", "tolas"], Some(("total", false))),
+            ("tolal", vec!["tolas", "total"], Some(("tolas", false))),
+            ("total", vec!["totals", "total"], Some(("total", true))),
+            ("x", vec!["order_code"], None),
+        ] {
+            let found = guess(written, candidates).map(|guess| (guess.name, guess.is_certain));
+            assert_eq!(found, expected, "{written}");
         }
     }
 

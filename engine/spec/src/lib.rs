@@ -9,6 +9,7 @@ pub mod decode;
 pub mod device;
 pub mod diagnostic;
 pub mod expr;
+pub mod fix;
 mod jinja;
 pub mod load;
 pub mod model;
@@ -22,4 +23,6 @@ pub mod text;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{Companions, Loaded, LoadedCompanions, LoadedDevice, NoCompanions, load, load_device};
+pub use load::{
+    Companions, Loaded, LoadedCompanions, LoadedDevice, LoadedTests, NoCompanions, load, load_device, load_tests,
+};

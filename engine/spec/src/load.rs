@@ -13,8 +13,8 @@ use crate::check;
 use crate::codes;
 use crate::device::Device;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::model::Spec;
-use crate::schema;
+use crate::model::{Spec, TestFile};
+use crate::schema::{self, Document};
 use crate::text::Text;
 use crate::yaml::SpecFile;
 
@@ -44,6 +44,24 @@ pub struct LoadedDevice {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// The tests beside a spec, as loaded.
+#[derive(Debug, Clone)]
+pub struct LoadedTests {
+    /// The typed tests, where their shape is right.
+    pub tests: Option<TestFile>,
+    /// Text, value and places.
+    pub file: SpecFile,
+    /// All findings, in the order of their places.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl LoadedTests {
+    /// Whether a finding forbids the tests to be executed.
+    pub fn has_errors(&self) -> bool {
+        has_errors(&self.diagnostics)
+    }
+}
+
 impl Loaded {
     /// Whether a finding forbids the spec to run.
     pub fn has_errors(&self) -> bool {
@@ -64,12 +82,13 @@ fn has_errors(findings: &[Diagnostic]) -> bool {
 
 /// Loads and checks a spec. `name` is the path for messages.
 pub fn load(name: &str, bytes: &[u8], companions: &dyn Companions) -> Loaded {
-    let shape = read_shape::<Spec>(name, bytes, false);
+    let shape = read_shape::<Spec>(name, bytes, Document::Pipeline);
     let mut diagnostics = shape.findings;
     let mut loaded = LoadedCompanions::default();
     if let Some(spec) = &shape.readable {
         let mut found = Vec::new();
         loaded = companions::read(spec, &shape.file, companions, &mut found);
+        found.extend(companions::recordings(&spec.tests, &shape.file, companions));
         found.extend(check::check(&shape.file, spec, &loaded));
         found.retain(|finding| !prune::is_consequence(finding, &shape.offenders));
         diagnostics.extend(found);
@@ -82,7 +101,7 @@ pub fn load(name: &str, bytes: &[u8], companions: &dyn Companions) -> Loaded {
 
 /// Loads and checks a device config. `name` is the path for messages.
 pub fn load_device(name: &str, bytes: &[u8]) -> LoadedDevice {
-    let shape = read_shape::<Device>(name, bytes, true);
+    let shape = read_shape::<Device>(name, bytes, Document::Device);
     let mut diagnostics = shape.findings;
     if let Some(device) = &shape.readable {
         let found = check::check_device(&shape.file, device);
@@ -92,6 +111,29 @@ pub fn load_device(name: &str, bytes: &[u8]) -> LoadedDevice {
     sort(&mut diagnostics);
     let device = if shape.is_whole { shape.readable } else { None };
     LoadedDevice { device, file: shape.file, diagnostics }
+}
+
+/// Loads and checks the tests beside a spec. `name` is the path for messages; `companions` has the recordings.
+pub fn load_tests(name: &str, bytes: &[u8], companions: &dyn Companions) -> LoadedTests {
+    let shape = read_shape::<TestFile>(name, bytes, Document::Tests);
+    let mut diagnostics = shape.findings;
+    if let Some(file) = &shape.readable {
+        let mut found = check::check_tests(&shape.file, &file.tests);
+        found.extend(companions::recordings(&file.tests, &shape.file, companions));
+        diagnostics.extend(found.into_iter().filter(|finding| !prune::is_consequence(finding, &shape.offenders)));
+    }
+    diagnostics = allow::apply(&shape.file, &LoadedCompanions::default(), diagnostics);
+    sort(&mut diagnostics);
+    let tests = if shape.is_whole { shape.readable } else { None };
+    LoadedTests { tests, file: shape.file, diagnostics }
+}
+
+/// The finding of tests whose spec is not there.
+pub fn tests_without_spec(file: &SpecFile, spec: &str) -> Diagnostic {
+    let message = format!("there is no spec `{spec}` beside these tests");
+    Diagnostic::new(codes::TESTS_WITHOUT_SPEC, file.key_span("/tests"), message)
+        .at("/tests")
+        .help("the tests of `bookings.yaml` are in `bookings.tests.yaml`, in the same folder")
 }
 
 /// Whether the root of a file is that of a device config.
@@ -114,7 +156,7 @@ struct Shape<T> {
     is_whole: bool,
 }
 
-fn read_shape<T: DeserializeOwned>(name: &str, bytes: &[u8], device: bool) -> Shape<T> {
+fn read_shape<T: DeserializeOwned>(name: &str, bytes: &[u8], document: Document) -> Shape<T> {
     let (text, unreadable) = Text::decode(name, bytes);
     if let Some(finding) = unreadable {
         return nothing(SpecFile::unreadable(text), vec![finding]);
@@ -126,7 +168,7 @@ fn read_shape<T: DeserializeOwned>(name: &str, bytes: &[u8], device: bool) -> Sh
         }
         return nothing(file, findings);
     }
-    let outcome = schema::validate(&file, &file.value, device);
+    let outcome = schema::validate(&file, &file.value, document);
     // A secret in the file is said before anything that would show it; otherwise what is wrong with the text of a
     // value says more than what the schema makes of it.
     let secret = |pointer: &str| {
@@ -146,7 +188,7 @@ fn read_shape<T: DeserializeOwned>(name: &str, bytes: &[u8], device: bool) -> Sh
         };
         return Shape { file, findings, readable, offenders: Vec::new(), is_whole };
     }
-    let (value, offenders) = prune::prune(&file, outcome.offenders, device);
+    let (value, offenders) = prune::prune(&file, outcome.offenders, document);
     Shape { readable: T::deserialize(value).ok(), file, findings, offenders, is_whole: false }
 }
 

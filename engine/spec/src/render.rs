@@ -1,6 +1,7 @@
 //! Findings for people and for tools: one file per form.
 
 pub mod github;
+pub mod gitlab;
 pub mod json;
 pub mod sarif;
 pub mod text;
@@ -56,7 +57,7 @@ fn located(files: &[FileFindings]) -> impl Iterator<Item = Located<'_>> {
 }
 
 /// The text of a file with every secret that was found in it struck out, byte for byte.
-fn without_secrets(file: &FileFindings) -> String {
+pub(crate) fn without_secrets(file: &FileFindings) -> String {
     let mut text = file.text.text.clone();
     let shows_secret = |code| matches!(code, codes::LITERAL_SECRET | codes::SECRET_DEFAULT);
     for finding in file.findings.iter().filter(|finding| shows_secret(finding.code)) {

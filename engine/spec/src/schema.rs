@@ -3,6 +3,7 @@
 //! Editors complete from the same schemas, in `schemas/`. They avoid `anyOf` and `oneOf` over whole objects: one
 //! wrong key must give one error at its place.
 
+mod editor;
 mod shape;
 mod validate;
 
@@ -13,8 +14,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use crate::device::Device;
-use crate::model::Spec;
+use crate::model::{Spec, TestFile};
 
+pub use editor::title_of;
 pub use validate::compile;
 pub(crate) use validate::{Offender, validate};
 
@@ -35,10 +37,24 @@ pub static PIPELINE: LazyLock<Value> = LazyLock::new(|| {
 /// The schema of a device config.
 pub static DEVICE: LazyLock<Value> = LazyLock::new(|| schema_of::<Device>("engine.schema.json"));
 
-/// The generated files: their names in `schemas/`, and their contents.
-pub fn files() -> [(&'static str, String); 2] {
-    [("pipeline.schema.json", &*PIPELINE), ("engine.schema.json", &*DEVICE)]
-        .map(|(name, schema)| (name, format!("{schema:#}\n")))
+/// The schema of the tests beside a spec.
+pub static TESTS: LazyLock<Value> = LazyLock::new(|| schema_of::<TestFile>("tests.schema.json"));
+
+/// What a file may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Document {
+    /// A pipeline spec.
+    Pipeline,
+    /// A device config.
+    Device,
+    /// The tests beside a spec.
+    Tests,
+}
+
+/// The generated files: their names in `schemas/`, and their contents, with all that helps in an editor.
+pub fn files() -> [(&'static str, String); 3] {
+    [("pipeline.schema.json", &*PIPELINE), ("engine.schema.json", &*DEVICE), ("tests.schema.json", &*TESTS)]
+        .map(|(name, schema)| (name, format!("{:#}\n", editor::dress(schema))))
 }
 
 fn schema_of<T: JsonSchema>(file: &str) -> Value {

@@ -43,6 +43,25 @@ fn valid_specs_have_no_findings() {
     }
 }
 
+/// What is there for editors changes no verdict, but for fields of the other table type: those a rule refuses.
+#[test]
+fn editors_and_the_loader_agree_on_what_is_valid() {
+    let strict = engine_spec::schema::compile(&PIPELINE);
+    let (_, text) = &engine_spec::schema::files()[0];
+    let dressed = engine_spec::schema::compile(&serde_json::from_str(text).expect("JSON"));
+    let mut refused = 0;
+    for (name, (_, loaded)) in specs("valid").into_iter().chain(specs("invalid")) {
+        let of_other_table = |finding: &engine_spec::Diagnostic| {
+            finding.code == codes::WRONG_TABLE && finding.pointer.starts_with("/fields/")
+        };
+        let by_rule = loaded.diagnostics.iter().any(of_other_table);
+        let value = &loaded.file.value;
+        assert_eq!(dressed.is_valid(value), strict.is_valid(value) && !by_rule, "{name}");
+        refused += usize::from(!dressed.is_valid(value));
+    }
+    assert!(refused > 10, "only {refused} specs were refused");
+}
+
 #[test]
 fn invalid_specs_have_the_findings_of_their_first_line() {
     let mut wrong = Vec::new();

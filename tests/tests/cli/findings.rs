@@ -118,3 +118,27 @@ fn what_is_no_spec_is_told_and_breaks_nothing() {
         workspace.engine(&["run", "--once", name]).expect(2).says(name);
     }
 }
+
+#[test]
+fn what_is_certain_is_shown_and_put_right_by_both_programs() {
+    let (workspace, _) = ten_faults();
+    let before = workspace.read("ten_faults.yaml");
+    for program in [validator(), engine_tests::binary::engine().to_owned()] {
+        workspace.write("ten_faults.yaml", &before);
+        let verb: &[&str] = if program == validator() { &[] } else { &["validate-spec"] };
+        let say = |flag: &str| workspace.run(&program, &[verb, &[flag, "ten_faults.yaml"]].concat()).expect(2);
+        let diff = say("--diff").stdout;
+        assert!(
+            diff.contains("\n-shedule: { every: 2m }\n") && diff.contains("\n+schedule: { every: 2m }\n"),
+            "{diff}"
+        );
+        assert!(!diff.contains("hunter2"), "the diff shows a secret");
+        assert_eq!(workspace.read("ten_faults.yaml"), before, "`--diff` writes nothing");
+        let fixed = say("--fix");
+        assert!(fixed.stderr.contains("fixed ten_faults.yaml:4: unknown_key: "), "{}", fixed.stderr);
+        assert!(fixed.stderr.contains("fixed ten_faults.yaml:5: ambiguous_scalar: "), "{}", fixed.stderr);
+        assert!(fixed.stdout.ends_with("1 file: 8 errors, 0 warnings\n"), "{}", fixed.stdout);
+        let right = before.replace("shedule", "schedule").replace("country: no", "country: \"no\"");
+        assert_eq!(workspace.read("ten_faults.yaml"), right);
+    }
+}

@@ -5,6 +5,7 @@ mod exits;
 mod findings;
 mod render;
 mod secrets;
+mod testing;
 mod verbs;
 
 use engine_tests::binary::{Workspace, root};

@@ -1,6 +1,6 @@
 //! `engine check`: connects as a run does, and shows what a source says of itself, and a sample. Nothing is sent or kept.
 
-mod facts;
+pub(super) mod facts;
 mod sample;
 mod show;
 

@@ -194,9 +194,7 @@ fn reasons(refusals: &[Refusal]) -> Vec<Reason> {
 /// Every refusal of one row or record.
 fn find(store: &dyn StateStore, pipeline: &str, key: &str) -> Result<Vec<Refusal>, CommandError> {
     store::wanted(store, &[pipeline.to_owned()])?;
-    let mut of_one_column = KeyText::default();
-    of_one_column.push(Some(key));
-    let of_one_column = of_one_column.finish();
+    let of_one_column = KeyText::of_one(key);
     let found: Vec<Refusal> = read(store, pipeline)?
         .into_iter()
         .filter(|(entry, _)| entry.key == key || entry.key == of_one_column)
@@ -218,14 +216,7 @@ fn find(store: &dyn StateStore, pipeline: &str, key: &str) -> Result<Vec<Refusal
 /// Adds where the rules are written, where the spec is found through the device config.
 fn with_places(refusals: Vec<Refusal>, device: &Device, folder: &Path, pipeline: &str) -> Vec<Refusal> {
     let Some(spec) = project::find_spec(device, folder, pipeline) else { return refusals };
-    let file = &spec.loaded.file;
-    let place = |rule: &str| {
-        let pointer = format!("/{}", rule.replace('.', "/"));
-        let (found, _) = file.place(&pointer);
-        let at = file.text.line_column(file.key_span(&pointer).start);
-        (!found.is_empty()).then(|| format!("{}:{}:{}", spec.path.display(), at.line, at.column))
-    };
-    refusals.into_iter().map(|refusal| Refusal { place: place(&refusal.rule), ..refusal }).collect()
+    refusals.into_iter().map(|refusal| Refusal { place: spec.place_of(&refusal.rule), ..refusal }).collect()
 }
 
 #[cfg(test)]

@@ -82,7 +82,8 @@ fn as_text(api: &HttpSourceConfig, request: &RenderedRequest) -> String {
     out
 }
 
-fn text(plan: &Plan, statement: &Statement) -> String {
+/// A statement and its parameters, for people.
+pub(super) fn text(plan: &Plan, statement: &Statement) -> String {
     let mut out = format!("-- {} ({})\n{}", plan.id, plan.source_type, statement.sql);
     if !out.ends_with('\n') {
         out.push('\n');
@@ -95,7 +96,8 @@ fn text(plan: &Plan, statement: &Statement) -> String {
     out
 }
 
-fn as_json(plan: &Plan, statement: &Statement) -> serde_json::Value {
+/// A statement and its parameters, for programs.
+pub(super) fn as_json(plan: &Plan, statement: &Statement) -> serde_json::Value {
     let params: Vec<serde_json::Value> = statement
         .binds
         .iter()

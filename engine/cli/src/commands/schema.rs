@@ -8,6 +8,7 @@ pub fn run(args: &SchemaArgs) -> Result<(), CommandError> {
     let wanted = match args.name {
         SchemaName::Pipeline => "pipeline.schema.json",
         SchemaName::Engine => "engine.schema.json",
+        SchemaName::Tests => "tests.schema.json",
     };
     for (name, text) in engine_spec::schema::files() {
         if name == wanted {

@@ -1,283 +1,180 @@
-//! `engine test`: the examples in a spec, executed offline by the run's own code.
+//! `engine test`: the examples of a spec, executed offline by the run's own code.
 //!
 //! A test runs the real pipeline over the rows it gives, against a state store in memory and a clock that stands still.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+pub mod compare;
+mod coverage;
+pub mod execute;
+mod github;
+mod junit;
+pub mod sets;
+mod show;
+pub mod update;
+
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use engine_core::canonical::CanonicalRow;
-use engine_core::mapping::{Mapper, Outcome};
-use engine_core::memory::MemoryStore;
-use engine_core::plan::Plan;
-use engine_core::ports::Cancel;
-use engine_core::run::{OUTBOX_BYTES_MAX, Observer, Runner};
-use engine_core::time::Instant;
-use engine_core::value::{Row, RowBatch};
-use engine_spec::model::SpecTest;
-use engine_spec::sql::{Dialect, code_text};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
+use jiff::Timestamp;
+use serde::Serialize;
 
-use crate::args::{Output, TestArgs};
-use crate::clock::FrozenClock;
-use crate::commands::render;
+use self::compare::Difference;
+use self::coverage::Coverage;
+use self::execute::ClockFrom;
+use self::show::Tints;
+use crate::args::{TestArgs, TestOutput};
 use crate::exit::{CommandError, Kind};
-use crate::fixture::{FixtureSource, Outcomes};
-use crate::project::Project;
-
-/// How far behind the latest time of its rows a test's clock stands, where the test does not say.
-const AFTER_THE_LAST_ROW: SignedDuration = SignedDuration::from_mins(1);
-/// The clock of a test that has no rows and does not say.
-const NO_ROWS_NOW: Timestamp = Timestamp::constant(1_735_689_600, 0);
+use crate::project::{FoundSpec, Project};
+use crate::validate::sidecar;
 
 /// Result of one test.
-#[derive(Debug, serde::Serialize)]
-struct TestResult {
+#[derive(Debug, Serialize)]
+pub struct TestResult {
+    /// The file of the spec.
     spec: String,
     pipeline: String,
     name: String,
     passed: bool,
     /// What differs, in plain words.
     differences: Vec<String>,
+    /// What differs, for programs.
+    details: Vec<Difference>,
+    /// The file of the test.
+    file: String,
+    /// Its line there.
+    line: usize,
+    /// The clock of the test, and where it came from.
+    now: Option<Timestamp>,
+    clock: Option<ClockFrom>,
+    #[serde(skip)]
+    depends_on_clock: bool,
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
+    time: Duration,
+}
+
+impl TestResult {
+    /// Whether it failed before there was anything to compare.
+    fn cannot_run(&self) -> bool {
+        self.details.iter().any(|difference| matches!(difference, Difference::Failed { .. }))
+    }
+}
+
+fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// Executes the tests of specs.
 pub fn run(args: &TestArgs, config: Option<&Path>) -> Result<(), CommandError> {
-    let project = Project::open(&args.paths, config)?;
-    let mut results = Vec::new();
+    let project = Project::open(&with_specs(&args.paths), config)?;
+    let (mut results, mut coverage, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+    let covers = args.coverage || args.coverage_min.is_some();
     for spec in &project.specs {
-        let Some(typed) = &spec.loaded.spec else { continue };
-        for test in &typed.tests {
-            if args.filter.as_ref().is_some_and(|filter| !test.name.contains(filter.as_str())) {
-                continue;
+        let mut covered = Coverage::of(&project, spec)?;
+        for set in sets::of(spec)? {
+            let mut failed = Vec::new();
+            for (index, test) in set.tests.iter().enumerate() {
+                if args.filter.as_ref().is_some_and(|filter| !test.name.contains(filter.as_str())) {
+                    continue;
+                }
+                let (result, ran) = one(&project, spec, &set, index, args.now)?;
+                if let Some(ran) = ran.as_ref().filter(|_| covers) {
+                    covered.add(ran);
+                }
+                if !result.passed {
+                    failed.push((index, ran));
+                }
+                results.push(result);
             }
-            let mut plan = project.plan(spec, true)?;
-            let differences = match execute(&mut plan, test, args.now) {
-                Ok(differences) => differences,
-                Err(message) => vec![message],
-            };
-            results.push(TestResult {
-                spec: spec.path.display().to_string(),
-                pipeline: plan.id.clone(),
-                name: test.name.clone(),
-                passed: differences.is_empty(),
-                differences,
-            });
+            if args.update {
+                let plan = project.plan(spec, true)?;
+                let change = update::change(&plan, &set, &failed).map_err(|why| {
+                    CommandError::new(Kind::Run, format!("{}: {why}", set.path.display()))
+                        .hint("put the expectation right by hand")
+                })?;
+                changes.extend(change);
+            }
         }
+        coverage.push(covered);
     }
-    let failed = results.iter().filter(|result| !result.passed).count();
+    let outcome = if args.update {
+        update::finish(&changes, args.yes, &results)
+    } else {
+        print(args, &results, &coverage);
+        judge(args, &results, &coverage)
+    };
+    if project.broken { Err(CommandError::said(Kind::Usage)) } else { outcome }
+}
+
+fn judge(args: &TestArgs, results: &[TestResult], coverage: &[Coverage]) -> Result<(), CommandError> {
+    let least = args.coverage_min.map(|least| least.0);
+    let thin = coverage.iter().filter(|spec| least.is_some_and(|least| spec.percent() < least));
+    let thin: Vec<String> = thin.map(|spec| spec.words(least)).collect();
+    match (thin.is_empty(), args.output) {
+        // These forms have no place for it.
+        (false, TestOutput::Junit | TestOutput::Github) => Err(CommandError::new(Kind::Run, thin.join("\n"))),
+        (false, TestOutput::Text | TestOutput::Json) => Err(CommandError::said(Kind::Run)),
+        (true, _) if results.iter().all(|result| result.passed) => Ok(()),
+        (true, _) => Err(CommandError::said(Kind::Run)),
+    }
+}
+
+/// The paths as given, with the spec in the place of its tests.
+fn with_specs(paths: &[String]) -> Vec<String> {
+    let spec = |path: &String| {
+        let file = Path::new(path);
+        let spec = if file.is_file() { sidecar::spec_of(file) } else { None };
+        spec.map_or_else(|| path.clone(), |spec| spec.display().to_string())
+    };
+    paths.iter().map(spec).collect()
+}
+
+fn print(args: &TestArgs, results: &[TestResult], coverage: &[Coverage]) {
+    let covers = args.coverage || args.coverage_min.is_some();
     match args.output {
-        Output::Json => {
-            let json = serde_json::to_string_pretty(&results).unwrap_or_default();
-            crate::show::print(&format!("{json}\n"));
+        TestOutput::Json if covers => {
+            crate::show::print_json(&serde_json::json!({"tests": results, "coverage": coverage}));
         }
-        Output::Text => crate::show::print(&text(&results, failed)),
-    }
-    match (project.broken, failed) {
-        (true, _) => Err(CommandError::said(Kind::Usage)),
-        (false, 0) => Ok(()),
-        (false, _) => Err(CommandError::said(Kind::Run)),
-    }
-}
-
-fn text(results: &[TestResult], failed: usize) -> String {
-    let mut out = String::new();
-    for result in results {
-        let mark = if result.passed { "ok    " } else { "FAILED" };
-        let _ = writeln!(out, "{mark} {}: {}", result.pipeline, result.name);
-        for difference in &result.differences {
-            let _ = writeln!(out, "       {}", difference.replace('\n', "\n       "));
-        }
-    }
-    let _ = writeln!(out, "{} passed, {failed} failed", results.len() - failed);
-    out
-}
-
-/// Runs one test; what differs from what it expects.
-fn execute(plan: &mut Plan, test: &SpecTest, now: Option<Timestamp>) -> Result<Vec<String>, String> {
-    let source = FixtureSource::new(plan, &test.rows);
-    let now = match (&test.now, now) {
-        (Some(text), _) => {
-            engine_core::plan::parse_start(text, &plan.zone).ok_or(format!("now: `{text}` is no instant"))?
-        }
-        (None, Some(now)) => now,
-        (None, None) => clock_after(plan, &source)?,
-    };
-    let mut differences = Vec::new();
-    compare_statement(plan, test, now, &mut differences)?;
-    let expect = &test.expect;
-    if expect.runs.is_none() && expect.rows.is_none() && expect.rejected.is_none() {
-        return Ok(differences);
-    }
-    // The rows are those of the result, whatever the window: a test does not depend on when it is run.
-    plan.sync.start = None;
-    let outcomes = outcomes(plan, &source, now)?;
-    let mut compare = |what: &str, expected: &Option<Vec<BTreeMap<String, Value>>>, actual: &[Map<String, Value>]| {
-        if let Some(expected) = expected {
-            differences.extend(compare_sets(what, expected, actual, plan));
-        }
-    };
-    compare("run", &expect.runs, &outcomes.runs);
-    compare("row", &expect.rows, &outcomes.rows);
-    compare("rejected row", &expect.rejected, &outcomes.rejected);
-    Ok(differences)
-}
-
-/// What the run's own code makes of the rows.
-fn outcomes(plan: &Plan, source: &FixtureSource, now: Timestamp) -> Result<Outcomes, String> {
-    let store = MemoryStore::new();
-    let clock = FrozenClock::at(now);
-    let cancel = Cancel::default();
-    let open = || Ok(source.open());
-    let runner = Runner {
-        plan,
-        store: &store,
-        clock: &clock,
-        cancel: &cancel,
-        open: &open,
-        outbox_bytes_max: OUTBOX_BYTES_MAX,
-        next_run: None,
-    };
-    let mut outcomes = Outcomes::new(plan, usize::MAX);
-    let report = if source.is_empty() { Default::default() } else { runner.run(&mut outcomes) };
-    if let Some(failure) = report.failure {
-        return Err(failure.message);
-    }
-    outcomes.take_from(&store.snapshot(&plan.id), plan);
-    Ok(outcomes)
-}
-
-/// A minute after the latest time of the rows, so that a test never ages and nothing lies in the future.
-fn clock_after(plan: &Plan, source: &FixtureSource) -> Result<Timestamp, String> {
-    struct Latest(Option<Instant>);
-    impl Observer for Latest {
-        fn row(&mut self, _row: Row<'_>, outcome: Outcome, canonical: &CanonicalRow, _mapper: &Mapper) {
-            // A row that a check rejects has times all the same; one whose times are unreadable keeps `MIN`.
-            if matches!(outcome, Outcome::Row | Outcome::Rejected) {
-                self.0 = self.0.max(Some(canonical.start)).max(canonical.end);
+        TestOutput::Json => crate::show::print_json(&results),
+        TestOutput::Junit => crate::show::print(&junit::render(results)),
+        TestOutput::Github => crate::show::print(&github::render(results)),
+        TestOutput::Text => {
+            let tints = if crate::show::colour_stdout() { Tints::COLOURS } else { Tints::NONE };
+            let mut text = show::text(results, tints);
+            if covers {
+                text += &coverage::text(coverage, args.coverage_min.map(|least| least.0));
             }
+            crate::show::print(&text);
         }
     }
-    if source.is_empty() {
-        return Ok(NO_ROWS_NOW);
-    }
-    let mut latest = Latest(None);
-    let mut batch = RowBatch::new();
-    source.fill(&mut batch);
-    let mut mapper = Mapper::new(plan, batch.columns()).map_err(|messages| messages.join("; "))?;
-    let mut canonical = CanonicalRow::default();
-    for row in batch.rows() {
-        canonical.start = Instant::MIN;
-        let outcome = mapper.map(row, Instant::MAX, &mut canonical);
-        latest.row(row, outcome, &canonical, &mapper);
-    }
-    let latest = latest.0.filter(|latest| *latest > Instant::MIN).and_then(Instant::to_timestamp);
-    Ok(latest.and_then(|latest| latest.checked_add(AFTER_THE_LAST_ROW).ok()).unwrap_or(NO_ROWS_NOW))
 }
 
-fn compare_statement(
-    plan: &Plan,
-    test: &SpecTest,
-    now: Timestamp,
-    differences: &mut Vec<String>,
-) -> Result<(), String> {
-    if test.expect.sql.is_none() && test.expect.params.is_none() {
-        return Ok(());
-    }
-    let statement = render::statement(plan, now).map_err(|error| error.message)?;
-    let Some(statement) = statement else { return Err("the spec has no query".to_owned()) };
-    if let Some(expected) = &test.expect.sql {
-        let dialect = Dialect::of_source_type(plan.source_type);
-        let code = |text: &str| dialect.map_or_else(|| text.to_owned(), |dialect| code_text(text, dialect));
-        let (expected, actual) = (code(expected), code(&statement.sql));
-        if expected != actual {
-            differences.push(format!("sql: expected\n{expected}\nbut it is\n{actual}"));
-        }
-    }
-    if let Some(expected) = &test.expect.params {
-        let actual: Vec<Value> = statement.binds.iter().map(|bind| render::bind_json(&bind.value)).collect();
-        let same = expected.len() == actual.len()
-            && expected.iter().zip(&actual).all(|(expected, actual)| same_value(expected, actual, plan));
-        if !same {
-            differences.push(format!(
-                "params: expected {} but they are {}",
-                Value::from(expected.clone()),
-                Value::from(actual)
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Compares two lists without regard to their order: every expected item must match one of the others.
-fn compare_sets(
-    what: &str,
-    expected: &[BTreeMap<String, Value>],
-    actual: &[Map<String, Value>],
-    plan: &Plan,
-) -> Vec<String> {
-    let mut left: Vec<&Map<String, Value>> = actual.iter().collect();
-    let mut missing = Vec::new();
-    for item in expected {
-        match left.iter().position(|candidate| matches(item, candidate, plan)) {
-            Some(place) => _ = left.remove(place),
-            None => missing.push(item),
-        }
-    }
-    let mut differences = Vec::new();
-    for item in missing {
-        let mut line = format!("no {what} {}", json(item));
-        if let Some(nearest) = left.iter().max_by_key(|candidate| likeness(item, candidate, plan)) {
-            let _ = write!(line, "\nnearest is  {}", json(nearest));
-        }
-        differences.push(line);
-    }
-    differences.extend(left.into_iter().map(|item| format!("one {what} too many: {}", json(item))));
-    differences
-}
-
-fn json(item: &impl serde::Serialize) -> String {
-    serde_json::to_string(item).unwrap_or_default()
-}
-
-fn matches(expected: &BTreeMap<String, Value>, actual: &Map<String, Value>, plan: &Plan) -> bool {
-    expected.iter().all(|(name, value)| same_member(name, value, actual, plan))
-}
-
-fn likeness(expected: &BTreeMap<String, Value>, actual: &Map<String, Value>, plan: &Plan) -> usize {
-    expected.iter().filter(|(name, value)| same_member(name, value, actual, plan)).count()
-}
-
-fn same_member(name: &str, expected: &Value, actual: &Map<String, Value>, plan: &Plan) -> bool {
-    let found = actual.get(name).unwrap_or(&Value::Null);
-    match (name, expected, found) {
-        // A reason is prose: a part of it is enough.
-        ("reason", Value::String(part), Value::String(reason)) => reason.contains(part.as_str()),
-        ("attributes", Value::Object(expected), Value::Object(found)) => {
-            expected.iter().all(|(name, value)| same_value(value, found.get(name).unwrap_or(&Value::Null), plan))
-        }
-        _ => same_value(expected, found, plan),
-    }
-}
-
-/// Texts are equal as texts, as instants, or as numbers.
-fn same_value(expected: &Value, actual: &Value, plan: &Plan) -> bool {
-    if expected == actual {
-        return true;
-    }
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+/// Executes one test; what it made of its rows is wanted for more than its result.
+fn one(
+    project: &Project,
+    spec: &FoundSpec,
+    set: &sets::TestSet,
+    index: usize,
+    now: Option<Timestamp>,
+) -> Result<(TestResult, Option<execute::Ran>), CommandError> {
+    let test = &set.tests[index];
+    let mut plan = project.plan(spec, true)?;
+    let began = Instant::now();
+    let (details, ran) = match execute::execute(&mut plan, test, set.folder(), now) {
+        Ok(ran) => (compare::differences(&plan, &test.expect, &ran), Some(ran)),
+        Err(reason) => (vec![Difference::Failed { reason }], None),
     };
-    let (Some(expected), Some(actual)) = (text(expected), text(actual)) else { return false };
-    if let (Ok(one), Ok(other)) = (expected.parse::<f64>(), actual.parse::<f64>()) {
-        return one == other;
-    }
-    let instant = |text: &str| engine_core::plan::parse_start(text, &plan.zone);
-    match (instant(&expected), instant(&actual)) {
-        (Some(one), Some(other)) => one == other,
-        _ => expected == actual,
-    }
+    let result = TestResult {
+        spec: spec.path.display().to_string(),
+        pipeline: plan.id.clone(),
+        name: test.name.clone(),
+        passed: details.is_empty(),
+        differences: details.iter().map(|difference| show::describe(difference, Tints::NONE)).collect(),
+        details,
+        file: set.path.display().to_string(),
+        line: set.line(index),
+        now: ran.as_ref().map(|ran| ran.now),
+        clock: ran.as_ref().map(|ran| ran.clock),
+        depends_on_clock: ran.as_ref().is_some_and(|ran| !ran.source.is_empty() || ran.statement.is_some()),
+        time: began.elapsed(),
+    };
+    Ok((result, ran))
 }

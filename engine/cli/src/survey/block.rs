@@ -49,6 +49,11 @@ pub fn source_of(path: &Path) -> Result<SourceBlock, CommandError> {
     let name = path.display().to_string();
     let bytes = project::read(path)?;
     let loaded = load_source(&name, &bytes, path);
+    // Before any finding: what is missing for a run does not matter where there is nothing to survey.
+    let said = loaded.file.value.pointer("/source/type").and_then(serde_json::Value::as_str);
+    if let Some(said) = said.filter(|said| ["csv", "http"].contains(said)) {
+        return Err(no_catalogue(&name, said));
+    }
     let of_source = |pointer: &str| pointer == "/source" || pointer.starts_with("/source/");
     let is_readable = loaded.file.value.is_object();
     let findings: Vec<_> = loaded
@@ -58,7 +63,7 @@ pub fn source_of(path: &Path) -> Result<SourceBlock, CommandError> {
         .cloned()
         .collect();
     if !findings.is_empty() {
-        project::tell([FileFindings { text: loaded.file.text.clone(), findings }]);
+        project::tell([FileFindings { text: loaded.file.text, findings }]);
         return Err(CommandError::said(Kind::Usage));
     }
     let Some(value) = loaded.file.value.get("source") else {

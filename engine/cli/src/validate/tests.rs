@@ -18,17 +18,67 @@ fn check(files: &[(&str, &str)], change: impl FnOnce(&mut ValidateArgs)) -> (u8,
     for (name, content) in files {
         std::fs::write(folder.path().join(name), content).expect("a file");
     }
+    let (code, out, _) = check_folder(folder.path(), change);
+    (code, out)
+}
+
+/// Validates a folder: the exit code, the findings and the log.
+fn check_folder(folder: &Path, change: impl FnOnce(&mut ValidateArgs)) -> (u8, String, String) {
     let mut args = ValidateArgs {
-        paths: vec![folder.path().to_owned()],
+        paths: vec![folder.to_owned()],
         output: Output::Text,
         strict: false,
         env: false,
+        fix: false,
+        diff: false,
         write_schemas: None,
     };
     change(&mut args);
-    let mut out = Vec::new();
-    let code = validate(&args, &mut out).unwrap_or_else(|failure| failure.exit_code());
-    (code, String::from_utf8(out).expect("UTF-8"))
+    let (mut out, mut log) = (Vec::new(), Vec::new());
+    let code = validate(&args, &mut out, &mut log).unwrap_or_else(|failure| failure.exit_code());
+    (code, String::from_utf8(out).expect("UTF-8"), String::from_utf8(log).expect("UTF-8"))
+}
+
+#[test]
+fn what_is_certain_is_shown_and_then_put_right_in_the_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (spec, sql) = (folder.path().join("a.yaml"), folder.path().join("q.sql"));
+    let broken = GOOD.replace("key:", "labels: { country: no } # of the plant\nkye:").replace('\n', "\r\n");
+    std::fs::write(&spec, &broken).expect("a file");
+    std::fs::write(&sql, SQL.replace("s <", "s <=")).expect("a file");
+    let (code, diff, _) = check_folder(folder.path(), |args| args.diff = true);
+    assert_eq!(code, EXIT_SPEC);
+    for line in ["-kye: [id]", "+key: [id]", "+labels: { country: \"no\" } # of the plant", "q.sql"] {
+        assert!(diff.contains(line), "`{line}` in\n{diff}");
+    }
+    assert_eq!(std::fs::read_to_string(&spec).expect("a file"), broken);
+    let (code, out, log) = check_folder(folder.path(), |args| args.fix = true);
+    assert_eq!((code, out.as_str()), (EXIT_OK, "1 file: 0 errors, 0 warnings\n"));
+    assert_eq!(log.lines().filter(|line| line.starts_with("fixed ")).count(), 3, "{log}");
+    assert!(log.contains("a.yaml:6: ambiguous_scalar: "), "{log}");
+    let right = GOOD.replace("key:", "labels: { country: \"no\" } # of the plant\nkey:").replace('\n', "\r\n");
+    assert_eq!(std::fs::read_to_string(&spec).expect("a file"), right);
+    assert_eq!(std::fs::read_to_string(&sql).expect("a file"), SQL);
+    assert_eq!(check_folder(folder.path(), |args| args.diff = true), (EXIT_OK, String::new(), String::new()));
+    let names = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(names, 2, "nothing else is left behind");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_and_rights_stay_as_they_are() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (folder, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let spec = elsewhere.path().join("spec");
+    std::fs::write(&spec, GOOD.replace("key:", "kye:")).expect("a file");
+    std::fs::set_permissions(&spec, std::fs::Permissions::from_mode(0o640)).expect("rights");
+    std::fs::write(folder.path().join("q.sql"), SQL).expect("a file");
+    std::os::unix::fs::symlink(&spec, folder.path().join("a.yaml")).expect("a link");
+    assert_eq!(check_folder(folder.path(), |args| args.fix = true).0, EXIT_OK);
+    assert_eq!(std::fs::read_to_string(&spec).expect("a file"), GOOD);
+    assert_eq!(std::fs::metadata(&spec).expect("a file").permissions().mode() & 0o777, 0o640);
+    assert!(folder.path().join("a.yaml").is_symlink());
 }
 
 #[test]

@@ -90,12 +90,10 @@ fn alternating(table: &TableFacts, roles: &BTreeMap<Role, RoleGuess>) -> Vec<Str
             changes += usize::from(before != code);
         }
     }
-    let few = sample.columns.values().nth(0).is_some()
-        && pairs >= PAIRS_MIN
-        && changes * 100 >= pairs * ALTERNATING_PERCENT_MIN;
+    let alternates = pairs >= PAIRS_MIN && changes * 100 >= pairs * ALTERNATING_PERCENT_MIN;
     let codes = roles.get(&Role::Event).and_then(|guess| sample.columns.get(&guess.column));
     match codes {
-        Some(codes) if few => codes.frequent.iter().take(2).map(|(value, _)| text(value)).collect(),
+        Some(codes) if alternates => codes.frequent.iter().take(2).map(|(value, _)| text(value)).collect(),
         _ => Vec::new(),
     }
 }

@@ -38,9 +38,7 @@ pub(super) fn sign<'a>(name: &str, signs: &[&'a str]) -> Option<&'a str> {
     let (words, plain) = (words(name), plain(name));
     let shows = |sign: &str| {
         let bare: String = sign.replace('_', "");
-        plain == bare
-            || words.iter().any(|word| *word == bare)
-            || (bare.len() >= SIGN_LETTERS_MIN && plain.contains(&bare))
+        plain == bare || words.contains(&bare) || (bare.len() >= SIGN_LETTERS_MIN && plain.contains(&bare))
     };
     signs.iter().copied().find(|sign| shows(sign))
 }

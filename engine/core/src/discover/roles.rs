@@ -246,10 +246,12 @@ fn named_guess(
         if values == 0 {
             confidence = Confidence::Guess;
             why.push_str("; it was empty in every row that was looked at");
-        } else if role == Role::MachineCode && values >= 10 && different * 3 <= values {
-            confidence = Confidence::Sure;
-            why.push_str(&format!("; {different} different values"));
-        } else if role == Role::OrderCode && values >= 5 && different >= 3 {
+        } else if match role {
+            // The same few come again and again.
+            Role::MachineCode => values >= 10 && different.saturating_mul(3) <= values,
+            Role::OrderCode => values >= 5 && different >= 3,
+            _ => false,
+        } {
             confidence = Confidence::Sure;
             why.push_str(&format!("; {different} different values"));
         }

@@ -14,6 +14,7 @@ use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
 use crate::mapping::{Mapper, Outcome};
 use crate::ports::{Fetched, Source};
+use crate::record::write_row;
 use crate::report::{Failure, FailureKind, RunReport};
 use crate::state::{QUARANTINE_ROWS_MAX, QuarantineEntry, Stage};
 use crate::time::Instant;
@@ -251,13 +252,16 @@ impl Run<'_> {
     pub(super) fn refuse_duplicate(&mut self, row: &CanonicalRow) {
         self.report.reject("duplicate_key");
         if self.quarantine.len() < QUARANTINE_ROWS_MAX {
+            // The row of the source is no longer there when the two are compared: people see what was made of it.
+            let mut shown = String::new();
+            write_row(&mut shown, uuid::Uuid::nil(), row, self.plan().table);
             self.quarantine.push(QuarantineEntry {
                 stage: Stage::Row,
                 key: row.key_text.clone(),
                 code: "duplicate_key".to_owned(),
                 reason: format!("two different rows of the result have the key {}", row.key_text),
                 rule: "key".to_owned(),
-                row: row.to_stored(),
+                row: shown,
                 lane: Some(row.details.machine_code.clone()),
                 at: Some(row.at.micros()),
                 first_seen: self.now,

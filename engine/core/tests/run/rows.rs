@@ -248,6 +248,8 @@ fn two_different_rows_of_one_key_are_refused_and_equal_ones_are_one() {
     for rows in [[one.clone(), other.clone()], [other.clone(), one.clone()]] {
         let world = check(&order_spec(""), order_table(), &rows, &[]);
         assert_eq!(codes(&world), ["duplicate_key"]);
+        let shown = world.quarantined()[0].row.clone();
+        assert!(shown.contains(r#""order_code":""#) && shown.contains(r#""start":"2025-"#), "people read it: {shown}");
         // Which of the two counts is fixed, whatever the order in which they come.
         let spec = order_spec("checks: { duplicate_key: report }");
         let world = check(&spec, order_table(), &rows, &["B M1 0-5"]);

@@ -45,15 +45,40 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
     let zone = zone.and_then(super::zone).unwrap_or(TimeZone::UTC);
     let cursor: BTreeSet<String> = spec.sync.cursor.iter().cloned().collect();
     for found in check_sql(sql, dialect, &query.params, &cursor, &zone) {
+        let help = advice(spec, &found);
         let mut finding = in_sql(checker, companions, found.code, &found.range, found.message);
         finding.severity = found.severity.into();
-        finding.help = found.help;
+        finding.help = help;
         checker.push(finding);
     }
     if let (Some(parsed), _) = SqlTemplate::parse(sql, dialect) {
+        if let Some(place) = parsed.place_of_window().filter(|_| spec.sync.mode != SyncMode::Window) {
+            let finding = in_sql(checker, companions, codes::NAME_NOT_IN_MODE, &place, no_window(spec.sync.mode));
+            checker.push(finding.help(NO_WINDOW_HELP));
+        }
         bounds(checker, spec, companions, &parsed.uses());
         query_lint::check(checker, spec, companions, &parsed);
     }
+}
+
+/// What to do where the query asks for a window and the mode has none.
+const NO_WINDOW_HELP: &str = "leave the window out, or set `sync: { mode: window }`";
+
+fn no_window(mode: SyncMode) -> String {
+    let mode = match mode {
+        SyncMode::Window => "window",
+        SyncMode::Cursor => "cursor",
+        SyncMode::Full => "full",
+    };
+    format!("`window` has no value in the mode `{mode}`: every run would end here")
+}
+
+/// The advice of a finding; a cursor column is no help where the mode has no cursor.
+fn advice(spec: &Spec, found: &template::TemplateFinding) -> Option<String> {
+    if found.code == "template_unknown_cursor" && spec.sync.mode != SyncMode::Cursor {
+        return Some("only `sync: { mode: cursor, cursor: […] }` has a cursor".to_owned());
+    }
+    found.help.clone()
 }
 
 /// An HTTP source has no SQL: `query` holds the parameters of its request, and nothing else.
@@ -71,15 +96,20 @@ fn request(checker: &mut Checker<'_>, spec: &Spec, api: &HttpSource, zone: Optio
     let params = spec.query.as_ref().map_or(&no_params, |query| &query.params);
     for RequestFinding { pointer, finding: found } in check_request(&api.request, params, &cursor, &zone) {
         let pointer = format!("/source/request{pointer}");
+        let help = advice(spec, &found);
         let span = checker.file.span_in_scalar(&pointer, &found.range);
         let mut finding = Diagnostic::new(found.code, span, found.message).at(&pointer);
         finding.severity = found.severity.into();
-        finding.help = found.help;
+        finding.help = help;
         checker.push(finding);
     }
     let (Some(template), _) = RequestTemplate::parse(&api.request) else { return };
     let place = if checker.file.value.pointer("/source/request").is_some() { "/source/request" } else { "/source" };
-    for (name, code) in unused(spec, &template.uses()) {
+    let uses = template.uses();
+    if spec.sync.mode != SyncMode::Window && (uses.window_start || uses.window_end) {
+        checker.key(codes::NAME_NOT_IN_MODE, place, no_window(spec.sync.mode)).help = Some(NO_WINDOW_HELP.to_owned());
+    }
+    for (name, code) in unused(spec, &uses) {
         let finding = checker.key(code, place, format!("the request does not use `{name}`"));
         finding.help = Some(match spec.sync.mode {
             SyncMode::Window => {

@@ -1,16 +1,21 @@
 //! Lints of the query: SQL that a server takes, and that reads other rows than the run believes.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::Checker;
+use super::live_rows::{self, Known};
 use super::query::in_sql;
+use super::{Checker, habits};
 use crate::codes;
-use crate::diagnostic::Label;
+use crate::diagnostic::{Diagnostic, Fix, Label};
 use crate::load::LoadedCompanions;
 use crate::model::{FieldSource, Spec, SyncMode, TableType, TimeField, TimeSource};
+use crate::sql::parse_query;
 use crate::template::{Bound, Columns, Comparison, Operator, Outline, SqlTemplate};
 
-/// Code that may keep a row without an end in the result.
+/// Operators of a bound that is not half-open, and what they must be; those of a bound on the left included.
+const HALF_OPEN: [(&str, &str); 4] = [("<=", "<"), (">", ">="), ("<", "<="), (">=", ">")];
+/// Code that may keep a row without an end in the result, for queries that no parser knows.
 const KEEPS_LIVE_ROWS: [&str; 9] =
     ["OR", "UNION", "COALESCE", "IFNULL", "ISNULL", "NVL", "NVL2", "IS NULL", "IS NOT DISTINCT"];
 
@@ -18,25 +23,53 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
     let outline = Outline::of(template);
     let mut lint = Lint { checker, spec, companions };
     lint.select_star(&outline);
+    if outline.is_beyond_reading() {
+        return;
+    }
+    habits::check(&mut lint, &outline);
     if spec.sync.mode == SyncMode::Window {
         let comparisons = outline.comparisons();
         let columns = outline.columns();
-        lint.live_rows_left_out(&outline, &comparisons);
+        lint.live_rows_left_out(&outline, &comparisons, &columns, template);
         lint.inclusive_bounds(&comparisons, &columns);
         lint.window_column(&outline, &comparisons, &columns);
+        habits::check_window(&mut lint, &comparisons, &columns);
     }
 }
 
-struct Lint<'a, 'f> {
-    checker: &'a mut Checker<'f>,
-    spec: &'a Spec,
+pub(super) struct Lint<'a, 'f> {
+    pub(super) checker: &'a mut Checker<'f>,
+    pub(super) spec: &'a Spec,
     companions: &'a LoadedCompanions,
 }
 
 impl Lint<'_, '_> {
-    fn warn(&mut self, code: &'static str, place: &Range<usize>, message: String, help: String) {
+    /// A finding in the SQL; the caller may add to it.
+    pub(super) fn warn(
+        &mut self,
+        code: &'static str,
+        place: &Range<usize>,
+        message: String,
+        help: String,
+    ) -> &mut Diagnostic {
         let finding = in_sql(self.checker, self.companions, code, place, message).help(help);
-        self.checker.push(finding);
+        self.checker.push(finding)
+    }
+
+    /// The bytes of a finding's text behind bytes of the SQL; none where they are not written byte for byte.
+    pub(super) fn written(&self, place: &Range<usize>, sql: &str) -> Option<Range<usize>> {
+        let found = in_sql(self.checker, self.companions, codes::SELECT_STAR, place, String::new());
+        let text = self.companions.sql_file.as_ref().unwrap_or(&self.checker.file.text);
+        (text.text.get(found.span.clone()) == Some(sql)).then_some(found.span)
+    }
+
+    /// The column by which rows are taken for gone, and the key that names it; none where it is calculated.
+    pub(super) fn expected_column(&self) -> Option<&str> {
+        let field = match self.spec.table {
+            TableType::Order => &self.spec.fields.start,
+            TableType::Booking => &self.spec.fields.timestamp,
+        };
+        self.spec.sync.column.as_deref().or_else(|| field.as_ref().and_then(window_column))
     }
 
     fn select_star(&mut self, outline: &Outline) {
@@ -47,18 +80,43 @@ impl Lint<'_, '_> {
         }
     }
 
-    fn live_rows_left_out(&mut self, outline: &Outline, comparisons: &[Comparison]) {
+    fn live_rows_left_out(
+        &mut self,
+        outline: &Outline,
+        comparisons: &[Comparison],
+        columns: &Columns,
+        template: &SqlTemplate,
+    ) {
         let bounds = comparisons.iter().find(|comparison| comparison.bound == Bound::Start);
         let Some(bounds) = bounds.filter(|_| self.spec.table == TableType::Order) else { return };
-        if outline.has_any(&KEEPS_LIVE_ROWS) {
+        let are_kept = match parse_query(&outline.named(), template.dialect()) {
+            Some(query) => live_rows::are_kept(&query, &self.known(columns)),
+            None => outline.has_any(&KEEPS_LIVE_ROWS),
+        };
+        if are_kept {
             return;
         }
         let message = "a run that began before the window and has no end yet is not read: its end is never seen";
-        let help = match self.spec.fields.end.as_ref().and_then(window_column) {
+        let fields = &self.spec.fields;
+        let start = fields.start.as_ref().and_then(window_column);
+        let help = match fields.end.as_ref().and_then(window_column).filter(|end| start != Some(end)) {
             Some(end) => format!("read it whatever its age: `WHERE (… the window …) OR {end} IS NULL`"),
             None => "read it whatever its age: `WHERE (… the window …) OR …`, with what a live run has".to_owned(),
         };
         self.warn(codes::LIVE_ROWS_LEFT_OUT, &bounds.place, message.to_owned(), help);
+    }
+
+    /// What is known of the columns of a live run. An end that has a value for "none" is not null.
+    fn known(&self, columns: &Columns) -> Known {
+        let fields = &self.spec.fields;
+        let start = fields.start.as_ref().and_then(window_column);
+        let named = [self.spec.sync.column.as_deref(), start].into_iter().flatten();
+        let window: Option<Vec<_>> = named.map(|column| columns.names_of(column)).collect();
+        let window =
+            window.map(|names| names.into_iter().flatten().collect::<BTreeSet<_>>()).filter(|names| !names.is_empty());
+        let end = fields.end.as_ref().filter(|end| end.options.null_if.is_empty() && !has_null_if(end));
+        let end = end.and_then(window_column).filter(|end| start != Some(end));
+        Known { window, end: end.and_then(|end| columns.names_of(end)).unwrap_or_default() }
     }
 
     fn inclusive_bounds(&mut self, comparisons: &[Comparison], columns: &Columns) {
@@ -82,7 +140,11 @@ impl Lint<'_, '_> {
                 ),
                 _ => continue,
             };
-            self.warn(codes::WINDOW_BOUND_INCLUSIVE, place, message.to_owned(), help);
+            // `<= date(…)` reads the rows of today, and `< date(…)` would not.
+            let mut operators = HALF_OPEN.iter().filter(|_| comparison.cut.is_none());
+            let fix = operators.find_map(|(written, right)| Some((self.written(place, written)?, *right)));
+            let finding = self.warn(codes::WINDOW_BOUND_INCLUSIVE, place, message.to_owned(), help);
+            finding.fix = fix.map(|(span, right)| Fix { span, replacement: right.to_owned() });
         }
     }
 
@@ -102,11 +164,12 @@ impl Lint<'_, '_> {
     /// not judged, and a second comparison beside the right one only makes the result smaller or larger on purpose.
     fn window_column(&mut self, outline: &Outline, comparisons: &[Comparison], columns: &Columns) {
         let field = match self.spec.table {
-            TableType::Order => ("start", &self.spec.fields.start),
-            TableType::Booking => ("timestamp", &self.spec.fields.timestamp),
+            TableType::Order => "start",
+            TableType::Booking => "timestamp",
         };
         let named = self.spec.sync.column.as_deref();
-        let Some(expected) = named.or_else(|| field.1.as_ref().and_then(window_column)) else { return };
+        let Some(expected) = self.expected_column().map(str::to_owned) else { return };
+        let expected = expected.as_str();
         if !columns.has(expected) && outline.stars().is_empty() {
             return;
         }
@@ -126,7 +189,7 @@ impl Lint<'_, '_> {
             if let Some((compared, place)) = other {
                 let (owner, pointer) = match named {
                     Some(_) => ("sync.column", "/sync/column".to_owned()),
-                    None => (field.0, format!("/fields/{}", field.0)),
+                    None => (field, format!("/fields/{field}")),
                 };
                 let message = format!(
                     "the query's window is on `{compared}`, but `{owner}` is `{expected}`: a row that only one of them \
@@ -145,8 +208,15 @@ impl Lint<'_, '_> {
     }
 }
 
+fn has_null_if(field: &TimeField) -> bool {
+    match &field.from {
+        TimeSource::Parts { date, time } => !date.null_if.is_empty() || !time.null_if.is_empty(),
+        TimeSource::Whole(_) => false,
+    }
+}
+
 /// The column that holds a time, or its date; none where it is calculated.
-fn window_column(field: &TimeField) -> Option<&str> {
+pub(super) fn window_column(field: &TimeField) -> Option<&str> {
     match &field.from {
         TimeSource::Whole(FieldSource::Column(column)) => Some(column),
         TimeSource::Parts { date, .. } => match &date.from {
@@ -158,107 +228,4 @@ fn window_column(field: &TimeField) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::{NoCompanions, load};
-
-    const ORDER: &str =
-        "table: order\nfields: { order_code: a, product_code: b, machine_code: c, start: von, end: bis }\n";
-    const BOOKING: &str = "table: booking\nfields: { order_code: a, product_code: b, machine_code: c, event: k, \
-                           timestamp: { date: tag, time: zeit } }\n";
-
-    /// The findings of a query as code and place, of a table with these further keys.
-    fn check(rest: &str, sql: &str, expected: &[&str]) {
-        let text = format!(
-            "version: 1\nid: a\nkey: [id]\nsource: {{ type: sqlite, path: a.db, timezone: UTC }}\n{rest}\
-             query:\n  sql: |\n    {sql}\n"
-        );
-        let loaded = load("a.yaml", text.as_bytes(), &NoCompanions);
-        let found: Vec<String> =
-            loaded.diagnostics.iter().map(|found| format!("{} {}", found.code, &text[found.span.clone()])).collect();
-        assert_eq!(found, expected, "{sql}\n{:#?}", loaded.diagnostics);
-        assert!(loaded.diagnostics.iter().all(|finding| finding.help.is_some()));
-    }
-
-    #[test]
-    fn live_rows_need_a_branch_of_their_own() {
-        const WINDOW: &str = "SELECT von, bis FROM t WHERE von >= {{ window.start }} AND von < {{ window.end }}";
-        let left_out = ["live_rows_left_out window.start"];
-        check(ORDER, WINDOW, &left_out);
-        check(ORDER, &format!("{WINDOW} -- OR bis IS NULL"), &left_out);
-        check(ORDER, &format!("{WINDOW} AND a <> 'OR'"), &left_out);
-        for kept in ["OR bis IS NULL", "or a = 1", "AND ifnull(bis, 1) > 0", "UNION ALL SELECT von, bis FROM u"] {
-            check(ORDER, &format!("{WINDOW} {kept}"), &[]);
-        }
-        check(BOOKING, &WINDOW.replace("von", "tag"), &[]);
-        check(&format!("{ORDER}sync: {{ mode: full }}\n"), "SELECT von, bis FROM t WHERE von < {{ run.now }}", &[]);
-    }
-
-    #[test]
-    fn bounds_are_half_open() {
-        let booking = |condition: &str, expected: &[&str]| {
-            check(BOOKING, &format!("SELECT tag FROM t WHERE {condition}"), expected);
-        };
-        booking("tag >= {{ window.start }} AND tag < {{ window.end }}", &[]);
-        booking("tag > {{ window.start }} AND tag < {{ window.end }}", &["window_bound_inclusive >"]);
-        booking(
-            "{{ window.start }} < tag AND {{ window.end | date }} >= tag",
-            &["window_bound_inclusive <", "window_bound_inclusive >="],
-        );
-        booking("tag BETWEEN {{ window.start }} AND {{ window.end }}", &["window_bound_inclusive BETWEEN"]);
-        booking("date(tag) <= {{ window.end }} AND tag >= {{ window.start }}", &["window_bound_inclusive <="]);
-        // A conversion of the bound leaves it what it is, a calculation with it does not.
-        booking(
-            "tag > CAST({{ window.start }} AS DATE) AND tag <= CAST({{ window.end }} AS VARCHAR(20))",
-            &["window_bound_inclusive >", "window_bound_inclusive <="],
-        );
-        booking(
-            "TO_DATE({{ window.end | format('%Y') }}, 'YYYY') >= tag AND a = {{ window.start }}",
-            &["window_bound_inclusive >="],
-        );
-        booking("tag >= CAST({{ window.start }} AS DATE) AND tag < CAST({{ window.end }} AS DATE)", &[]);
-        booking("tag >= CAST({{ window.start }} AS DATE) AND tag <= CAST({{ window.end }} AS DATE) - 1", &[]);
-        // A run that reaches into the window.
-        let reaching =
-            "SELECT von, bis FROM t WHERE von < {{ window.end }} AND (bis > {{ window.start }} OR bis IS NULL)";
-        check(ORDER, reaching, &[]);
-        check(ORDER, &reaching.replace("bis >", "coalesce(bis, 1) >"), &[]);
-        check(ORDER, &reaching.replace("bis >", "von >"), &["window_bound_inclusive >"]);
-        let one_date = ORDER.replace("von, end: bis", "{ date: bis, time: a }, end: { date: bis, time: b }");
-        check(&one_date, &reaching.replace("von", "bis"), &["window_bound_inclusive >"]);
-    }
-
-    #[test]
-    fn the_window_is_on_the_column_that_says_what_is_gone() {
-        let query = |select: &str, column: &str| {
-            format!(
-                "SELECT {select} FROM t WHERE {column} >= {{{{ window.start }}}} AND {column} < {{{{ window.end }}}}"
-            )
-        };
-        let booking = |select: &str, column: &str, expected: &[&str]| {
-            check(BOOKING, &query(select, column), expected);
-        };
-        booking("tag", "t.[TAG]", &[]);
-        booking("tag, am", "am", &["window_column_differs am"]);
-        booking("tag, am", "t.\"am\"", &["window_column_differs t.\"am\""]);
-        booking("am AS tag", "am", &[]);
-        booking("t.am tag", "am", &[]);
-        booking("date(am) AS tag", "am", &[]);
-        booking("tag", "date(am)", &[]);
-        booking("1", "am", &[]);
-        booking("t.*", "am", &["select_star *", "window_column_differs am"]);
-        let column = format!("{BOOKING}sync: {{ column: am }}\n");
-        check(&column, &query("tag, am", "am"), &[]);
-        check(&column, &query("tag, am", "tag"), &["window_column_differs tag"]);
-        check(ORDER, &(query("von, bis", "bis") + " OR bis IS NULL"), &["window_column_differs bis"]);
-        check(ORDER, &(query("von, bis, am", "von") + " OR am >= {{ window.start }}"), &[]);
-        let expression = BOOKING.replace("tag", "{ template: tag }");
-        check(&expression, &query("tag, am", "am"), &[]);
-    }
-
-    #[test]
-    fn columns_are_named() {
-        let full = format!("{BOOKING}sync: {{ mode: full }}\n");
-        check(&full, "SELECT * FROM t JOIN u ON t.a = u.a", &["select_star *"]);
-        check(&full, "SELECT t.a, u.b FROM t JOIN u ON t.a = u.a", &[]);
-    }
-}
+mod tests;

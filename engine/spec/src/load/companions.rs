@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Machines, Spec};
+use crate::model::{Machines, Spec, SpecTest, TestRows};
 use crate::text::Text;
 use crate::yaml::SpecFile;
 
@@ -13,6 +13,11 @@ use crate::yaml::SpecFile;
 pub trait Companions {
     /// The bytes of a file, its path relative to the spec. An error says what was tried and what came back.
     fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+
+    /// Whether a file is there to be read, its path relative to the spec; an error says why not.
+    fn find(&self, path: &str) -> Result<(), String> {
+        self.read(path).map(drop)
+    }
 }
 
 /// No files beside the spec: every read fails.
@@ -65,6 +70,23 @@ pub(super) fn read(
         None => {}
     }
     loaded
+}
+
+/// Findings of recordings that are not there. What is in them is read when a test needs it.
+pub(super) fn recordings(tests: &[SpecTest], file: &SpecFile, companions: &dyn Companions) -> Vec<Diagnostic> {
+    let recorded = tests.iter().enumerate().filter_map(|(index, test)| match &test.rows {
+        TestRows::Recorded(path) => Some((index, path)),
+        TestRows::Written(_) => None,
+    });
+    let missing = recorded.filter_map(|(index, path)| companions.find(path).err().map(|reason| (index, reason)));
+    missing
+        .map(|(index, reason)| {
+            let pointer = format!("/tests/{index}/rows/file");
+            Diagnostic::new(codes::FILE_UNREADABLE, file.value_span(&pointer), reason)
+                .at(pointer)
+                .help("record it with `engine preview SPEC --record NAME`; paths are relative to the file of the test")
+        })
+        .collect()
 }
 
 fn read_text(

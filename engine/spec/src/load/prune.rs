@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::{parent_of, remove};
 use crate::diagnostic::Diagnostic;
-use crate::schema::{self, Offender};
+use crate::schema::{self, Document, Offender};
 use crate::yaml::SpecFile;
 
 /// Rounds of removing what the schema refuses; removing one value can uncover another.
 const ROUNDS_MAX: usize = 4;
 
 /// The value without what the schema refuses, and what that was.
-pub(super) fn prune(file: &SpecFile, offenders: Vec<Offender>, device: bool) -> (Value, Vec<Offender>) {
+pub(super) fn prune(file: &SpecFile, offenders: Vec<Offender>, document: Document) -> (Value, Vec<Offender>) {
     let mut value = file.value.clone();
     let mut removed: Vec<Offender> = Vec::new();
     let mut next = offenders;
@@ -25,7 +25,7 @@ pub(super) fn prune(file: &SpecFile, offenders: Vec<Offender>, device: bool) -> 
             let pointer = pointer.to_owned();
             removed.push(Offender { pointer, unknown: offender.unknown });
         }
-        next = schema::validate(file, &value, device).offenders;
+        next = schema::validate(file, &value, document).offenders;
         if next.is_empty() {
             break;
         }

@@ -19,6 +19,7 @@ pub struct HttpSource {
     #[serde(default, deserialize_with = "present")]
     pub auth: Option<Auth>,
     /// What is asked.
+    #[schemars(example = serde_json::json!({"query": {"from": "{{ window.start | instant }}", "to": "{{ window.end | instant }}"}}))]
     #[serde(default)]
     pub request: Request,
     /// Where the records are in the answer, as a JSONPath (RFC 9535). Default `$[*]`. A member of a record is a column;

@@ -25,7 +25,7 @@ pub fn render(files: &[FileFindings]) -> String {
     let results: Vec<Value> = located(files)
         .map(|at| {
             let help = at.finding.help.as_ref().map(|help| format!("\n{help}")).unwrap_or_default();
-            json!({
+            let mut result = json!({
                 "ruleId": at.finding.code,
                 "level": match at.finding.severity {
                     Severity::Error => "error",
@@ -45,7 +45,25 @@ pub fn render(files: &[FileFindings]) -> String {
                     },
                     "logicalLocations": [{"fullyQualifiedName": at.finding.path()}],
                 }],
-            })
+            });
+            if let Some(fix) = &at.finding.fix {
+                let (start, end) = (at.text.line_column(fix.span.start), at.text.line_column(fix.span.end));
+                result["fixes"] = json!([{
+                    "artifactChanges": [{
+                        "artifactLocation": {"uri": uri(&at.text.name)},
+                        "replacements": [{
+                            "deletedRegion": {
+                                "startLine": start.line,
+                                "startColumn": start.column,
+                                "endLine": end.line,
+                                "endColumn": end.column,
+                            },
+                            "insertedContent": {"text": fix.replacement},
+                        }],
+                    }],
+                }]);
+            }
+            result
         })
         .collect();
     let run = json!({

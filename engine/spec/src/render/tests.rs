@@ -35,6 +35,7 @@ fn no_form_shows_a_secret() {
         ("text", text::render(&files, false)),
         ("json", json::render(&files)),
         ("github", github::render(&files)),
+        ("gitlab", gitlab::render(&files)),
         ("sarif", sarif::render(&files)),
     ] {
         assert!(out.contains("literal_secret"), "{form}: {out}");
@@ -65,7 +66,8 @@ fn a_secret_is_struck_out_wherever_it_was_written() {
         let codes: Vec<&str> = loaded.diagnostics.iter().map(|finding| finding.code).collect();
         assert_eq!(codes, [code], "{secret}");
         let files = [FileFindings { text: loaded.file.text, findings: loaded.diagnostics }];
-        for out in [text::render(&files, false), json::render(&files), github::render(&files), sarif::render(&files)] {
+        let others = [json::render(&files), github::render(&files), gitlab::render(&files), sarif::render(&files)];
+        for out in [text::render(&files, false)].into_iter().chain(others) {
             assert!(!out.contains("hunter2") && !out.contains("123_456"), "{out}");
         }
     }
@@ -85,6 +87,12 @@ fn json_and_sarif_are_documents_with_every_finding() {
         sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
         "specs/a%2Cb.yaml"
     );
+    let results = sarif["runs"][0]["results"].as_array().expect("results");
+    let unknown = results.iter().find(|result| result["ruleId"] == "unknown_key").expect("an unknown key");
+    let fix = &unknown["fixes"][0]["artifactChanges"][0]["replacements"][0];
+    assert_eq!(fix["insertedContent"]["text"], "schedule");
+    let region = serde_json::json!({"startLine": 4, "startColumn": 1, "endLine": 4, "endColumn": 8});
+    assert_eq!(fix["deletedRegion"], region, "{sarif:#}");
 }
 
 #[test]
@@ -92,4 +100,29 @@ fn github_commands_escape_what_separates_them() {
     let out = github::render(&findings());
     assert!(out.contains("::error file=specs/a%2Cb.yaml,line=4,col=1,"), "{out}");
     assert!(out.contains("title=unknown_key::unknown key `shedule` at the top level%0Adid you mean"), "{out}");
+}
+
+#[test]
+fn gitlab_knows_a_finding_again_when_its_line_moves() {
+    let issues = |text: &str, name: &str| -> Vec<Value> {
+        let loaded = load(name, text.as_bytes(), &NoCompanions);
+        let files = [FileFindings { text: loaded.file.text, findings: loaded.diagnostics }];
+        serde_json::from_str(&gitlab::render(&files)).expect("JSON")
+    };
+    let fingerprints = |issues: &[Value]| -> Vec<String> {
+        issues.iter().map(|issue| issue["fingerprint"].as_str().expect("text").to_owned()).collect()
+    };
+    let before = issues(SPEC, "./specs/a,b.yaml");
+    assert_eq!(before.len(), findings()[0].findings.len());
+    let issue = before.iter().find(|issue| issue["check_name"] == "unknown_key").expect("the typo is found");
+    assert_eq!(issue["location"]["path"], "specs/a,b.yaml");
+    assert_eq!(issue["location"]["positions"]["begin"], serde_json::json!({"line": 4, "column": 1}));
+    assert_eq!(issue["severity"], "critical");
+    assert!(issue["description"].as_str().is_some_and(|text| text.ends_with("; did you mean `schedule`?")), "{issue}");
+    let moved = issues(&format!("# a comment\n{SPEC}"), "specs/a,b.yaml");
+    assert_eq!(fingerprints(&moved), fingerprints(&before));
+    let elsewhere = issues(SPEC, "specs/other.yaml");
+    let all: std::collections::BTreeSet<String> =
+        fingerprints(&before).into_iter().chain(fingerprints(&elsewhere)).collect();
+    assert_eq!(all.len(), before.len() * 2, "no two findings are one");
 }

@@ -30,7 +30,7 @@ fn each_property(schema: &Value, pointer: &str, visit: &mut dyn FnMut(&str, &Val
 
 #[test]
 fn every_property_has_a_description_and_an_example_that_fits() {
-    for schema in [&*PIPELINE, &*DEVICE] {
+    for schema in [&*PIPELINE, &*DEVICE, &*TESTS] {
         let mut missing = Vec::new();
         each_property(schema, "", &mut |pointer, property| {
             if property["description"].as_str().is_none_or(str::is_empty) {
@@ -65,5 +65,32 @@ fn the_files_equal_what_the_types_say() {
             "schemas/{name} is out of date; rewrite it: \
              cargo run -p engine --no-default-features --bin validate-spec -- --write-schemas schemas"
         );
+    }
+}
+
+#[test]
+fn every_text_to_insert_has_a_place() {
+    let by_hand: serde_json::Map<String, Value> = serde_json::from_str(editor::SNIPPETS).expect("JSON");
+    assert!(!by_hand.is_empty());
+    let lost: Vec<&String> = by_hand.keys().filter(|pointer| PIPELINE.pointer(pointer).is_none()).collect();
+    assert!(lost.is_empty(), "{lost:?} are not in the schema");
+}
+
+#[test]
+fn an_editor_shows_what_every_key_means() {
+    for schema in [&*PIPELINE, &*DEVICE] {
+        let dressed = editor::dress(schema);
+        each_property(&dressed, "", &mut |pointer, property| {
+            // A field of the other table type is refused, and there is nothing to say.
+            let says = |key: &str| property[key].as_str().is_some_and(|text| !text.is_empty());
+            let is_block_of_rules =
+                pointer.ends_with("/then/properties/fields") || pointer.ends_with("/else/properties/fields");
+            assert!(
+                *property == Value::Bool(false)
+                    || is_block_of_rules
+                    || says("description") && says("markdownDescription"),
+                "{pointer}: {property}"
+            );
+        });
     }
 }

@@ -8,15 +8,16 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::{DEVICE, PIPELINE};
+use super::{DEVICE, Document, PIPELINE, TESTS};
 use crate::codes;
-use crate::diagnostic::{Diagnostic, child, did_you_mean};
+use crate::diagnostic::{Diagnostic, Fix, Guess, child, guess};
 use crate::model::Period;
 use crate::scalar::{ByteSize, Ident, Percent};
 use crate::yaml::SpecFile;
 
 static PIPELINE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&PIPELINE));
 static DEVICE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&DEVICE));
+static TESTS_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&TESTS));
 
 /// The validator of a schema made here, with the formats of the scalars.
 pub fn compile(schema: &Value) -> Validator {
@@ -51,10 +52,13 @@ pub(crate) struct Offender {
     pub unknown: bool,
 }
 
-/// Validates a file against the schema of a spec, or of a device config.
-pub(crate) fn validate(file: &SpecFile, value: &Value, device: bool) -> Outcome {
-    let (validator, schema): (&Validator, &Value) =
-        if device { (&DEVICE_VALIDATOR, &DEVICE) } else { (&PIPELINE_VALIDATOR, &PIPELINE) };
+/// Validates a file against the schema of what it is.
+pub(crate) fn validate(file: &SpecFile, value: &Value, document: Document) -> Outcome {
+    let (validator, schema): (&Validator, &Value) = match document {
+        Document::Pipeline => (&PIPELINE_VALIDATOR, &PIPELINE),
+        Document::Device => (&DEVICE_VALIDATOR, &DEVICE),
+        Document::Tests => (&TESTS_VALIDATOR, &TESTS),
+    };
     let mut translation =
         Translation { file, schema, outcome: Outcome { findings: Vec::new(), offenders: Vec::new() } };
     if validator.is_valid(value) {
@@ -125,11 +129,8 @@ impl Translation<'_> {
             format!("unknown key `{key}` {}", inside(parent)),
         )
         .at(pointer.as_str());
-        finding = match did_you_mean(key, known.iter().map(String::as_str)) {
-            Some(meant) => {
-                let span = finding.span.clone();
-                finding.help(format!("did you mean `{meant}`?")).fix(span, meant)
-            }
+        finding = match guess(key, known.iter().map(String::as_str)) {
+            Some(meant) => put_right(finding.help(format!("did you mean `{}`?", meant.name)), meant),
             None if known.is_empty() => finding,
             None => finding.help(format!("known here: {}", list(&known))),
         };
@@ -179,23 +180,32 @@ impl Translation<'_> {
             let message =
                 format!("`{}` takes {}, not {}", last(pointer), expected.join(" or "), type_name(kind_of(instance)));
             let help = self.example(rule, pointer);
+            let quoted = self.quoted(instance, &span).filter(|_| expected == ["text"]);
+            let fix = quoted.map(|replacement| Fix { span: span.clone(), replacement });
             self.push(codes::WRONG_TYPE, span, pointer, message, help);
+            self.outcome.findings.last_mut().expect("one was just pushed").fix = fix;
         }
         self.offends(pointer, false);
+    }
+
+    /// A number or a truth value as the text that is written there.
+    fn quoted(&self, instance: &Value, span: &Range<usize>) -> Option<String> {
+        let written = self.file.text.text.get(span.clone())?;
+        let is_plain = written.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        (is_plain && (instance.is_number() || instance.is_boolean())).then(|| format!("\"{written}\""))
     }
 
     fn unknown_value(&mut self, pointer: &str, instance: &Value, options: &Value) {
         let names: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
         let written = plain(instance);
         let span = self.file.value_span(pointer);
-        let mut finding = Diagnostic::new(
-            codes::UNKNOWN_VALUE,
-            span.clone(),
-            format!("`{written}` is not a value of `{}`", last(pointer)),
-        )
-        .at(pointer);
-        finding = match did_you_mean(&written, names.iter().map(String::as_str)) {
-            Some(meant) => finding.help(format!("did you mean `{meant}`? Allowed: {}", list(&names))).fix(span, meant),
+        let mut finding =
+            Diagnostic::new(codes::UNKNOWN_VALUE, span, format!("`{written}` is not a value of `{}`", last(pointer)))
+                .at(pointer);
+        finding = match guess(&written, names.iter().map(String::as_str)) {
+            Some(meant) => {
+                put_right(finding.help(format!("did you mean `{}`? Allowed: {}", meant.name, list(&names))), meant)
+            }
             None => finding.help(format!("allowed: {}", list(&names))),
         };
         self.outcome.findings.push(finding);
@@ -289,6 +299,12 @@ impl Translation<'_> {
         let text = &self.file.text.text[span.clone()];
         span.start..span.start + text.find('\n').unwrap_or(text.len())
     }
+}
+
+/// The finding with the name that was meant as its fix, where no other can be meant.
+fn put_right(finding: Diagnostic, meant: Guess<'_>) -> Diagnostic {
+    let span = finding.span.clone();
+    if meant.is_certain { finding.fix(span, meant.name) } else { finding }
 }
 
 fn last(pointer: &str) -> String {

@@ -1,13 +1,16 @@
 //! What a dialect writes differently, and whether a statement only reads.
 
+use sqlparser::ast::{Query, Statement};
 use sqlparser::dialect as parsers;
+use sqlparser::parser::Parser;
 
 mod denied;
 mod lex;
 mod read_only;
 
 pub(crate) use lex::{SLOT_END, SLOT_START, Token, TokenKind, lex};
-pub(crate) use read_only::unquoted;
+use read_only::PARSE_DEPTH_MAX;
+pub(crate) use read_only::{PARSE_TOKENS_MAX, unquoted};
 pub use read_only::{SqlFinding, check_read_only};
 
 /// Longest name that `ident` quotes, in characters per part; the longest that any supported server takes.
@@ -84,13 +87,17 @@ impl Dialect {
         if parts.len() > IDENT_PARTS_MAX {
             return Err(format!("`{name}` has {} parts; a name has {IDENT_PARTS_MAX} at most", parts.len()));
         }
-        let quoted: Result<Vec<String>, String> = parts.into_iter().map(|part| self.quote_part(part, name)).collect();
+        if parts.iter().any(|part| part.is_empty()) {
+            return Err(format!("`{name}` is not a name: a part of it is empty"));
+        }
+        let quoted: Result<Vec<String>, String> = parts.into_iter().map(|part| self.quote_part(part)).collect();
         Ok(quoted?.join("."))
     }
 
-    fn quote_part(self, part: &str, whole: &str) -> Result<String, String> {
+    /// One name in the dialect's quotes, the dots in it being part of the name.
+    pub fn quote_part(self, part: &str) -> Result<String, String> {
         if part.is_empty() {
-            return Err(format!("`{whole}` is not a name: a part of it is empty"));
+            return Err("a name cannot be empty".to_owned());
         }
         if part.chars().count() > IDENT_CHARS_MAX {
             return Err(format!("a name is longer than {IDENT_CHARS_MAX} characters"));
@@ -99,7 +106,7 @@ impl Dialect {
             return Err(format!("`{}` is not a name: it has a control character", part.escape_debug()));
         }
         if self == Self::Oracle && part.contains('"') {
-            return Err(format!("`{whole}` is not a name: Oracle has no way to write a double quote in one"));
+            return Err(format!("`{part}` is not a name: Oracle has no way to write a double quote in one"));
         }
         Ok(match self {
             Self::Postgres | Self::Oracle | Self::Sqlite => format!("\"{}\"", part.replace('"', "\"\"")),
@@ -121,6 +128,19 @@ impl Dialect {
 
     pub(crate) fn is_mysql_family(self) -> bool {
         matches!(self, Self::MySql | Self::MariaDb)
+    }
+}
+
+/// The syntax tree of a query; none where the parser does not know all of it, or it is too long.
+pub(crate) fn parse_query(sql: &str, dialect: Dialect) -> Option<Box<Query>> {
+    if lex(sql, dialect).iter().filter(|token| token.is_code()).count() > PARSE_TOKENS_MAX {
+        return None;
+    }
+    let parser = Parser::new(dialect.parser()).with_recursion_limit(PARSE_DEPTH_MAX);
+    let mut statements = parser.try_with_sql(sql).and_then(|mut parser| parser.parse_statements()).ok()?;
+    match statements.pop()? {
+        Statement::Query(query) if statements.is_empty() => Some(query),
+        _ => None,
     }
 }
 

@@ -18,10 +18,10 @@ use super::lex::{Token, TokenKind, lex};
 use crate::template::Severity;
 
 /// Nesting of a statement that is parsed; a deeper one is checked by its words alone.
-const PARSE_DEPTH_MAX: usize = 100;
+pub(super) const PARSE_DEPTH_MAX: usize = 100;
 
 /// Tokens of a statement that is parsed; the tree of a longer one may be too deep to be taken down again.
-const PARSE_TOKENS_MAX: usize = 10_000;
+pub(crate) const PARSE_TOKENS_MAX: usize = 10_000;
 
 /// Words that an expression follows: a dot behind one belongs to a number.
 const BEFORE_EXPRESSION: &[&str] =

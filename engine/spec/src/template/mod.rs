@@ -31,7 +31,7 @@ mod values;
 pub use bounds::{local_end, local_start};
 pub use check::{check_request, check_sql};
 pub use codes::{CODES, ExampleKind, FindingCode};
-pub(crate) use outline::{Bound, Columns, Comparison, Operator, Outline};
+pub(crate) use outline::{Bound, Columns, Comparison, END_NAME, Operator, Outline, START_NAME};
 pub use render::SqlTemplate;
 pub use request::{RenderedRequest, RequestFinding, RequestTemplate};
 #[cfg(test)]

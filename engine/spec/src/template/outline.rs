@@ -8,7 +8,12 @@ use std::ops::Range;
 use super::analyse::Name;
 use super::place::{origin_of, strip_places};
 use super::render::SqlTemplate;
-use crate::sql::{Token, TokenKind, lex, unquoted};
+use crate::sql::{Dialect, PARSE_TOKENS_MAX, Token, TokenKind, lex, unquoted};
+
+mod habits;
+mod named;
+
+pub(crate) use named::{END_NAME, START_NAME};
 
 /// Words after which an operand of a comparison begins.
 const BEFORE_OPERAND: [&str; 8] = ["WHERE", "AND", "OR", "ON", "NOT", "WHEN", "HAVING", "("];
@@ -78,16 +83,35 @@ pub(crate) struct Comparison {
     pub(crate) column: Option<(String, Range<usize>)>,
     /// The bytes of the bound in the template.
     pub(crate) place: Range<usize>,
+    /// What is calculated from a column before it is compared.
+    pub(crate) calculated: Option<Calculated>,
+    /// The bytes of a conversion that takes the time of day off the bound.
+    pub(crate) cut: Option<Range<usize>>,
+}
+
+/// A function around columns: `date(booked_at)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Calculated {
+    /// The function, in upper case.
+    pub(crate) function: String,
+    /// Every name inside, in lower case.
+    pub(crate) names: Vec<String>,
+    /// The bytes of the template.
+    pub(crate) place: Range<usize>,
 }
 
 /// The words of a template's SQL.
 pub(crate) struct Outline {
+    template: String,
     text: String,
     /// Without spaces and comments.
     tokens: Vec<Token>,
     /// The bound that each `{{ … }}` stands for, and its bytes of the template.
     values: Vec<(Option<Bound>, Range<usize>)>,
+    /// The filters of each `{{ … }}`, by its bytes of the template.
+    filters: Vec<(Range<usize>, Vec<String>)>,
     places: Vec<(usize, usize)>,
+    dialect: Dialect,
 }
 
 impl Outline {
@@ -106,7 +130,13 @@ impl Outline {
             bounds.all(|other| other == first).then_some(first)
         };
         let values = template.emit_ranges().iter().map(|emit| (bound_in(emit), emit.clone())).collect();
-        Self { text, tokens, values, places }
+        let filters_of = |emit: &Range<usize>| {
+            let expression = &template.body.text[emit.clone()];
+            expression.split('|').skip(1).map(|filter| word_of(filter).to_owned()).collect()
+        };
+        let filters = template.emit_ranges().iter().map(|emit| (emit.clone(), filters_of(emit))).collect();
+        let template_text = template.body.text.clone();
+        Self { template: template_text, text, tokens, values, filters, places, dialect: template.dialect() }
     }
 
     /// Whether one of these words, in upper case, stands in the code; two words are written with a blank.
@@ -116,14 +146,30 @@ impl Outline {
         })
     }
 
+    /// The dialect that the template is rendered for.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Whether the query is longer than anything that a person wrote, and looking for pairs in it would take long.
+    pub(crate) fn is_beyond_reading(&self) -> bool {
+        self.tokens.len() > PARSE_TOKENS_MAX
+    }
+
+    /// The template's own text.
+    pub(crate) fn template_text(&self, place: &Range<usize>) -> &str {
+        self.template.get(place.clone()).unwrap_or_default()
+    }
+
     /// Where the bounds of the window are used.
     pub(crate) fn comparisons(&self) -> Vec<Comparison> {
         (0..self.tokens.len())
             .filter_map(|at| {
                 let TokenKind::Slot(slot) = self.tokens[at].kind else { return None };
                 let (bound, place) = &self.values[slot];
+                let place = place.clone();
                 let mut comparison =
-                    Comparison { bound: (*bound)?, operator: None, column: None, place: place.clone() };
+                    Comparison { bound: (*bound)?, operator: None, column: None, place, calculated: None, cut: None };
                 self.compared(at, &mut comparison);
                 Some(comparison)
             })
@@ -134,7 +180,9 @@ impl Outline {
         if ARITHMETIC.contains(&self.text_at(at + 1)) {
             return;
         }
-        let (first, last) = self.conversion_around(at).unwrap_or((at, at));
+        let cut = self.cut(at);
+        comparison.cut = cut.map(|(first, last)| self.origin(first, last));
+        let (first, last) = cut.or_else(|| self.conversion_around(at)).unwrap_or((at, at));
         if ARITHMETIC.contains(&self.text_at(last + 1)) {
             return;
         }
@@ -146,9 +194,11 @@ impl Outline {
         if let Some(between) = between {
             comparison.operator = Some((Operator::Between, self.origin(between, between)));
             comparison.column = self.operand_before(between);
+            comparison.calculated = self.calculated_before(between);
         } else if let Some((operator, begin)) = self.operator_before(first) {
             comparison.operator = Some((operator, self.origin(begin, first - 1)));
             comparison.column = self.operand_before(begin);
+            comparison.calculated = self.calculated_before(begin);
         } else if let Some((operator, end)) = self.operator_after(last)
             && (first == 0 || self.is_any(first - 1, &BEFORE_OPERAND))
         {
@@ -345,6 +395,12 @@ impl Outline {
     }
 }
 
+/// The word that a text begins with.
+fn word_of(text: &str) -> &str {
+    let text = text.trim_start();
+    text.split(|char: char| !char.is_alphanumeric() && char != '_').next().unwrap_or_default()
+}
+
 /// What the names of a query's columns stand for. Names are in lower case.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
@@ -388,112 +444,4 @@ impl Columns {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sql::Dialect;
-
-    fn outline(sql: &str, dialect: Dialect) -> Outline {
-        let (template, findings) = SqlTemplate::parse(sql, dialect);
-        Outline::of(&template.unwrap_or_else(|| panic!("{sql}: {findings:?}")))
-    }
-
-    #[test]
-    fn a_bound_knows_its_operator_and_column() {
-        /// The comparisons as text: bound, operator and column, the latter two also as they stand in the template.
-        fn check(condition: &str, expected: &[&str]) {
-            let sql = format!("SELECT a FROM t WHERE {condition}");
-            let found: Vec<String> = outline(&sql, Dialect::SqlServer)
-                .comparisons()
-                .into_iter()
-                .map(|found| {
-                    let operator = found.operator.map(|(operator, at)| format!("{operator:?} {}", &sql[at]));
-                    let column = found.column.map(|(name, at)| format!("{name} {}", &sql[at]));
-                    format!("{:?} {} {}", found.bound, operator.unwrap_or_default(), column.unwrap_or_default())
-                })
-                .collect();
-            assert_eq!(found, expected, "{condition}");
-        }
-        check("ts >= {{ window.start }}", &["Start GreaterOrEqual >= ts ts"]);
-        check("(t.[Ts]<{{ window.end | date }})", &["End Less < ts t.[Ts]"]);
-        check("x = 1 AND {{ window.start }} <= t.ts AND y", &["Start GreaterOrEqual <= ts t.ts"]);
-        check("{{ window.end }} > \"ts\"", &["End Less > ts \"ts\""]);
-        check(
-            "ts BETWEEN {{ window.start }} AND {{ window.end }}",
-            &["Start Between BETWEEN ts ts", "End Between BETWEEN ts ts"],
-        );
-        check("ts > /* why */ {{ window.start }}", &["Start Greater > ts ts"]);
-        check("{% if params.a %}ts{% endif %} <= {{ window.end }}", &["End LessOrEqual <= ts ts"]);
-        check("CAST(ts AS date) >= {{ window.start }}", &["Start GreaterOrEqual >= "]);
-        check("ts + 1 >= {{ window.start }}", &["Start GreaterOrEqual >= "]);
-        check("a + ts >= {{ window.start }}", &["Start GreaterOrEqual >= "]);
-        check("{{ window.start }} <= ts + 1", &["Start GreaterOrEqual <= "]);
-        check("ts >= {{ window.start }} - 1", &["Start  "]);
-        check("ts >= CONVERT(datetime2(0), {{ window.start }})", &["Start GreaterOrEqual >= ts ts"]);
-        check("(CAST({{ window.end }} AS DATE) > t.ts)", &["End Less > ts t.ts"]);
-        check("ts >= CONVERT(date, {{ window.start }}) - 1", &["Start  "]);
-        check("ts >= CAST(a - {{ window.start }} AS int)", &["Start  "]);
-        check("ts >= DATEADD(day, -1, {{ window.start }})", &["Start  "]);
-        check("ts = {{ window.start }}", &["Start  "]);
-        check("ts >= {{ params.a }} AND ts < {{ run.now }} -- {# ts < #}", &[]);
-    }
-
-    #[test]
-    fn a_column_has_every_name_that_the_query_gives_it() {
-        fn check(sql: &str, name: &str, expected: Option<&[&str]>) {
-            let names = outline(sql, Dialect::Postgres).columns().names_of(name);
-            let names: Option<Vec<&str>> = names.as_ref().map(|names| names.iter().map(String::as_str).collect());
-            assert_eq!(names.as_deref(), expected, "{sql}");
-        }
-        check("SELECT a, b FROM t", "A", Some(&["a"]));
-        check("SELECT t.a AS b, c d FROM t", "b", Some(&["a", "b"]));
-        check("SELECT t.a AS b, c d FROM t", "d", Some(&["c", "d"]));
-        check("SELECT \"B\" x FROM (SELECT t.a b FROM t) s", "x", Some(&["a", "b", "x"]));
-        check("SELECT a + 1 AS b FROM t", "b", None);
-        check("SELECT date(a) b FROM t", "b", None);
-        check("SELECT CASE WHEN a THEN 1 END b, c FROM t", "b", None);
-        check("SELECT CASE WHEN a THEN 1 END b, c FROM t", "c", Some(&["c"]));
-        check("SELECT b = a FROM t", "b", None);
-    }
-
-    #[test]
-    fn a_star_is_found_where_it_stands_for_the_columns_of_a_table() {
-        fn check(sql: &str, expected: usize) {
-            let stars = outline(sql, Dialect::Sqlite).stars();
-            assert!(stars.iter().all(|at| &sql[at.clone()] == "*"), "{sql}");
-            assert_eq!(stars.len(), expected, "{sql}");
-        }
-        check("SELECT * FROM t", 1);
-        check("select distinct * from t", 1);
-        check("SELECT TOP 5 * FROM t", 1);
-        check("SELECT a.*, b.c FROM t a JOIN u b ON 1 = 1", 1);
-        check("SELECT a, * FROM t", 1);
-        check("SELECT x.* FROM (SELECT * FROM t) x", 1);
-        check("SELECT count(*), a * b, 'SELECT *' FROM t -- SELECT *", 0);
-        check("SELECT a FROM t WHERE EXISTS (SELECT * FROM u)", 0);
-        check("SELECT * FROM (SELECT a FROM t) x WHERE a = 1", 0);
-        check("SELECT x.*, y.a FROM (SELECT a FROM t) AS x JOIN y ON 1 = 1", 0);
-        check("WITH x AS (SELECT a FROM t) SELECT * FROM x", 0);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_words_are_read_and_places_lie_in_the_template(
-            words in proptest::collection::vec(proptest::sample::select(vec![
-                "SELECT", "*", ".", ",", "(", ")", "a", "\"ß\"", "AS", "FROM", "WHERE", "AND", "BETWEEN", "EXISTS", "<",
-                "=", ">", "1", "{{ window.start }}", "{{ window.end | date }}", "{% if params.a %}", "{% endif %}", "\n",
-            ]), 0..30),
-        ) {
-            let sql = words.join(" ");
-            if let (Some(template), _) = SqlTemplate::parse(&sql, Dialect::Postgres) {
-                let outline = Outline::of(&template);
-                let found = outline.comparisons().into_iter().flat_map(|found| {
-                    [Some(found.place), found.operator.map(|(_, at)| at), found.column.map(|(_, at)| at)]
-                });
-                for place in found.flatten().chain(outline.stars()) {
-                    proptest::prop_assert!(!sql[place].is_empty());
-                }
-                proptest::prop_assert!(outline.columns().names_of("a").is_none_or(|names| names.contains("a")));
-            }
-        }
-    }
-}
+mod tests;

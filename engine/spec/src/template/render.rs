@@ -80,6 +80,12 @@ impl SqlTemplate {
         self.dialect
     }
 
+    /// The first place where a bound of the window is used.
+    pub(crate) fn place_of_window(&self) -> Option<Range<usize>> {
+        let mut names = self.body.names.iter();
+        names.find(|(name, _)| matches!(name, Name::WindowStart | Name::WindowEnd)).map(|(_, place)| place.clone())
+    }
+
     /// Renders the template: its text as it stands, with a placeholder for every value.
     pub fn render(&self, scope: &Scope<'_>) -> Result<Statement, TemplateError> {
         self.render_placed(scope, &[]).map(|placed| placed.statement).map_err(first)

@@ -22,6 +22,7 @@ fn every_place_is_found_by_its_pointer() {
         "map:\n  inner:\n    deep: x  # comment\n\n",
         "list:\n  - a\n  - b: 1\n    c: 2\n",
         "anchored: &here 5\nalias: *here\n",
+        "flow: [] # none ]\nnested: { a: [1] } # one }\n",
     ));
     assert_eq!(findings, []);
     for (pointer, key, value) in [
@@ -33,6 +34,9 @@ fn every_place_is_found_by_its_pointer() {
         ("/list/1/c", "c", "2"),
         ("/anchored", "anchored", "5"),
         ("/alias", "alias", "5"),
+        ("/flow", "flow", "[]"),
+        ("/nested", "nested", "{ a: [1] }"),
+        ("/nested/a", "a", "[1]"),
     ] {
         let (found, place) = file.place(pointer);
         let place = place.expect(pointer);

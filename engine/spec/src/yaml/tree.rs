@@ -364,7 +364,9 @@ impl<'a> Reader<'a> {
         last: Option<usize>,
     ) -> Range<usize> {
         if self.text.text[start.start..start.end].starts_with(['[', '{']) {
-            return start.start..end.end;
+            // The parser's end may lie behind a comment that follows.
+            let is_bracket = self.text.text[end.start..].starts_with([']', '}']);
+            return start.start..if is_bracket { end.start + 1 } else { end.end };
         }
         let start = first.unwrap_or(start.start);
         // A value that an alias repeats lies elsewhere; the block then ends where the parser says.

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use engine_core::canonical::CanonicalRow;
-use engine_core::memory::{MemoryPipeline, MemoryStore};
+use engine_core::memory::MemoryPipeline;
 use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
-use engine_core::report::{FailureKind, RunReport};
-use engine_core::run::{OUTBOX_BYTES_MAX, Silent};
+use engine_core::report::RunReport;
+use engine_core::run::{OUTBOX_BYTES_MAX, Runner, Silent};
 use engine_core::state::{Brake, LIVE, LedgerRecord, StateStore};
 use engine_core::time::Instant;
 use engine_spec::device::Device;
@@ -22,12 +21,11 @@ use uuid::Uuid;
 use crate::args::Output;
 use crate::exit::{CommandError, Kind};
 use crate::fixture::as_run;
+use crate::rehearsal::{Rehearsal, copy_of, rehearse};
 use crate::{clock, pipeline, project, show, signals};
 
 /// Records that are listed as text; JSON has all.
 const LISTED_MAX: usize = 50;
-/// Brakes that one run can meet, one after the other: another database, an empty result, deletes.
-const BRAKES_MAX: usize = 3;
 
 /// Where to look.
 pub(super) struct Site<'a> {
@@ -88,22 +86,22 @@ pub(super) fn run(site: &Site<'_>, ids: &[String], output: Output) -> Result<(),
 fn preview(site: &Site<'_>, id: &str, clock: &dyn Clock, cancel: &Cancel) -> Result<Preview, CommandError> {
     let plan = plan_of(site, id)?;
     let copy = copy_of(site.store, id)?;
-    let before = copy.snapshot(id);
-    let mut brakes = Vec::new();
-    let report = loop {
-        let report = pipeline::run(&plan, &copy, clock, cancel, OUTBOX_BYTES_MAX, None, &mut Silent);
-        let braked = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Brake);
-        if !braked || brakes.len() == BRAKES_MAX {
-            break report;
-        }
-        // The copy is approved, to see what comes of it.
-        brakes.extend(copy.approve(id, clock.now())?);
+    let open = || pipeline::open_source(&plan, cancel);
+    let runner = Runner {
+        plan: &plan,
+        store: &copy,
+        clock,
+        cancel,
+        open: &open,
+        outbox_bytes_max: OUTBOX_BYTES_MAX,
+        next_run: None,
     };
+    let Rehearsal { brakes, before, after, report, .. } = rehearse(&runner, &copy, |_| Silent)?;
     if let Some(failure) = &report.failure {
         let error = CommandError::new(pipeline::kind_of(failure), format!("{id}: {}", failure.message));
         return Err(error.hint("nothing was changed; this is what the next run would meet, too"));
     }
-    Ok(what_changes(&plan, &before, &copy.snapshot(id), brakes, report))
+    Ok(what_changes(&plan, &before, &after, brakes, report))
 }
 
 fn plan_of(site: &Site<'_>, id: &str) -> Result<Plan, CommandError> {
@@ -117,20 +115,6 @@ fn plan_of(site: &Site<'_>, id: &str) -> Result<Plan, CommandError> {
             .hint(format!("`engine validate-spec {place}` says why")));
     }
     project::plan(&spec, site.device.destination.as_ref(), false)
-}
-
-/// Everything that is remembered of a pipeline, in memory.
-fn copy_of(store: &dyn StateStore, id: &str) -> Result<MemoryStore, CommandError> {
-    let copy = MemoryStore::new();
-    let mut transaction = copy.begin(id)?;
-    let mut outcome = Ok(());
-    store.saved(id, &mut |saved| {
-        outcome = transaction.restore(&saved);
-        if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    outcome?;
-    transaction.commit()?;
-    Ok(copy)
 }
 
 fn what_changes(

@@ -72,7 +72,8 @@ fn rights(rights: &Known<Vec<Right>>) -> Vec<Fact> {
     facts
 }
 
-fn plan(plan: &QueryPlan) -> String {
+/// How a server would answer a question, in one line.
+pub(in crate::commands) fn plan(plan: &QueryPlan) -> String {
     let mut parts = Vec::new();
     parts.extend(plan.cost.map(|cost| format!("cost {cost:.2}")));
     parts.extend(plan.rows.map(|rows| format!("about {rows:.0} rows")));

@@ -9,7 +9,7 @@ use engine_spec::model::TableType;
 use serde_json::Value;
 
 use crate::args::DiscoverArgs;
-use crate::show::{clip, printable, table};
+use crate::show::{clip, harmless, table};
 use crate::survey::{is_meant, shown};
 
 /// Characters of a cell.
@@ -83,9 +83,9 @@ pub(super) fn tables(survey: &Survey, candidates: &[Candidate], args: &DiscoverA
 }
 
 fn head(survey: &Survey) -> String {
-    let mut out = format!("{} ({})", printable(&survey.version), survey.source_type);
+    let mut out = format!("{} ({})", harmless(&survey.version), survey.source_type);
     if let Some(zone) = &survey.session_timezone {
-        let _ = write!(out, ", session in {}", printable(zone));
+        let _ = write!(out, ", session in {}", harmless(zone));
     }
     if let Some(zone) = &survey.timezone {
         let _ = write!(out, ", factory in {zone}");
@@ -97,7 +97,7 @@ fn head(survey: &Survey) -> String {
 fn foot(survey: &Survey, out: &mut String) {
     out.push('\n');
     for note in &survey.notes {
-        let _ = writeln!(out, "note: {}", printable(note));
+        let _ = writeln!(out, "note: {}", harmless(note));
     }
     let _ = writeln!(out, "{} statements were sent; nothing was written", survey.statements);
 }
@@ -112,7 +112,7 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
         let _ = writeln!(out, "   from {from} to {to}");
     }
     for reason in candidate.reasons.iter().take(REASONS_SHOWN_MAX) {
-        let _ = writeln!(out, "   - {}", printable(reason));
+        let _ = writeln!(out, "   - {}", harmless(reason));
     }
     let roles = candidate
         .roles
@@ -126,7 +126,7 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
                 format!("   {}", word(role)),
                 cell(&column),
                 confidence(guess.confidence).to_owned(),
-                printable(&guess.why),
+                harmless(&guess.why).into_owned(),
             ]
         })
         .collect();
@@ -136,7 +136,7 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
     match &candidate.change {
         Some(change) => {
             let index = if change.indexed { "indexed" } else { "no index" };
-            let _ = writeln!(out, "   changes: {} ({index}; {})", cell(&change.column), printable(&change.why));
+            let _ = writeln!(out, "   changes: {} ({index}; {})", cell(&change.column), harmless(&change.why));
         }
         None => out.push_str("   changes: no column tells that a row changed\n"),
     }
@@ -149,7 +149,7 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
                 format!("   {}", cell(&event.code)),
                 event.count.to_string(),
                 meaning.to_owned(),
-                printable(&event.why),
+                harmless(&event.why).into_owned(),
             ]
         });
         out.push_str(&table(&["   code", "times", "means", "why"], codes.collect()));
@@ -165,9 +165,9 @@ fn time(time: &TimeColumn) -> Vec<String> {
         Basis::Unknown => "?",
     };
     let planned = if time.planned { ", planned" } else { "" };
-    let mut why = printable(&time.why);
+    let mut why = harmless(&time.why).into_owned();
     if !time.fillers.is_empty() {
-        let _ = write!(why, "; stands for no date: {}", printable(&time.fillers.join(", ")));
+        let _ = write!(why, "; stands for no date: {}", harmless(&time.fillers.join(", ")));
     }
     let index = if time.indexed { "yes" } else { "no" };
     vec![format!("   {}", cell(&format!("{}{day}", time.column))), format!("{clock}{planned}"), index.to_owned(), why]
@@ -229,7 +229,7 @@ fn sampled(facts: &TableFacts, args: &DiscoverArgs, out: &mut String) {
 }
 
 fn cell(text: &str) -> String {
-    clip(&printable(text), CELL_CHARS_MAX)
+    clip(&harmless(text), CELL_CHARS_MAX)
 }
 
 fn value(value: &Value) -> String {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use engine_spec::schema::title_of;
 use serde_json::{Map, Value};
 
 /// Places that a section names at most.
@@ -246,27 +247,6 @@ fn quoted(value: &Value) -> String {
     let is_plain = text.starts_with(|char: char| char.is_ascii_alphabetic() || char == '$')
         && text.chars().all(|char| char.is_alphanumeric() || "-_./ $".contains(char));
     if is_plain { text.clone() } else { value.to_string() }
-}
-
-/// The title of a definition: `TextField` becomes `Text field`.
-fn title_of(name: &str) -> String {
-    match name {
-        "Tls" => return "TLS".to_owned(),
-        "OAuth2" => return "OAuth 2.0".to_owned(),
-        "Http" => return "HTTP".to_owned(),
-        "SpecTest" => return "Test".to_owned(),
-        _ => {}
-    }
-    let mut out = String::new();
-    for char in name.trim_end_matches("Keys").chars() {
-        if char.is_uppercase() && !out.is_empty() {
-            out.push(' ');
-            out.extend(char.to_lowercase());
-        } else {
-            out.push(char);
-        }
-    }
-    out
 }
 
 /// The anchor that a title has on a page.

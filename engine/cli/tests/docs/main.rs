@@ -1,12 +1,26 @@
 //! The documents keep pace with the code: generated pages equal it, specs in prose are valid, commands in prose give
 //! the output that is shown, and links lead somewhere.
+//!
+//! How a page is written decides what is done with its fenced blocks:
+//!
+//! - `yaml` must be a valid spec or a part of one. `console` is executed, and its output compared.
+//! - A block whose first line is `# file: NAME` or `-- file: NAME` is written to that file for the commands.
+//! - A block below a line `[NAME](PATH):` is a copy of the file at that path.
+//! - Everything else says `not-run` behind its language, and is counted.
+
+mod book;
+mod stage;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use engine::commands::docs;
 use engine_spec::{NoCompanions, load, load_device};
+
+use self::stage::Stage;
+
+/// Blocks in the documents that are neither executed, nor validated, nor held against a file.
+const NOT_RUN: usize = 27;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -15,7 +29,7 @@ fn root() -> PathBuf {
 /// The documents written by hand: the README and `docs/`, without `docs/reference`.
 fn documents() -> Vec<PathBuf> {
     let mut found = vec![root().join("README.md")];
-    for folder in ["docs", "docs/guides"] {
+    for folder in ["docs", "docs/guides", "docs/cookbook"] {
         for entry in std::fs::read_dir(root().join(folder)).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.extension().is_some_and(|extension| extension == "md") {
@@ -39,11 +53,14 @@ fn the_reference_is_what_the_code_says() {
     assert!(stale.is_empty(), "{stale:?} in docs/reference are stale; run `{}`", docs::REPAIR);
 }
 
-/// A fenced block: its language, its content, and the number of its first line.
+/// A fenced block: its language and the mark behind it, its content, and the number of its first line.
 struct Block {
     language: String,
+    mark: String,
     text: String,
     line: usize,
+    /// The file that it is a copy of, relative to its document.
+    copy_of: Option<String>,
 }
 
 impl Block {
@@ -52,22 +69,41 @@ impl Block {
         let first = self.text.lines().next()?;
         first.strip_prefix("# file: ").or_else(|| first.strip_prefix("-- file: "))
     }
+
+    /// Whether a test says what it should be.
+    fn is_held(&self) -> bool {
+        ["yaml", "console"].contains(&self.language.as_str()) || self.file().is_some() || self.copy_of.is_some()
+    }
+}
+
+/// The path in a line that is nothing but a link and a colon.
+fn announced(line: &str) -> Option<String> {
+    let (_, path) = line.strip_prefix('[')?.strip_suffix("):")?.split_once("](")?;
+    Some(path.to_owned())
 }
 
 fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
+    let mut above = "";
     for (index, line) in text.lines().enumerate() {
         match (&mut open, line.strip_prefix("```")) {
-            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(_), Some(_)) => {
+                blocks.extend(open.take());
+                above = "";
+            }
             (Some(block), None) => {
                 block.text.push_str(line);
                 block.text.push('\n');
             }
-            (None, Some(language)) => {
-                open = Some(Block { language: language.to_owned(), text: String::new(), line: index + 2 });
+            (None, Some(info)) => {
+                let (language, mark) = info.split_once(' ').unwrap_or((info, ""));
+                let (language, mark) = (language.to_owned(), mark.to_owned());
+                let (text, line, copy_of) = (String::new(), index + 2, announced(above));
+                open = Some(Block { language, mark, text, line, copy_of });
             }
-            (None, None) => {}
+            (None, None) if line.is_empty() => {}
+            (None, None) => above = line,
         }
     }
     assert!(open.is_none(), "a block is never closed");
@@ -203,57 +239,23 @@ fn patterns_match_what_they_say() {
     assert!(!lines_match(&["a", "...", "c"], &["a", "b"]));
 }
 
-/// Runs a command of a document in a folder; its standard output, and its exit code where that is not 0.
-fn execute(command: &str, folder: &Path) -> String {
-    if let Some((database, script)) = command.strip_prefix("sqlite3 ").and_then(|rest| rest.split_once(" < ")) {
-        let script = std::fs::read_to_string(folder.join(script)).expect("a script");
-        let connection = rusqlite::Connection::open(folder.join(database)).expect("a database");
-        connection.execute_batch(&script).expect("statements");
-        return String::new();
-    }
-    let arguments = command.strip_prefix("engine ").expect("documents run engine and sqlite3 only");
-    let output = Command::new(env!("CARGO_BIN_EXE_engine"))
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
-        .env_remove("ENGINE_LOG")
-        .env_remove("STATE_DIRECTORY")
-        .output()
-        .expect("engine starts");
-    let mut out = String::from_utf8(output.stdout).expect("text");
-    if !output.status.success() {
-        out.push_str(&format!("[exit code {}]\n", output.status.code().unwrap_or(-1)));
-        if out.lines().count() == 1 {
-            out.push_str(&String::from_utf8_lossy(&output.stderr));
-        }
-    }
-    out
-}
-
 /// Every document tells one story: its files are written, and its commands run, in the order of the document.
 #[test]
 fn every_command_in_the_documents_gives_what_is_shown() {
     let mut wrong = Vec::new();
     for path in documents() {
         let text = std::fs::read_to_string(&path).expect("a document");
-        let folder = tempfile::tempdir().expect("a folder");
-        if path.ends_with("README.md") {
-            let demo = root().join("specs/demo").canonicalize().expect("the demo");
-            std::fs::create_dir(folder.path().join("specs")).expect("a folder");
-            std::os::unix::fs::symlink(demo, folder.path().join("specs/demo")).expect("a link");
-        }
-        for block in blocks(&text) {
+        let stage = Stage::of(&path);
+        for block in blocks(&text).into_iter().filter(|block| block.mark.is_empty()) {
             if let Some(name) = block.file() {
-                let file = folder.path().join(name);
-                std::fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
-                std::fs::write(file, &block.text).expect("written");
+                stage.write(name, &block.text);
             }
             if block.language != "console" {
                 continue;
             }
             for part in block.text.split("$ ").filter(|part| !part.is_empty()) {
                 let (command, expected) = part.split_once('\n').expect("a line");
-                let actual = execute(command, folder.path());
+                let actual = stage.execute(command);
                 let trimmed = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
                 let (expected, actual) = (trimmed(expected.trim_end()), trimmed(actual.trim_end()));
                 let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
@@ -267,6 +269,71 @@ fn every_command_in_the_documents_gives_what_is_shown() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// What is shown only is marked, so that it is a decision; the count is one as well.
+#[test]
+fn what_is_not_executed_is_marked_and_counted() {
+    let mut wrong = Vec::new();
+    let mut marked = Vec::new();
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).expect("a document");
+        for block in blocks(&text) {
+            let place = format!("{}:{}", path.display(), block.line);
+            match block.mark.as_str() {
+                "not-run" if block.language != "yaml" => marked.push(place),
+                "" if block.is_held() => {}
+                _ => wrong.push(place),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "neither held by a test nor marked as `not-run`: {wrong:#?}");
+    assert_eq!(marked.len(), NOT_RUN, "{marked:#?}");
+}
+
+/// The files that documents copy, for readers who see the page alone. `ENGINE_GOLDEN=overwrite` repairs the documents.
+#[test]
+fn copies_in_the_documents_are_what_the_files_say() {
+    let mut stale = Vec::new();
+    let mut copied = BTreeSet::new();
+    for path in documents() {
+        let mut text = std::fs::read_to_string(&path).expect("a document");
+        for block in blocks(&text) {
+            let Some(name) = &block.copy_of else { continue };
+            let file = path.parent().expect("a folder").join(name);
+            copied.extend(file.canonicalize());
+            let kept = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            if kept != block.text {
+                stale.push(format!("{}:{}: {name}", path.display(), block.line));
+                text = text.replacen(&block.text, &kept, 1);
+            }
+        }
+        if std::env::var_os("ENGINE_GOLDEN").is_some_and(|value| value == "overwrite") {
+            std::fs::write(&path, text).expect("written");
+        }
+    }
+    assert!(stale.is_empty(), "these differ from their files; `ENGINE_GOLDEN=overwrite` copies them anew: {stale:#?}");
+    // A page of the cookbook shows all that its folder has.
+    for folder in std::fs::read_dir(root().join("specs/cookbook")).expect("the cookbook") {
+        for file in std::fs::read_dir(folder.expect("an entry").path()).expect("a folder") {
+            let file = file.expect("an entry").path().canonicalize().expect("a file");
+            assert!(copied.contains(&file), "no page shows {}", file.display());
+        }
+    }
+}
+
+/// The Rust files below a folder, but for those of tests.
+fn rust_below(folder: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            texts.extend(rust_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+            texts.push(std::fs::read_to_string(path).expect("a source file"));
+        }
+    }
+    texts
+}
+
 /// Every code that the code of engine-core gives to a row is explained to operators.
 #[test]
 fn every_reason_of_a_rejected_row_is_explained() {
@@ -275,20 +342,11 @@ fn every_reason_of_a_rejected_row_is_explained() {
         r#"code: "([a-z_]+)"|(?:reject|report|entry)\("([a-z_]+)"|Self::\w+ => "((?:time|value|number)_[a-z_]+)"|Some\("(time_[a-z_]+)"\)"#,
     )
     .expect("a pattern");
-    let mut waiting = vec![root().join("engine/core/src")];
     let mut codes = BTreeSet::new();
-    while let Some(folder) = waiting.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if !path.ends_with("tests.rs") {
-                let text = std::fs::read_to_string(&path).expect("a source file");
-                codes.extend(code.captures_iter(&text).map(|found| {
-                    found.iter().skip(1).flatten().next().map_or_else(String::new, |code| code.as_str().to_owned())
-                }));
-            }
-        }
+    for text in rust_below(&root().join("engine/core/src")) {
+        codes.extend(code.captures_iter(&text).map(|found| {
+            found.iter().skip(1).flatten().next().map_or_else(String::new, |code| code.as_str().to_owned())
+        }));
     }
     // Options that cannot work are found before a row is read.
     codes.remove("time_options");
@@ -337,7 +395,9 @@ fn the_page_of_worked_specs_lists_every_spec() {
         .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
         .collect();
     let mut expected = Vec::new();
-    for name in specs_below(&root().join("specs"), "") {
+    // The cookbook has a page for each.
+    let specs = specs_below(&root().join("specs"), "");
+    for name in specs.into_iter().filter(|name| !name.starts_with("cookbook/")) {
         let text = std::fs::read_to_string(root().join("specs").join(&name)).expect("a spec");
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).expect("every spec has it").trim();
         let (kind, table) = (value("  type: "), value("table: "));
@@ -351,39 +411,27 @@ fn the_page_of_worked_specs_lists_every_spec() {
     assert!(rows.iter().all(|row| row.len() == 5 && row.iter().all(|cell| !cell.is_empty())), "a cell is missing");
 }
 
-/// The anchors of a document's headings.
-fn anchors(text: &str) -> BTreeSet<String> {
-    let headings = text.lines().filter(|line| line.starts_with('#'));
-    headings
-        .map(|line| {
-            let title = line.trim_start_matches('#').trim();
-            let kept = title.chars().filter(|char| char.is_alphanumeric() || " -_".contains(*char));
-            kept.flat_map(char::to_lowercase).map(|char| if char == ' ' { '-' } else { char }).collect()
-        })
-        .collect()
+/// Rust text without what its lines are broken by, and without marks that a message may have in other places.
+fn plain(text: &str) -> String {
+    let continued = regex::Regex::new(r"\\\n\s*").expect("a pattern");
+    continued.replace_all(text, "").replace('`', "")
 }
 
+/// What the guide quotes in the first column of its tables is said by the engine in these words.
 #[test]
-fn every_link_leads_somewhere() {
-    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").expect("a pattern");
-    let mut broken = Vec::new();
-    let reference = docs::pages().map(|(name, _)| root().join("docs/reference").join(name));
-    for path in documents().into_iter().chain(reference) {
-        let text = std::fs::read_to_string(&path).expect("a document");
-        for target in link.captures_iter(&text).map(|found| found[1].to_owned()) {
-            if target.contains("://") {
-                continue;
-            }
-            let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
-            let file = if file.is_empty() { path.clone() } else { path.parent().expect("a folder").join(file) };
-            let leads = match std::fs::read_to_string(&file) {
-                Ok(text) => anchor.is_empty() || anchors(&text).contains(anchor),
-                Err(_) => file.is_dir() && anchor.is_empty(),
-            };
-            if !leads {
-                broken.push(format!("{}: {target}", path.display()));
-            }
+fn the_messages_that_the_guide_quotes_are_said() {
+    let guide = std::fs::read_to_string(root().join("docs/guides/what-is-wrong.md")).expect("the guide");
+    let said: String = rust_below(&root().join("engine")).iter().map(|text| plain(text)).collect();
+    let quoted = regex::Regex::new(r#""([^"]+)""#).expect("a pattern");
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for cell in guide.lines().filter_map(|line| line.strip_prefix("| \"")?.split(" | ").next()) {
+        for message in quoted.captures_iter(&format!("\"{cell}")) {
+            count += 1;
+            let parts = plain(&message[1]);
+            missing.extend(parts.split('…').filter(|part| !said.contains(part.trim())).map(str::to_owned));
         }
     }
-    assert!(broken.is_empty(), "{broken:#?}");
+    assert!(missing.is_empty(), "no code says {missing:#?}");
+    assert!(count > 12, "only {count} messages are quoted");
 }

@@ -1,0 +1,6 @@
+CREATE TABLE production_order (
+    id INTEGER PRIMARY KEY, order_no TEXT, product TEXT, machine TEXT, started_at TEXT, ended_at TEXT, good INTEGER
+);
+INSERT INTO production_order VALUES
+  (1, '4711', '25-1002', 'M1', '2025-03-27 06:00:00', '2025-03-27 10:00:00', 400),
+  (2, '4712', '25-1003', 'M1', '2025-03-27 10:00:00', '2025-03-27 14:00:00', 380);

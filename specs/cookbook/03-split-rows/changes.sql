@@ -1,0 +1,3 @@
+UPDATE work SET ended_at = '2025-03-27 10:00:00', good = 180 WHERE id = 1;
+INSERT INTO work VALUES
+  (2, '4711', '25-1002', 'M1', '2025-03-27 11:00:00', '2025-03-27 14:00:00', 220);
