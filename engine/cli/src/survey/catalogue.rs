@@ -76,3 +76,6 @@ impl Catalogue {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

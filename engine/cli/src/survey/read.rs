@@ -306,3 +306,6 @@ pub(super) fn number(value: &Value) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

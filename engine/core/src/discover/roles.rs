@@ -287,8 +287,15 @@ fn joined(survey: &Survey, table: &TableFacts, column: &ColumnFacts, role: Role)
     let is_text = |column: &&ColumnFacts| {
         !is_number(column) && super::times::form_of_type(&survey.source_type, &column.source_type).is_none()
     };
+    // A name that ends like one of a code says more than a name of which `name` is a part.
+    let ends_like_code = |name: &str| ["nr", "nummer", "code"].iter().any(|end| plain(name).ends_with(end));
+    let rank = |column: &ColumnFacts| match rank(column, CODES) {
+        Some(exact) if exact < CODES.len() => Some(exact),
+        _ if ends_like_code(&column.name) => Some(CODES.len()),
+        other => other.map(|at| at + 1),
+    };
     let mut texts: Vec<(usize, &ColumnFacts)> =
-        other.columns.iter().filter(is_text).filter_map(|column| Some((rank(column, CODES)?, column))).collect();
+        other.columns.iter().filter(is_text).filter_map(|column| Some((rank(column)?, column))).collect();
     texts.sort_by_key(|(rank, _)| *rank);
     let to_columns =
         if key.to_columns.iter().all(String::is_empty) { other.primary_key.clone() } else { key.to_columns.clone() };
