@@ -1,6 +1,7 @@
 //! The command line as a user sees it: exit codes, outputs, and what must never be in them.
 
 mod check;
+mod discover;
 mod exits;
 mod findings;
 mod render;

@@ -276,9 +276,8 @@ fn joined(survey: &Survey, table: &TableFacts, column: &ColumnFacts, role: Role)
         "kurzbez",
         "arbpl",
         "wip_entity_name",
-        "name",
-        "bezeichnung",
     ];
+    const NAMES: &[&str] = &["name", "bezeichnung"];
     if !matches!(role, Role::OrderCode | Role::ProductCode | Role::MachineCode) || !is_number(column) {
         return None;
     }
@@ -287,12 +286,12 @@ fn joined(survey: &Survey, table: &TableFacts, column: &ColumnFacts, role: Role)
     let is_text = |column: &&ColumnFacts| {
         !is_number(column) && super::times::form_of_type(&survey.source_type, &column.source_type).is_none()
     };
-    // A name that ends like one of a code says more than a name of which `name` is a part.
+    // A code by its whole name, then one by how its name ends, then what people call it.
     let ends_like_code = |name: &str| ["nr", "nummer", "code"].iter().any(|end| plain(name).ends_with(end));
     let rank = |column: &ColumnFacts| match rank(column, CODES) {
-        Some(exact) if exact < CODES.len() => Some(exact),
-        _ if ends_like_code(&column.name) => Some(CODES.len()),
-        other => other.map(|at| at + 1),
+        Some(at) => Some(at),
+        None if ends_like_code(&column.name) => Some(3 * CODES.len()),
+        None => rank(column, NAMES).map(|at| 3 * CODES.len() + 1 + at),
     };
     let mut texts: Vec<(usize, &ColumnFacts)> =
         other.columns.iter().filter(is_text).filter_map(|column| Some((rank(column)?, column))).collect();
@@ -343,7 +342,11 @@ fn time_roles(table: &TableFacts, times: &[TimeColumn]) -> Vec<(Role, RoleGuess)
             .filter(|time| !is_creation(&time.column) && !is_change(&time.column))
             .filter_map(|time| {
                 let column = table.columns.iter().find(|column| column.name == time.column)?;
-                Some((time.planned, rank(column, words)?, time))
+                let of_day = time.time_of_day.as_ref().map(|(column, _)| column);
+                // `tag` says nothing, `beginn` beside it does.
+                let by_time =
+                    || of_day.and_then(|of_day| words.iter().position(|word| sign(of_day, &[word]).is_some()));
+                Some((time.planned, rank(column, words).or_else(by_time)?, time))
             })
             .collect();
         fitting.sort_by_key(|(planned, rank, _)| (*planned, *rank));

@@ -460,3 +460,12 @@ fn few_values_are_listed_and_many_are_not() {
     assert_eq!((many.frequent.len(), many.nulls, many.distinct), (0, 1, Some(25)));
     assert_eq!((many.min, many.max), (Some(json!(0)), Some(json!(24))));
 }
+
+#[test]
+fn a_time_of_day_says_what_its_date_does_not() {
+    let auftrag = table("auftrag", 5, &["id int", "anr varchar(12)", "mnr varchar(8)", "tag date", "beginn time"]);
+    let found = survey("postgres", vec![auftrag]);
+    let best = &judge(&found)[0];
+    assert_eq!(best.roles[&Role::Start].column, "tag");
+    assert_eq!(best.times[0].time_of_day, Some(("beginn".to_owned(), TimeForm::Time)));
+}
