@@ -2,6 +2,7 @@
 //!
 //! Without the feature `run` there is the validator only, and no driver is compiled.
 
+pub mod folder;
 pub mod validate;
 
 #[cfg(feature = "run")]
@@ -18,8 +19,6 @@ pub mod diff;
 pub mod exit;
 #[cfg(feature = "run")]
 pub mod fixture;
-#[cfg(feature = "run")]
-pub mod folder;
 #[cfg(feature = "run")]
 pub mod pipeline;
 #[cfg(feature = "run")]

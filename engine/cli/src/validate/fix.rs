@@ -1,6 +1,5 @@
 //! `--fix` and `--diff`: what is certain is put right in the files, or shown.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use engine_spec::fix::{Fixed, fix};
 use engine_spec::text::Text;
 
 use super::{Beside, read_limited, sidecar};
+use crate::folder;
 
 /// What would change in the files, or why that cannot be known. A file that cannot be read has a finding that says so.
 /// Files of tests are the expert's own words and stay.
@@ -48,7 +48,7 @@ pub(super) fn write(paths: &[PathBuf], log: &mut dyn Write) -> Result<(), Unwrit
                 Some(beside) => path.parent().unwrap_or(Path::new("")).join(beside),
                 None => path.to_owned(),
             };
-            replace(&changed, file.content.as_bytes()).map_err(|error| Unwritten { path: changed, error })?;
+            folder::replace(&changed, file.content.as_bytes()).map_err(|error| Unwritten { path: changed, error })?;
         }
         for finding in &fixed.findings {
             let text = finding.companion.as_deref().unwrap_or(&spec);
@@ -58,20 +58,4 @@ pub(super) fn write(paths: &[PathBuf], log: &mut dyn Write) -> Result<(), Unwrit
         }
     }
     Ok(())
-}
-
-/// Puts new content under the name of a file, whole or not at all. A link stays one, and rights stay as they are.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let path = path.canonicalize()?;
-    let mut part = path.clone().into_os_string();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let write = || {
-        let mut file = File::create(&part)?;
-        file.set_permissions(std::fs::metadata(&path)?.permissions())?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&part, &path)
-    };
-    write().inspect_err(|_| drop(std::fs::remove_file(&part)))
 }
