@@ -58,11 +58,16 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     let is_obeyed = |c: char| {
         c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
     };
-    if !text.contains(is_obeyed) {
+    escaped(text, is_obeyed)
+}
+
+/// A text in which some characters are written as escapes.
+pub fn escaped(text: &str, is_obeyed: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_obeyed) {
         return Cow::Borrowed(text);
     }
     text.chars()
-        .fold(String::new(), |mut out, c| {
+        .fold(String::with_capacity(text.len()), |mut out, c| {
             match is_obeyed(c) {
                 true => out.extend(c.escape_default()),
                 false => out.push(c),

@@ -11,6 +11,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::show::escaped;
+
 /// Starts logging. `verbose` and `quiet` are the flags of the command line; `ENGINE_LOG` overrides them all.
 pub fn start(log: &Log, verbose: u8, quiet: bool) {
     let level = match (quiet, verbose, log.level) {
@@ -107,20 +109,7 @@ where
 
 /// A text whose control characters a terminal shows and does not obey: servers' words are among what is logged.
 fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    let obeyed = |c: char| c.is_control() && c != '\n';
-    if !text.contains(obeyed) {
-        return text.into();
-    }
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut shown, c| {
-            if obeyed(c) {
-                shown.extend(c.escape_default());
-            } else {
-                shown.push(c);
-            }
-            shown
-        })
-        .into()
+    escaped(text, |c| c.is_control() && c != '\n')
 }
 
 #[cfg(test)]
