@@ -202,27 +202,10 @@ struct Options<'a> {
 
 fn options_of(plan: &Plan) -> Vec<(String, Options<'_>)> {
     let fields = &plan.fields;
-    let texts: [(&str, &Option<TextField>); 9] = [
-        ("order_code", &fields.order_code),
-        ("product_code", &fields.product_code),
-        ("machine_code", &fields.machine_code),
-        ("event", &fields.event),
-        ("product_name", &fields.product_name),
-        ("quantity_total", &fields.quantity_total),
-        ("quantity_scrap", &fields.quantity_scrap),
-        ("quantity_yield", &fields.quantity_yield),
-        ("quantity_unit", &fields.quantity_unit),
-    ];
-    let named = texts.into_iter().filter_map(|(name, field)| Some((format!("/fields/{name}"), field.as_ref()?)));
-    let attributes = fields.attributes.iter();
-    let attributes =
-        attributes.map(|(name, field)| (engine_spec::diagnostic::child("/fields/attributes", name), field));
     let mut all: Vec<(String, Options<'_>)> =
-        named.chain(attributes).map(|(pointer, field)| (pointer, of_text(field))).collect();
-    for (name, field) in [("start", &fields.start), ("end", &fields.end), ("timestamp", &fields.timestamp)] {
-        if let Some(field) = field {
-            of_time(&format!("/fields/{name}"), field, &mut all);
-        }
+        fields.texts().map(|(pointer, field)| (pointer, of_text(field))).collect();
+    for (name, field) in fields.times() {
+        of_time(&format!("/fields/{name}"), field, &mut all);
     }
     all
 }

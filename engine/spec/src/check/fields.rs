@@ -14,29 +14,11 @@ const PROBE: DateTime = date(2001, 2, 3).at(16, 5, 6, 789_000_000);
 
 pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec) {
     let fields = &spec.fields;
-    let texts = [
-        ("order_code", &fields.order_code),
-        ("product_code", &fields.product_code),
-        ("machine_code", &fields.machine_code),
-        ("event", &fields.event),
-        ("product_name", &fields.product_name),
-        ("quantity_total", &fields.quantity_total),
-        ("quantity_scrap", &fields.quantity_scrap),
-        ("quantity_yield", &fields.quantity_yield),
-        ("quantity_unit", &fields.quantity_unit),
-    ];
-    for (name, field) in texts {
-        if let Some(field) = field {
-            text(checker, &child("/fields", name), field);
-        }
+    for (pointer, field) in fields.texts() {
+        text(checker, &pointer, field);
     }
-    for (name, field) in &fields.attributes {
-        text(checker, &child("/fields/attributes", name), field);
-    }
-    for (name, field) in [("start", &fields.start), ("end", &fields.end), ("timestamp", &fields.timestamp)] {
-        if let Some(field) = field {
-            time(checker, &child("/fields", name), field, name);
-        }
+    for (name, field) in fields.times() {
+        time(checker, &child("/fields", name), field, name);
     }
     if let Some(event) = &fields.event {
         event_values(checker, event);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Scalar;
 use crate::decode::present;
+use crate::diagnostic::child;
 
 /// Canonical attributes and the source columns they come from.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
@@ -64,6 +65,32 @@ pub struct Fields {
     #[schemars(example = serde_json::json!({"shift": "schicht"}))]
     #[serde(default)]
     pub attributes: BTreeMap<String, TextField>,
+}
+
+impl Fields {
+    /// The fields that are texts and are given, attributes last, with their JSON pointers in the spec.
+    pub fn texts(&self) -> impl Iterator<Item = (String, &TextField)> {
+        let named = [
+            ("order_code", &self.order_code),
+            ("product_code", &self.product_code),
+            ("machine_code", &self.machine_code),
+            ("event", &self.event),
+            ("product_name", &self.product_name),
+            ("quantity_total", &self.quantity_total),
+            ("quantity_scrap", &self.quantity_scrap),
+            ("quantity_yield", &self.quantity_yield),
+            ("quantity_unit", &self.quantity_unit),
+        ];
+        let named = named.into_iter().filter_map(|(name, field)| Some((child("/fields", name), field.as_ref()?)));
+        let attributes = self.attributes.iter();
+        named.chain(attributes.map(|(name, field)| (child("/fields/attributes", name), field)))
+    }
+
+    /// The fields that are times and are given, by name.
+    pub fn times(&self) -> impl Iterator<Item = (&'static str, &TimeField)> {
+        let named = [("start", &self.start), ("end", &self.end), ("timestamp", &self.timestamp)];
+        named.into_iter().filter_map(|(name, field)| Some((name, field.as_ref()?)))
+    }
 }
 
 /// A text or number attribute: the name of a column, or an object.
