@@ -70,7 +70,6 @@ pub(super) fn place(
         Writer { template, dialect, findings: Findings::default(), sql: String::new(), binds: vec![], origins: vec![] };
     for (number, token) in tokens.iter().enumerate() {
         let piece = &text[token.range.clone()];
-        let source = origin_of(token.range.start, &places);
         if let TokenKind::Slot(slot) = token.kind {
             let (emit, slot) = &slots[slot];
             let range = template.emit_range(*emit);
@@ -109,12 +108,22 @@ pub(super) fn place(
                 writer.misplaced(template.emit_range(*emit), inside);
             }
         } else if is_placeholder(&text, &tokens[number..], dialect) {
+            let source = origin_of(token.range.start, &places);
             let range = source..source + piece.len();
             let help = Some("write the value as `{{ … }}`".to_owned());
             let message = format!("`{piece}` is a placeholder of {}, and nothing is bound to it", dialect.name());
             writer.findings.error("template_placeholder", range, message, help);
         }
-        writer.text(piece, source);
+        // What is quoted may go on behind a block of the template, whose own text is not written.
+        let mut from = token.range.start;
+        for (at, _) in &places[places.partition_point(|(at, _)| *at <= from)..] {
+            if *at >= token.range.end {
+                break;
+            }
+            writer.text(&text[from..*at], origin_of(from, &places));
+            from = *at;
+        }
+        writer.text(&text[from..token.range.end], origin_of(from, &places));
     }
     writer.finish()
 }

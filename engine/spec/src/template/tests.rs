@@ -411,6 +411,17 @@ fn what_changes_the_source_is_found_at_its_place_in_the_template() {
 }
 
 #[test]
+fn a_quote_that_goes_on_behind_a_block_is_found_whole() {
+    for template in [
+        "SELECT a FROM t WHERE b = 'x{% set c = params.plant %}ß",
+        "SELECT a FROM t WHERE b = 'x{% if params.strict %}ß{% endif %} {# why #}öäü",
+    ] {
+        let quote = &template[template.find('\'').expect("a quote")..];
+        refuse(template, &[("sql_unterminated", quote)]);
+    }
+}
+
+#[test]
 fn a_template_tells_what_it_uses() {
     let template =
         "SELECT {{ params.a }} {% if params.b %}{{ window.start }}{% else %}{{ cursor.c | epoch }}{% endif %}";
