@@ -139,7 +139,7 @@ fn add_table(survey: &Survey, table: &TableFacts, weights: &mut Vec<(i32, String
     match table.rows {
         RowCount::Exact(0) => weights.push((-30, "it is empty".to_owned())),
         RowCount::Exact(rows) if rows < 3 => weights.push((-6, "it has hardly a row".to_owned())),
-        RowCount::Exact(rows) | RowCount::Estimate(rows) if rows >= 1_000 => {
+        RowCount::Exact(rows) | RowCount::Estimate(rows) | RowCount::MoreThan(rows) if rows >= 1_000 => {
             weights.push((4, "it has many rows".to_owned()));
         }
         _ => {}

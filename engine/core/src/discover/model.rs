@@ -78,6 +78,8 @@ pub enum RowCount {
     Exact(u64),
     /// What the server's own statistics say.
     Estimate(u64),
+    /// Counted up to here, and there are more.
+    MoreThan(u64),
     /// Nobody knows.
     Unknown,
 }
@@ -118,13 +120,19 @@ pub struct ForeignKey {
 }
 
 /// The latest rows of a table, and what their values look like.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct TableSample {
+    /// Rows over which values were counted; fewer of them are kept.
+    pub looked_at: u64,
+    /// Whether the table has more rows than were looked at.
+    pub has_more: bool,
     /// Rows, the latest first where the table could be ordered by a time; values in the order of the columns, in the
     /// form that a test of a spec would give them.
     pub rows: Vec<Vec<Value>>,
     /// By column, what the values look like.
     pub columns: BTreeMap<String, ColumnSample>,
+    /// Columns whose values were not looked at: they may be large, or there are too many columns.
+    pub left_out: Vec<String>,
 }
 
 /// What the values of a column look like, over the rows that were looked at.

@@ -31,7 +31,7 @@ fn table(table: &str, rows: u64, columns: &[&str]) -> TableFacts {
 }
 
 fn with_rows(mut table: TableFacts, rows: Vec<Vec<Value>>) -> TableFacts {
-    table.sample = Some(TableSample { columns: summarise(&table.columns, &rows), rows });
+    table.sample = Some(TableSample { columns: summarise(&table.columns, &rows), rows, ..TableSample::default() });
     table
 }
 
@@ -468,4 +468,55 @@ fn a_time_of_day_says_what_its_date_does_not() {
     let best = &judge(&found)[0];
     assert_eq!(best.roles[&Role::Start].column, "tag");
     assert_eq!(best.times[0].time_of_day, Some(("beginn".to_owned(), TimeForm::Time)));
+}
+
+/// Bookings with so many different codes.
+fn coded(codes: u32) -> TableFacts {
+    let bde = table("bde_buchung", 50, &["id int", "anr text", "mnr text", "kenn text", "zeit timestamp"]);
+    let row = |at: u32| {
+        let time = format!("2025-06-30T08:{at:02}:00");
+        vec![json!(at), json!(format!("4711{at}")), json!("M1"), json!(format!("K{}", at % codes)), json!(time)]
+    };
+    with_rows(bde, (0..50).map(row).collect())
+}
+
+#[test]
+fn few_codes_are_events_and_many_are_not() {
+    for (codes, expected) in [(1, false), (2, true), (16, true), (17, false)] {
+        let best = &judge(&survey("postgres", vec![coded(codes)]))[0];
+        assert_eq!(best.roles.contains_key(&Role::Event), expected, "{codes} codes");
+    }
+}
+
+#[test]
+fn a_score_ends_at_a_hundred() {
+    let all = table(
+        "bde_buchung",
+        2_000,
+        &[
+            "id int",
+            "anr char(12)",
+            "artnr text",
+            "mnr char(8)",
+            "kenn char(1)",
+            "zeit timestamp",
+            "gutmenge int",
+            "ausschuss int",
+            "menge int",
+        ],
+    );
+    let referring = referring(table("teil_buchung", 9, &["id int", "bde_id int"]), "bde_id", "bde_buchung");
+    let best = &judge(&survey("postgres", vec![all, referring]))[0];
+    assert_eq!((best.name.table.as_str(), best.score), ("bde_buchung", 100), "{:?}", best.reasons);
+}
+
+#[test]
+fn a_time_far_ahead_was_planned() {
+    // Now is 10:00 UTC; a clock is 14 hours ahead of it at most.
+    for (latest, expected) in [("2025-07-02T00:30:00", false), ("2025-07-02T01:30:00", true)] {
+        let orders = table("auftrag", 5, &["id int", "anr text", "mnr text", "beginn timestamp", "ende timestamp"]);
+        let row = vec![json!(1), json!("4711"), json!("M1"), json!(latest), json!(null)];
+        let best = &judge(&survey("postgres", vec![with_rows(orders, vec![row])]))[0];
+        assert_eq!(best.times[0].planned, expected, "{latest}: {}", best.times[0].why);
+    }
 }

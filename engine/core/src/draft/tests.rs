@@ -30,7 +30,7 @@ fn table(table: &str, columns: Vec<ColumnFacts>) -> TableFacts {
         primary_key: Vec::new(),
         indexes: Vec::new(),
         foreign_keys: Vec::new(),
-        sample: Some(TableSample { rows: Vec::new(), columns: BTreeMap::new() }),
+        sample: Some(TableSample::default()),
     }
 }
 

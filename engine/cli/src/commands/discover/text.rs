@@ -114,6 +114,7 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
     for reason in candidate.reasons.iter().take(REASONS_SHOWN_MAX) {
         let _ = writeln!(out, "   - {}", harmless(reason));
     }
+    more(candidate.reasons.len(), REASONS_SHOWN_MAX, "reason", out);
     let roles = candidate
         .roles
         .iter()
@@ -153,6 +154,15 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
             ]
         });
         out.push_str(&table(&["   code", "times", "means", "why"], codes.collect()));
+        more(candidate.events.len(), CODES_SHOWN_MAX, "code", out);
+    }
+}
+
+/// Says how many of a list are not shown.
+fn more(count: usize, shown: usize, what: &str, out: &mut String) {
+    let more = count.saturating_sub(shown);
+    if more > 0 {
+        let _ = writeln!(out, "   and {more} more {what}{}: `-o json` has them", if more == 1 { "" } else { "s" });
     }
 }
 
@@ -220,7 +230,13 @@ fn sampled(facts: &TableFacts, args: &DiscoverArgs, out: &mut String) {
     let rows: Vec<Vec<String>> =
         sample.rows.iter().take(ROWS_SHOWN_MAX).map(|row| row.iter().map(value).collect()).collect();
     let header: Vec<&str> = names.iter().map(String::as_str).collect();
-    let _ = write!(out, "\nlatest rows\n{}", table(&header, rows));
+    let more = if sample.has_more { " that were looked at; the table has more" } else { "" };
+    let (shown, looked_at) = (rows.len(), sample.looked_at);
+    let _ = write!(out, "\nlatest rows: {shown} of {looked_at}{more}\n{}", table(&header, rows));
+    if !sample.left_out.is_empty() {
+        let names: Vec<String> = sample.left_out.iter().map(|name| cell(name)).collect();
+        let _ = writeln!(out, "not looked at: {}", names.join(", "));
+    }
     let masked = facts.columns.iter().filter(|column| is_person(&column.name)).map(|column| cell(&column.name));
     let masked: Vec<String> = masked.collect();
     if !masked.is_empty() && !args.persons {
@@ -244,6 +260,7 @@ fn rows_of(rows: RowCount) -> String {
     match rows {
         RowCount::Exact(rows) => rows.to_string(),
         RowCount::Estimate(rows) => format!("about {rows}"),
+        RowCount::MoreThan(rows) => format!("more than {rows}"),
         RowCount::Unknown => "?".to_owned(),
     }
 }
@@ -259,3 +276,6 @@ fn confidence(confidence: Confidence) -> &'static str {
 fn word(role: &Role) -> String {
     serde_json::to_value(role).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

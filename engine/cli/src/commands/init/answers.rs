@@ -332,7 +332,7 @@ mod tests {
             primary_key: Vec::new(),
             indexes: Vec::new(),
             foreign_keys: Vec::new(),
-            sample: Some(TableSample { rows: Vec::new(), columns: BTreeMap::from([("c".to_owned(), sample)]) }),
+            sample: Some(TableSample { columns: BTreeMap::from([("c".to_owned(), sample)]), ..TableSample::default() }),
         };
         let survey = Survey {
             source_type: "sqlite".to_owned(),
