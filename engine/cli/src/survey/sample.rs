@@ -1,6 +1,6 @@
 //! A few rows of a table, the latest where an index finds them, and what its values look like.
 
-use engine_core::discover::{RowCount, TableFacts, TableSample, is_bulky, is_person, latest_by, summarise};
+use engine_core::discover::{RowCount, TableFacts, TableSample, is_bulky, latest_by, persons, summarise};
 use engine_core::ports::{SourceError, SourceErrorKind};
 use engine_spec::sql::Dialect;
 use serde_json::Value;
@@ -101,8 +101,8 @@ pub(super) fn sample(
         looked_at: rows.len() as u64,
         has_more,
         columns: summarise(&table.columns, &rows),
-        left_out: Vec::new(),
         rows,
+        ..TableSample::default()
     };
     for (at, column) in table.columns.iter().enumerate() {
         if !fetched.iter().any(|(fetched, _)| *fetched == at) {
@@ -128,7 +128,12 @@ pub(super) fn sample(
 
 /// Takes the values of persons out of a sample.
 fn mask(table: &TableFacts, sample: &mut TableSample) {
-    for (at, column) in table.columns.iter().enumerate().filter(|(_, column)| is_person(&column.name)) {
+    let persons = persons(table, &sample.rows);
+    for (at, column) in table.columns.iter().enumerate() {
+        if !persons.contains(&column.name.as_str()) || !sample.columns.contains_key(&column.name) {
+            continue;
+        }
+        sample.masked.push(column.name.clone());
         for value in sample.rows.iter_mut().filter_map(|row| row.get_mut(at)).filter(|value| !value.is_null()) {
             *value = MASK.into();
         }

@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod pairs;
+mod persons;
+mod shapes;
+mod stamps;
+
 fn name(table: &str) -> Name {
     Name { schema: None, table: table.to_owned() }
 }
@@ -215,65 +220,6 @@ fn adventureworks() {
     );
 }
 
-#[test]
-fn sap() {
-    let afru = table(
-        "AFRU",
-        800_000,
-        &[
-            "RUECK nvarchar(10)",
-            "RMZHL nvarchar(8)",
-            "ERSDA nvarchar(8)",
-            "LAEDA nvarchar(8)",
-            "AUFNR nvarchar(12)",
-            "ARBID nvarchar(8)",
-            "ISDD nvarchar(8)",
-            "ISDZ nvarchar(6)",
-            "IEDD nvarchar(8)",
-            "IEDZ nvarchar(6)",
-            "LMNGA decimal(13,3)",
-            "XMNGA decimal(13,3)",
-            "STOKZ nvarchar(1)",
-        ],
-    );
-    let row = |at: u32| {
-        vec![
-            json!(format!("{at:010}")),
-            json!("00000001"),
-            json!("20250630"),
-            json!("00000000"),
-            json!(format!("0000471{at:05}")),
-            json!("10000012"),
-            json!("20250630"),
-            json!(format!("08{:02}00", at % 60)),
-            json!("20250630"),
-            json!("163000"),
-            json!(7),
-            json!(0),
-            json!(""),
-        ]
-    };
-    let found = survey("sqlserver", vec![with_rows(afru, (0..40).map(row).collect())]);
-    check(
-        &found,
-        "AFRU",
-        Order,
-        &[
-            (Role::Start, "ISDD"),
-            (Role::End, "IEDD"),
-            (Role::OrderCode, "AUFNR"),
-            (Role::MachineCode, "ARBID"),
-            (Role::QuantityYield, "LMNGA"),
-            (Role::QuantityScrap, "XMNGA"),
-            (Role::Cancelled, "STOKZ"),
-        ],
-    );
-    let best = &judge(&found)[0];
-    let start = best.times.iter().find(|time| time.column == "ISDD").unwrap();
-    assert_eq!(start.time_of_day, Some(("ISDZ".to_owned(), TimeForm::Hhmmss)));
-    assert_eq!(start.form, TimeForm::Yyyymmdd);
-}
-
 /// Bookings of an unknown German system: a time in two columns, and codes that alternate on each machine.
 fn bde(latest_hour: u32) -> TableFacts {
     let bde = table(
@@ -432,23 +378,6 @@ fn rows_of_text_dates_are_worth_a_look() {
 }
 
 #[test]
-fn persons_are_known_by_their_columns() {
-    for (column, expected) in [
-        ("personalnr", true),
-        ("PERSNR", true),
-        ("Bediener", true),
-        ("create_uid", true),
-        ("employee_name", true),
-        ("maschine", false),
-        ("perspektive_id", false),
-        ("anr", false),
-        ("kennung", false),
-    ] {
-        assert_eq!(is_person(column), expected, "{column}");
-    }
-}
-
-#[test]
 fn few_values_are_listed_and_many_are_not() {
     let column = ColumnFacts { name: "a".into(), source_type: "int".into(), nullable: true, comment: None };
     let few: Vec<Vec<Value>> = (0..FREQUENT_VALUES_MAX).map(|value| vec![json!(value)]).collect();
@@ -459,15 +388,6 @@ fn few_values_are_listed_and_many_are_not() {
     let many = of(&many);
     assert_eq!((many.frequent.len(), many.nulls, many.distinct), (0, 1, Some(25)));
     assert_eq!((many.min, many.max), (Some(json!(0)), Some(json!(24))));
-}
-
-#[test]
-fn a_time_of_day_says_what_its_date_does_not() {
-    let auftrag = table("auftrag", 5, &["id int", "anr varchar(12)", "mnr varchar(8)", "tag date", "beginn time"]);
-    let found = survey("postgres", vec![auftrag]);
-    let best = &judge(&found)[0];
-    assert_eq!(best.roles[&Role::Start].column, "tag");
-    assert_eq!(best.times[0].time_of_day, Some(("beginn".to_owned(), TimeForm::Time)));
 }
 
 /// Bookings with so many different codes.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use engine_core::discover::{
-    Basis, Candidate, Confidence, Name, Role, RowCount, Survey, TableFacts, TableKind, TimeColumn, is_person,
+    Basis, Candidate, Confidence, Name, Role, RowCount, Survey, TableFacts, TableKind, TimeColumn,
 };
 use engine_spec::model::TableType;
 use serde_json::Value;
@@ -76,7 +76,7 @@ pub(super) fn tables(survey: &Survey, candidates: &[Candidate], args: &DiscoverA
         }
         columns(facts, &mut out);
         keys(facts, &mut out);
-        sampled(facts, args, &mut out);
+        sampled(facts, &mut out);
     }
     foot(survey, &mut out);
     out
@@ -121,7 +121,10 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
         .map(|(role, guess)| {
             let column = match &guess.joined {
                 Some(joined) => format!("{} -> {}.{}", joined.columns.join(", "), shown(&joined.to), guess.column),
-                None => guess.column.clone(),
+                None => {
+                    let of_day = guess.time_of_day.as_ref().map(|column| format!(" + {column}")).unwrap_or_default();
+                    format!("{}{of_day}", guess.column)
+                }
             };
             vec![
                 format!("   {}", word(role)),
@@ -167,7 +170,6 @@ fn more(count: usize, shown: usize, what: &str, out: &mut String) {
 }
 
 fn time(time: &TimeColumn) -> Vec<String> {
-    let day = time.time_of_day.as_ref().map(|(column, _)| format!(" + {column}")).unwrap_or_default();
     let clock = match time.basis {
         Basis::Local => "local",
         Basis::Utc => "UTC",
@@ -180,7 +182,7 @@ fn time(time: &TimeColumn) -> Vec<String> {
         let _ = write!(why, "; stands for no date: {}", harmless(&time.fillers.join(", ")));
     }
     let index = if time.indexed { "yes" } else { "no" };
-    vec![format!("   {}", cell(&format!("{}{day}", time.column))), format!("{clock}{planned}"), index.to_owned(), why]
+    vec![format!("   {}", cell(&time.label())), format!("{clock}{planned}"), index.to_owned(), why]
 }
 
 /// First and last time, of the column that the table would be read by.
@@ -224,7 +226,7 @@ fn keys(facts: &TableFacts, out: &mut String) {
     }
 }
 
-fn sampled(facts: &TableFacts, args: &DiscoverArgs, out: &mut String) {
+fn sampled(facts: &TableFacts, out: &mut String) {
     let Some(sample) = &facts.sample else { return };
     let names: Vec<String> = facts.columns.iter().map(|column| cell(&column.name)).collect();
     let rows: Vec<Vec<String>> =
@@ -237,9 +239,8 @@ fn sampled(facts: &TableFacts, args: &DiscoverArgs, out: &mut String) {
         let names: Vec<String> = sample.left_out.iter().map(|name| cell(name)).collect();
         let _ = writeln!(out, "not looked at: {}", names.join(", "));
     }
-    let masked = facts.columns.iter().filter(|column| is_person(&column.name)).map(|column| cell(&column.name));
-    let masked: Vec<String> = masked.collect();
-    if !masked.is_empty() && !args.persons {
+    if !sample.masked.is_empty() {
+        let masked: Vec<String> = sample.masked.iter().map(|name| cell(name)).collect();
         let _ = writeln!(out, "masked, as they look like persons: {}; `--persons` shows them", masked.join(", "));
     }
 }

@@ -315,6 +315,7 @@ mod tests {
         let mut orders = candidate(TableType::Order, &[]);
         let guess = RoleGuess {
             column: "c".to_owned(),
+            time_of_day: None,
             joined: None,
             confidence: Confidence::Sure,
             why: String::new(),

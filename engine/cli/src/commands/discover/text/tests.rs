@@ -37,6 +37,7 @@ fn facts(name: &str, column: &str, rows: usize) -> TableFacts {
             rows: values,
             columns: BTreeMap::from([(column.to_owned(), seen)]),
             left_out: vec!["foto".to_owned()],
+            masked: vec!["bediener".to_owned()],
         }),
     }
 }
@@ -108,7 +109,15 @@ fn other_tables_are_listed_up_to_a_number_and_the_rest_is_counted() {
 fn rows_and_cells_are_shown_up_to_a_number() {
     let long = "x".repeat(CELL_CHARS_MAX + 1);
     let shown = tables(&survey(vec![facts("t", &long, ROWS_SHOWN_MAX + 1)]), &[], &args(&["--table", "t"]));
-    says(&shown, &["latest rows: 5 of 6 that were looked at; the table has more", "v4", "not looked at: foto"]);
+    says(
+        &shown,
+        &[
+            "latest rows: 5 of 6 that were looked at; the table has more",
+            "v4",
+            "not looked at: foto",
+            "masked, as they look like persons: bediener",
+        ],
+    );
     says_nothing_of(&shown, &["v5", &long]);
     says(&shown, &[&clip(&long, CELL_CHARS_MAX)]);
 }
