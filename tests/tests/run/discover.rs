@@ -160,3 +160,73 @@ fn an_unknown_mysql_is_understood() {
         walk(&MYSQL, &server, grant_mysql);
     }
 }
+
+/// A schema, a table and columns whose names hold what separates and quotes names: dots, blanks, quotes of every
+/// dialect, letters beyond ASCII.
+const SCHEMA: &str = "Werk 1.Süd";
+const TABLE: &str = "BDE.Buchung \"alt\" `b` [c]";
+const COLUMNS: [(&str, &str); 6] = [
+    ("Lfd.Nr", "INT PRIMARY KEY"),
+    ("Auftrags-Nr.", "VARCHAR(12)"),
+    ("Artikel \"Nr\"", "VARCHAR(20)"),
+    ("Maschine's `Gerät`", "VARCHAR(8)"),
+    ("Kenn.", "VARCHAR(4)"),
+    ("Zeit.punkt [ist]", "{time}"),
+];
+
+/// Names that must be quoted are quoted in every statement: the table is found, sampled and drafted, and the draft reads.
+fn odd_names(dialect: &Dialect, server: &Server) {
+    let quote = if dialect.name == POSTGRES.name { "\"" } else { "`" };
+    let quoted = |name: &str| format!("{quote}{}{quote}", name.replace(quote, &quote.repeat(2)));
+    let time = if dialect.name == POSTGRES.name { "TIMESTAMP" } else { "DATETIME" };
+    let table = format!("{}.{}", quoted(SCHEMA), quoted(TABLE));
+    let columns: Vec<String> =
+        COLUMNS.iter().map(|(name, kind)| format!("{} {}", quoted(name), kind.replace("{time}", time))).collect();
+    server.execute(&format!("CREATE SCHEMA {}", quoted(SCHEMA)));
+    server.execute(&format!("CREATE TABLE {table} ({})", columns.join(", ")));
+    server.execute(&format!("CREATE INDEX {} ON {table} ({})", quoted("Index.1"), quoted(COLUMNS[5].0)));
+    for at in 0..40 {
+        let (machine, code) = (at % 2 + 1, if (at / 2) % 2 == 0 { "ANF" } else { "END" });
+        server.execute(&format!(
+            "INSERT INTO {table} VALUES ({at}, '4711{:03}', 'A-1', 'M{machine}', '{code}', '2025-07-01 09:{at:02}:00')",
+            at / 4
+        ));
+    }
+    let mut workspace = Workspace::new();
+    workspace.env("DB_PASSWORD", &server.password);
+    source_only(&workspace, dialect, server, None);
+    let found = workspace.engine(&["discover", "mes.yaml", "--now", NOW, "-o", "json"]).expect(0).json();
+    assert_eq!(found["survey"]["notes"], json!([]), "{}", found["survey"]["notes"]);
+    let best = &found["candidates"][0];
+    assert_eq!(best["name"], json!({ "schema": SCHEMA, "table": TABLE }));
+    has(
+        best,
+        &[
+            ("order_code", COLUMNS[1].0),
+            ("product_code", COLUMNS[2].0),
+            ("machine_code", COLUMNS[3].0),
+            ("event", COLUMNS[4].0),
+            ("timestamp", COLUMNS[5].0),
+        ],
+    );
+    assert_eq!(best["key"], json!([COLUMNS[0].0]));
+    let facts = found["survey"]["tables"].as_array().expect("tables").iter().find(|one| one["name"] == best["name"]);
+    let facts = facts.expect("the table of the candidate");
+    assert_eq!(facts["rows"], json!({ "exact": 40 }));
+    // The latest first, by an index.
+    assert_eq!((&facts["sample"]["rows"][0][0], &facts["sample"]["looked_at"]), (&json!(39), &json!(40)));
+    let whole = format!("{SCHEMA}.{TABLE}");
+    workspace.engine(&["discover", "mes.yaml", "--table", &whole]).expect(0).says("latest rows: 5 of 40");
+    workspace.engine(&["init", "mes.yaml", "--table", &whole, "--yes", "-o", "plant.yaml"]).expect(0);
+    workspace.engine(&["test", "plant.yaml"]).expect(0).says("1 passed, 0 failed");
+}
+
+#[test]
+fn names_that_must_be_quoted_are_quoted_at_postgres() {
+    odd_names(&POSTGRES, &servers::postgres());
+}
+
+#[test]
+fn names_that_must_be_quoted_are_quoted_at_mariadb() {
+    odd_names(&MARIADB, &servers::mariadb());
+}
