@@ -1,9 +1,9 @@
 //! A catalogue, question by question, and rows of the tables that look worth it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use engine_core::discover::{Name, RowCount, Survey, TableKind, name_weight, worth_a_look};
+use engine_core::discover::{Name, RowCount, Survey, TableFacts, TableKind, name_weight, worth_a_look};
 use engine_core::plan;
 use engine_core::ports::{Cancel, Clock, SourceError};
 use engine_core::run::source_failure;
@@ -119,7 +119,9 @@ fn facts(
     bare: Option<&str>,
     survey: &mut Survey,
 ) -> Result<(), SourceError> {
-    let names: Vec<String> = survey.tables.iter().map(|table| table.name.table.clone()).collect();
+    // A name that several schemas have is asked about once, for all of them.
+    let names: BTreeSet<String> = survey.tables.iter().map(|table| table.name.table.clone()).collect();
+    let names: Vec<String> = names.into_iter().collect();
     let mut asked = 0;
     for part in names.chunks(TABLES_ASKED_MAX) {
         if session.is_over().is_some() {
@@ -141,12 +143,14 @@ fn facts(
             }
         }
     }
-    if asked < names.len() {
-        survey.notes.push(format!("{} left out: nothing more was asked", several(names.len() - asked, "more table")));
+    let is_asked = |table: &&TableFacts| !names[asked..].contains(&table.name.table);
+    let (known, unknown): (Vec<&TableFacts>, Vec<&TableFacts>) = survey.tables.iter().partition(is_asked);
+    if !unknown.is_empty() {
+        survey.notes.push(format!("{} left out: nothing more was asked", several(unknown.len(), "more table")));
     }
-    let bare_of_columns = survey.tables.iter().take(asked).filter(|table| table.columns.is_empty()).count();
-    if bare_of_columns > 0 {
-        survey.notes.push(format!("{} left out, of which no column is shown", several(bare_of_columns, "table")));
+    let without = known.iter().filter(|table| table.columns.is_empty()).count();
+    if without > 0 {
+        survey.notes.push(format!("{} left out, of which no column is shown", several(without, "table")));
     }
     survey.tables.retain(|table| !table.columns.is_empty());
     Ok(())

@@ -176,6 +176,29 @@ fn tables_are_asked_about_by_the_hundred_and_an_answer_that_is_cut_is_said() {
 }
 
 #[test]
+fn tables_of_one_name_in_several_schemas_are_asked_about_once() {
+    let all = || {
+        ["jahr_2024", "jahr_2025"].into_iter().flat_map(|schema| (0..60).map(move |at| (schema, format!("t{at:02}"))))
+    };
+    let tables = all()
+        .map(|(schema, name)| vec![json!(schema), json!(name), json!("table"), Value::Null, json!(1), json!(true)]);
+    let columns = all()
+        .map(|(schema, name)| vec![json!(schema), json!(name), json!("a"), json!("int"), json!(true), Value::Null]);
+    let keys = all().map(|(schema, name)| {
+        vec![json!(schema), json!(name), json!("f"), json!("a"), json!(schema), json!("t00"), json!("a")]
+    });
+    let answers = vec![
+        (TABLES, tables.collect()),
+        (COLUMNS, columns.collect()),
+        ("FROM pg_catalog.pg_constraint", keys.collect()),
+    ];
+    let (survey, sent) = surveyed(&Wanted::default(), answers);
+    assert_eq!(sent.iter().filter(|sql| sql.contains(COLUMNS)).count(), 1);
+    assert_eq!((survey.tables.len(), survey.notes.len()), (120, 0));
+    assert!(survey.tables.iter().all(|table| table.columns.len() == 1 && table.foreign_keys.len() == 1));
+}
+
+#[test]
 fn tables_of_which_no_row_is_looked_at_are_said() {
     let names = || (0..=SAMPLED_TABLES_MAX).map(|at| format!("bde_buchung_{at}"));
     let answers = || vec![(TABLES, named(names())), (COLUMNS, columned(names(), &bookings()))];
