@@ -230,3 +230,50 @@ fn names_that_must_be_quoted_are_quoted_at_postgres() {
 fn names_that_must_be_quoted_are_quoted_at_mariadb() {
     odd_names(&MARIADB, &servers::mariadb());
 }
+
+/// Shifts with one date and two times of day: the pair is named, and the draft ends a night on the next day.
+fn shifts(dialect: &Dialect, server: &Server) {
+    server.execute(
+        "CREATE TABLE schicht_buchung (nr INT PRIMARY KEY, datum DATE, auftrag VARCHAR(12), artikel VARCHAR(20), \
+         maschine VARCHAR(8), beginn TIME, ende TIME)",
+    );
+    server.execute("CREATE INDEX schicht_tag ON schicht_buchung (datum)");
+    for at in 1..=28 {
+        let (start, end) = [("06:00:00", "14:00:00"), ("14:00:00", "22:00:00"), ("22:00:00", "06:00:00")][at % 3];
+        server.execute(&format!(
+            "INSERT INTO schicht_buchung VALUES ({at}, '2025-06-{at:02}', '4711{at:03}', 'A-1', 'M{}', '{start}', '{end}')",
+            at % 2
+        ));
+    }
+    // One that runs.
+    server.execute("INSERT INTO schicht_buchung VALUES (29, '2025-06-29', '4711029', 'A-1', 'M1', '22:00:00', NULL)");
+    let mut workspace = Workspace::new();
+    workspace.env("DB_PASSWORD", &server.password);
+    source_only(&workspace, dialect, server, None);
+    workspace
+        .engine(&["discover", "mes.yaml", "--now", NOW])
+        .expect(0)
+        .says("two times that can be start and end: datum + beginn, datum + ende");
+    workspace.engine(&["init", "mes.yaml", "--table", "schicht_buchung", "--yes", "-o", "plant.yaml"]).expect(0);
+    workspace.engine(&["test", "plant.yaml"]).expect(0).says("1 passed, 0 failed");
+    let spec = workspace.read("plant.yaml");
+    for expected in [
+        "    date: datum\n    time: ende\n    after: start",
+        "OR ende IS NULL)",
+        // The night of the 26th.
+        "start: 2025-06-26T20:00:00Z, end: 2025-06-27T04:00:00Z",
+        "start: 2025-06-29T20:00:00Z, end: null",
+    ] {
+        assert!(spec.contains(expected), "{expected} is not in\n{spec}");
+    }
+}
+
+#[test]
+fn shifts_with_one_date_are_drafted_from_postgres() {
+    shifts(&POSTGRES, &servers::postgres());
+}
+
+#[test]
+fn shifts_with_one_date_are_drafted_from_mariadb() {
+    shifts(&MARIADB, &servers::mariadb());
+}
