@@ -277,3 +277,49 @@ fn shifts_with_one_date_are_drafted_from_postgres() {
 fn shifts_with_one_date_are_drafted_from_mariadb() {
     shifts(&MARIADB, &servers::mariadb());
 }
+
+/// Records that are all text: dates and times as a German clock writes them, blanks behind codes, counts with a sign.
+fn texts(dialect: &Dialect, server: &Server) {
+    server.execute(
+        "CREATE TABLE bde_meldung (rmnr CHAR(10) PRIMARY KEY, anr CHAR(12), artnr CHAR(20), mnr CHAR(8), kenn CHAR(1), \
+         datfb CHAR(10), zeifb CHAR(5), gut CHAR(9), aus CHAR(9))",
+    );
+    for at in 0..40 {
+        let (code, day) = (["A", "E"][at / 2 % 2], if at < 20 { "30.06.2025" } else { "01.07.2025" });
+        server.execute(&format!(
+            "INSERT INTO bde_meldung VALUES ('{at:010}', '0047{:04}', '25-1002', 'M{}', '{code}', '{day}', '{:02}:30', \
+             '+00120.00', '+00002.50')",
+            at / 4,
+            at % 2,
+            at % 20
+        ));
+    }
+    let mut workspace = Workspace::new();
+    workspace.env("DB_PASSWORD", &server.password);
+    source_only(&workspace, dialect, server, None);
+    let found = workspace.engine(&["discover", "mes.yaml", "--now", NOW, "-o", "json"]).expect(0).json();
+    let best = &found["candidates"][0];
+    has(best, &[("timestamp", "datfb"), ("event", "kenn"), ("quantity_yield", "gut"), ("quantity_scrap", "aus")]);
+    assert_eq!(
+        (&best["times"][0]["form"], &best["times"][0]["time_of_day"][0]),
+        (&json!("dotted_date"), &json!("zeifb"))
+    );
+    let shown = workspace.engine(&["discover", "mes.yaml", "--now", NOW]).expect(0).says("datfb + zeifb");
+    // July sorts before June where days are text.
+    assert!(!shown.stdout.contains("from 01.07.2025"), "{shown}");
+    workspace.engine(&["init", "mes.yaml", "--table", "bde_meldung", "--yes", "-o", "plant.yaml"]).expect(0);
+    workspace.engine(&["test", "plant.yaml"]).expect(0).says("1 passed, 0 failed");
+    // The window is one day, by the calendar.
+    let preview = workspace.engine(&["preview", "plant.yaml", "--now", "2025-07-15T00:30:00Z"]).expect(0);
+    preview.says("20 rows read");
+}
+
+#[test]
+fn records_of_text_are_drafted_from_postgres() {
+    texts(&POSTGRES, &servers::postgres());
+}
+
+#[test]
+fn records_of_text_are_drafted_from_mariadb() {
+    texts(&MARIADB, &servers::mariadb());
+}

@@ -15,6 +15,7 @@ use super::session::Session;
 use super::{SourceBlock, Values, Wanted, sample};
 use crate::exit::CommandError;
 use crate::references::ProcessReferences;
+use crate::show::several;
 use crate::{pipeline, project};
 
 /// Tables whose names are read.
@@ -214,12 +215,6 @@ fn rows(
         survey.notes.push(format!("{} could not be read", several(untold, "more table")));
     }
     Ok(())
-}
-
-/// A number of things, in words: `1 table`, `2 tables`.
-fn several(count: usize, what: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{end}")
 }
 
 /// A name as the database's own clients show it.

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use engine_core::discover::{
-    Basis, Candidate, Confidence, Name, Role, RowCount, Survey, TableFacts, TableKind, TimeColumn,
+    Basis, Candidate, Confidence, Name, Role, RowCount, Survey, TableFacts, TableKind, TimeColumn, TimeForm,
 };
 use engine_spec::model::TableType;
 use serde_json::Value;
 
 use crate::args::DiscoverArgs;
-use crate::show::{clip, harmless, table};
+use crate::show::{clip, harmless, several, table};
 use crate::survey::{is_meant, shown};
 
 /// Characters of a cell.
@@ -165,7 +165,7 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
 fn more(count: usize, shown: usize, what: &str, out: &mut String) {
     let more = count.saturating_sub(shown);
     if more > 0 {
-        let _ = writeln!(out, "   and {more} more {what}{}: `-o json` has them", if more == 1 { "" } else { "s" });
+        let _ = writeln!(out, "   and {}: `-o json` has them", several(more, &format!("more {what}")));
     }
 }
 
@@ -188,8 +188,13 @@ fn time(time: &TimeColumn) -> Vec<String> {
 /// First and last time, of the column that the table would be read by.
 fn range(facts: &TableFacts, candidate: &Candidate) -> Option<(String, String)> {
     let role = if candidate.table == TableType::Booking { Role::Timestamp } else { Role::Start };
-    let column = &candidate.roles.get(&role)?.column;
-    let sample = facts.sample.as_ref()?.columns.get(column)?;
+    let guess = candidate.roles.get(&role)?;
+    // The first and the last such text are not the first and the last day.
+    let is_unsorted = |time: &TimeColumn| time.is_meant(guess) && time.form == TimeForm::DottedDate;
+    if candidate.times.iter().any(is_unsorted) {
+        return None;
+    }
+    let sample = facts.sample.as_ref()?.columns.get(&guess.column)?;
     Some((value(sample.min.as_ref()?), value(sample.max.as_ref()?)))
 }
 
