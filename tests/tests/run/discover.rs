@@ -323,3 +323,49 @@ fn records_of_text_are_drafted_from_postgres() {
 fn records_of_text_are_drafted_from_mariadb() {
     texts(&MARIADB, &servers::mariadb());
 }
+
+/// Bookings of long ago, each written seconds later: the stamp, an instant, tells which clock the time shows.
+fn clocks(dialect: &Dialect, server: &Server) {
+    let is_postgres = dialect.name == POSTGRES.name;
+    let (time, instant, from_seconds) = match is_postgres {
+        true => ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "to_timestamp"),
+        false => ("DATETIME", "TIMESTAMP NULL", "FROM_UNIXTIME"),
+    };
+    server.execute(&format!(
+        "CREATE TABLE bde_buchung (id INT PRIMARY KEY, anr VARCHAR(12), mnr VARCHAR(8), kenn VARCHAR(4), zeit {time}, \
+         zeit_utc {time}, created_at {instant})"
+    ));
+    // 2025-06-15T08:00:00Z, ten o'clock in the factory.
+    let start = 1_749_974_400;
+    for at in 0..20 {
+        server.execute(&format!(
+            "INSERT INTO bde_buchung VALUES ({at}, '47{at}', 'M1', 'A', '2025-06-15 10:{at:02}:00', \
+             '2025-06-15 08:{at:02}:00', {from_seconds}({}))",
+            start + at * 60 + 7
+        ));
+    }
+    let mut workspace = Workspace::new();
+    workspace.env("DB_PASSWORD", &server.password);
+    source_only(&workspace, dialect, server, None);
+    let found =
+        workspace.engine(&["discover", "mes.yaml", "--now", "2025-09-01T08:00:00Z", "-o", "json"]).expect(0).json();
+    let times = found["candidates"][0]["times"].as_array().expect("times");
+    let told: Vec<(&Value, &Value)> = times.iter().map(|time| (&time["basis"], &time["why"])).collect();
+    assert_eq!(
+        told[..2],
+        [
+            (&json!("local"), &json!("in 20 of 20 rows it is the instant `created_at` by the clock of the factory")),
+            (&json!("utc"), &json!("in 20 of 20 rows it is the instant `created_at` by UTC")),
+        ]
+    );
+}
+
+#[test]
+fn a_stamp_tells_the_clock_at_postgres() {
+    clocks(&POSTGRES, &servers::postgres());
+}
+
+#[test]
+fn a_stamp_tells_the_clock_at_mariadb() {
+    clocks(&MARIADB, &servers::mariadb());
+}
