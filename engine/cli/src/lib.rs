@@ -19,6 +19,8 @@ pub mod diff;
 pub mod exit;
 #[cfg(feature = "run")]
 pub mod fixture;
+#[cfg(all(test, feature = "run"))]
+mod golden;
 #[cfg(feature = "run")]
 pub mod pipeline;
 #[cfg(feature = "run")]

@@ -77,6 +77,12 @@ pub fn escaped(text: &str, is_obeyed: impl Fn(char) -> bool) -> Cow<'_, str> {
         .into()
 }
 
+/// A number of things, in words: `1 table`, `2 tables`.
+pub fn several(count: usize, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{end}")
+}
+
 /// What a run did, in one line.
 pub fn summary(report: &RunReport) -> String {
     let mut parts = vec![format!("{} rows read", report.rows)];

@@ -5,8 +5,11 @@
 
 mod block;
 mod catalogue;
+mod decode;
 mod read;
 mod sample;
+#[cfg(test)]
+mod scripted;
 mod session;
 
 use std::path::Path;

@@ -4,10 +4,14 @@
 //! function of them: a [`Candidate`] is a table with what its columns seem to mean, how sure that is, and why.
 
 mod events;
+mod forms;
 mod judge;
 mod model;
 mod names;
+mod persons;
+mod readings;
 mod roles;
+mod stamps;
 mod times;
 mod values;
 
@@ -16,7 +20,9 @@ pub use self::model::{
     Basis, Candidate, ChangeColumn, ColumnFacts, ColumnSample, Confidence, EventCode, ForeignKey, Index, Joined, Name,
     Role, RoleGuess, RowCount, Survey, TableFacts, TableKind, TableSample, TimeColumn, TimeForm,
 };
-pub use self::names::{is_bulky, is_person, name_weight};
+pub use self::names::{is_bulky, name_weight};
+pub use self::persons::persons;
+pub use self::readings::latest;
 pub use self::values::{FREQUENT_VALUES_MAX, latest_by, summarise};
 
 #[cfg(test)]

@@ -308,8 +308,11 @@ impl Draft<'_> {
                 .collect();
         let neither = self.answers.events.iter().filter(|(_, meaning)| **meaning == Meaning::Neither);
         let neither: Vec<Value> = neither.map(|(code, _)| self.value_of_event(code)).collect();
-        let skipped: Vec<String> =
-            [of(Role::Event, &neither), of(Role::Status, &self.answers.waiting_states)].into_iter().flatten().collect();
+        let skipped: Vec<String> = [of(Role::Event, &neither), of(Role::Status, &self.answers.waiting_states)]
+            .into_iter()
+            .flatten()
+            .chain(self.without_times(query))
+            .collect();
         for (key, why, conditions) in [
             ("cancelled_when", "such a row does not count; what was made of it is undone", &cancelled),
             ("skip_when", "such a row starts and ends nothing", &skipped),
@@ -321,6 +324,20 @@ impl Draft<'_> {
         if !cancelled.is_empty() || !skipped.is_empty() {
             out.push('\n');
         }
+    }
+
+    /// Conditions that find rows whose times nobody typed in.
+    fn without_times(&self, query: &Query) -> Vec<String> {
+        let mut conditions = Vec::new();
+        for (_, guess) in query::used_roles(self) {
+            let time = times::time_of(self, guess);
+            let Some((column, _)) = &time.time_of_day else { continue };
+            let fillers: Vec<Value> = time.time_of_day_fillers.iter().map(|filler| filler.as_str().into()).collect();
+            if !fillers.is_empty() {
+                conditions.push(fields::one_of(query.result_name(column), &fillers));
+            }
+        }
+        conditions
     }
 
     /// A code as the source gives it, which may be a number.

@@ -1,6 +1,7 @@
 //! `engine init`: what it refuses, what it never does, and what it says.
 
 use engine_tests::binary::Workspace;
+use engine_tests::plant::Plant;
 
 use super::line_three;
 
@@ -86,4 +87,19 @@ fn codes_of_the_factory_are_replaced_where_that_is_asked() {
         assert!(!tests.contains(code), "{code} in\n{tests}");
     }
     workspace.engine(&["test", "fertigung.yaml"]).expect(0).says("1 passed, 0 failed");
+}
+
+#[test]
+fn a_time_of_day_is_meant_with_its_date() {
+    let workspace = Workspace::new();
+    Plant::new_writer(&workspace.path("schicht.db")).execute(
+        "CREATE TABLE schicht_buchung (nr INTEGER PRIMARY KEY, datum DATE, auftrag TEXT, artikel TEXT, maschine TEXT, \
+         frei TIME, beginn TIME, ende TIME); \
+         INSERT INTO schicht_buchung VALUES (1, '2025-03-28', '4711', 'A-1', 'M1', '01:00', '22:00', '06:00')",
+    );
+    workspace.write("source.yaml", "source: { type: sqlite, path: schicht.db, timezone: Europe/Berlin }\n");
+    workspace.engine(&["init", "source.yaml", "--yes", "--set", "start=frei", "-o", "plant.yaml"]).expect(0);
+    let spec = workspace.read("plant.yaml");
+    assert!(spec.contains("  start:\n    date: datum\n    time: frei\n"), "{spec}");
+    assert!(spec.contains("start: 2025-03-28T00:00:00Z, end: 2025-03-28T05:00:00Z"), "{spec}");
 }

@@ -8,6 +8,8 @@ mod sqlserver;
 
 use engine_spec::sql::Dialect;
 
+use super::decode::Question;
+
 /// The questions to a catalogue. Those about columns, indexes and keys are templates over `params.tables`, names of
 /// tables; the one about tables is a template over `params.schema`, a pattern.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,15 @@ pub(super) fn catalogue(dialect: Dialect) -> Catalogue {
 }
 
 impl Catalogue {
+    /// What is asked of tables.
+    pub(super) fn about(&self, question: Question) -> &'static str {
+        match question {
+            Question::Columns => self.columns,
+            Question::Indexes => self.indexes,
+            Question::ForeignKeys => self.foreign_keys,
+        }
+    }
+
     /// The first rows of a table, those with the largest values of a column first.
     pub(super) fn rows(&self, table: &str, columns: &str, latest_by: Option<&str>, rows: usize) -> String {
         let order = latest_by.map(|by| format!(" WHERE {by} IS NOT NULL ORDER BY {by} DESC")).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! A few rows of a table, the latest where an index finds them, and what its values look like.
 
-use engine_core::discover::{RowCount, TableFacts, TableSample, is_bulky, is_person, latest_by, summarise};
+use engine_core::discover::{RowCount, TableFacts, TableSample, is_bulky, latest_by, persons, summarise};
 use engine_core::ports::{SourceError, SourceErrorKind};
 use engine_spec::sql::Dialect;
 use serde_json::Value;
@@ -22,10 +22,9 @@ const MASK: &str = "***";
 
 /// The name of a table in the dialect's quotes; `None` where it has one that cannot be quoted.
 fn quoted(dialect: Dialect, table: &TableFacts) -> Option<String> {
-    let part = |name: &str| if name.contains('.') { None } else { dialect.quote_name(name).ok() };
-    let own = part(&table.name.table)?;
+    let own = dialect.quote_part(&table.name.table).ok()?;
     match &table.name.schema {
-        Some(schema) => Some(format!("{}.{own}", part(schema)?)),
+        Some(schema) => Some(format!("{}.{own}", dialect.quote_part(schema).ok()?)),
         None => Some(own),
     }
 }
@@ -42,9 +41,10 @@ pub(super) fn count(
     }
     let Some(name) = quoted(dialect, table) else { return Ok(()) };
     let answer = session.ask_rows(catalogue.count(&name, COUNTED_ROWS_MAX + 1), 1)?;
-    let counted = answer.rows.first().and_then(|row| row.first()).and_then(super::read::number);
+    let counted = answer.rows.first().and_then(|row| row.first()).and_then(super::decode::number);
     if let Some(rows) = counted {
-        table.rows = if rows > COUNTED_ROWS_MAX { RowCount::Estimate(rows) } else { RowCount::Exact(rows) };
+        let is_more = rows > COUNTED_ROWS_MAX;
+        table.rows = if is_more { RowCount::MoreThan(COUNTED_ROWS_MAX) } else { RowCount::Exact(rows) };
     }
     Ok(())
 }
@@ -56,26 +56,36 @@ pub(super) fn sample(
     dialect: Dialect,
     table: &mut TableFacts,
     wanted: &Wanted,
+    notes: &mut Vec<String>,
 ) -> Result<(), SourceError> {
     let Some(name) = quoted(dialect, table) else { return Ok(()) };
     // What may be large, and what cannot be named, is not fetched.
-    let fetched: Vec<(usize, String)> = table
+    let mut fetched: Vec<(usize, String)> = table
         .columns
         .iter()
         .enumerate()
-        .filter(|(_, column)| !is_bulky(&column.source_type) && !column.name.contains('.'))
-        .filter_map(|(at, column)| Some((at, dialect.quote_name(&column.name).ok()?)))
-        .take(SAMPLED_COLUMNS_MAX)
+        .filter(|(_, column)| !is_bulky(&column.source_type))
+        .filter_map(|(at, column)| Some((at, dialect.quote_part(&column.name).ok()?)))
         .collect();
+    if let Some(more) = fetched.len().checked_sub(SAMPLED_COLUMNS_MAX).filter(|more| *more > 0) {
+        fetched.truncate(SAMPLED_COLUMNS_MAX);
+        notes.push(format!(
+            "{} has {} columns: the values of the last {more} were not looked at",
+            super::shown(&table.name),
+            table.columns.len()
+        ));
+    }
     if fetched.is_empty() {
         return Ok(());
     }
     let columns: Vec<&str> = fetched.iter().map(|(_, name)| name.as_str()).collect();
     let is_small = matches!(table.rows, RowCount::Exact(rows) if rows <= COUNTED_ROWS_MAX);
-    let order = latest_by(table, is_small).and_then(|column| dialect.quote_name(&column).ok().map(|by| (column, by)));
+    let order = latest_by(table, is_small).and_then(|column| dialect.quote_part(&column).ok().map(|by| (column, by)));
     let by = order.as_ref().map(|(_, by)| by.as_str());
-    let answer =
-        session.ask_rows(catalogue.rows(&name, &columns.join(", "), by, SAMPLED_ROWS_MAX), SAMPLED_ROWS_MAX)?;
+    // One row more than is kept tells whether there are more.
+    let rows = catalogue.rows(&name, &columns.join(", "), by, SAMPLED_ROWS_MAX + 1);
+    let answer = session.ask_rows(rows, SAMPLED_ROWS_MAX)?;
+    let has_more = answer.is_cut;
     let rows: Vec<Vec<Value>> = answer
         .rows
         .into_iter()
@@ -87,10 +97,17 @@ pub(super) fn sample(
             row
         })
         .collect();
-    let mut sample = TableSample { columns: summarise(&table.columns, &rows), rows };
-    for column in &table.columns {
-        if !fetched.iter().any(|(at, _)| table.columns[*at].name == column.name) {
+    let mut sample = TableSample {
+        looked_at: rows.len() as u64,
+        has_more,
+        columns: summarise(&table.columns, &rows),
+        rows,
+        ..TableSample::default()
+    };
+    for (at, column) in table.columns.iter().enumerate() {
+        if !fetched.iter().any(|(fetched, _)| *fetched == at) {
             sample.columns.remove(&column.name);
+            sample.left_out.push(column.name.clone());
         }
     }
     if let Some((column, by)) = &order
@@ -111,7 +128,12 @@ pub(super) fn sample(
 
 /// Takes the values of persons out of a sample.
 fn mask(table: &TableFacts, sample: &mut TableSample) {
-    for (at, column) in table.columns.iter().enumerate().filter(|(_, column)| is_person(&column.name)) {
+    let persons = persons(table, &sample.rows);
+    for (at, column) in table.columns.iter().enumerate() {
+        if !persons.contains(&column.name.as_str()) || !sample.columns.contains_key(&column.name) {
+            continue;
+        }
+        sample.masked.push(column.name.clone());
         for value in sample.rows.iter_mut().filter_map(|row| row.get_mut(at)).filter(|value| !value.is_null()) {
             *value = MASK.into();
         }

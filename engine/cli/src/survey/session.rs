@@ -116,3 +116,40 @@ impl Session {
         Ok(answer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::scripted;
+    use super::*;
+
+    #[test]
+    fn nothing_is_asked_after_so_many_statements_or_so_long() {
+        let (mut session, sent) = scripted::session(Dialect::Sqlite, Vec::new());
+        for _ in 0..STATEMENTS_MAX {
+            assert_eq!(session.is_over(), None);
+            session.ask_rows("SELECT 1".to_owned(), 1).expect("an answer");
+        }
+        assert_eq!(session.is_over().as_deref(), Some("600 statements were sent; the rest was not asked"));
+        assert_eq!(sent.lock().expect("one thread").len(), STATEMENTS_MAX as usize);
+        let (mut session, _) = scripted::session(Dialect::Sqlite, Vec::new());
+        session.begun = Instant::now().checked_sub(SURVEY_TIME_MAX).expect("the machine is on for longer");
+        assert_eq!(session.is_over().as_deref(), Some("5 minutes have passed; the rest was not asked"));
+    }
+
+    #[test]
+    fn an_answer_is_cut_at_rows_and_at_bytes() {
+        let rows = |count: usize, text: &str| vec![("SELECT", vec![vec![json!(text)]; count])];
+        let (mut session, _) = scripted::session(Dialect::Sqlite, rows(3, "x"));
+        let answer = session.ask_rows("SELECT x".to_owned(), 3).expect("an answer");
+        assert_eq!((answer.rows.len(), answer.is_cut), (3, false));
+        let answer = session.ask_rows("SELECT x".to_owned(), 2).expect("an answer");
+        assert_eq!((answer.rows.len(), answer.is_cut), (2, true));
+        let (text, all) = ("x".repeat(1_000), 34_000);
+        assert!(all * text.len() > ANSWER_BYTES_MAX);
+        let (mut session, _) = scripted::session(Dialect::Sqlite, rows(all, &text));
+        let answer = session.ask_rows("SELECT x".to_owned(), all).expect("an answer");
+        assert!(answer.is_cut && answer.rows.len() < all, "{} rows", answer.rows.len());
+    }
+}

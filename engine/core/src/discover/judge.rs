@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use engine_spec::model::TableType;
 
 use super::events::events;
+use super::forms::is_time_name;
 use super::names::{is_change, is_indexed, table_sign};
 use super::roles::roles;
-use super::times::{is_time_name, times};
+use super::times::times;
 use super::{
     Candidate, ChangeColumn, Confidence, Name, Role, RoleGuess, RowCount, Survey, TableFacts, TableKind, TimeColumn,
     TimeForm,
@@ -55,18 +56,17 @@ fn candidate(survey: &Survey, table: &TableFacts) -> Option<Candidate> {
     let mut roles = roles(survey, table, &times);
     let actual = |role: Role| {
         let guess = roles.get(&role)?;
-        times.iter().find(|time| time.column == guess.column).filter(|time| !time.planned)
+        times.iter().find(|time| time.is_meant(guess)).filter(|time| !time.planned)
     };
     let (start, end) = (actual(Role::Start), actual(Role::End));
-    let is_interval =
-        start.is_some() && end.is_some() && start.map(|time| &time.column) != end.map(|time| &time.column);
+    let is_interval = start.is_some() && end.is_some() && start != end;
     let has_event = roles.get(&Role::Event).is_some_and(|event| event.confidence >= Confidence::Likely);
     let timestamp = actual(Role::Timestamp);
     let kind = if is_interval || !has_event { TableType::Order } else { TableType::Booking };
     let mut weights: Vec<(i32, String)> = Vec::new();
     match kind {
         TableType::Order if is_interval => {
-            let names = [start, end].into_iter().flatten().map(|time| time.column.as_str()).collect::<Vec<_>>();
+            let names = [start, end].into_iter().flatten().map(TimeColumn::label).collect::<Vec<_>>();
             weights.push((28, format!("two times that can be start and end: {}", names.join(", "))));
         }
         TableType::Order => {
@@ -74,12 +74,12 @@ fn candidate(survey: &Survey, table: &TableFacts) -> Option<Candidate> {
             if planned >= 2 && start.is_none() {
                 weights.push((6, "its times were planned; it says when nothing really began".to_owned()));
             } else if let Some(time) = start.or(timestamp) {
-                weights.push((10, format!("one time, {}, and none for the other side", time.column)));
+                weights.push((10, format!("one time, {}, and none for the other side", time.label())));
             }
         }
         TableType::Booking => {
             let event = roles.get(&Role::Event)?;
-            weights.push((28, format!("a time and a short code: {}, {}", timestamp?.column, event.column)));
+            weights.push((28, format!("a time and a short code: {}, {}", timestamp?.label(), event.column)));
         }
     }
     add_roles(&roles, &mut weights);
@@ -139,7 +139,7 @@ fn add_table(survey: &Survey, table: &TableFacts, weights: &mut Vec<(i32, String
     match table.rows {
         RowCount::Exact(0) => weights.push((-30, "it is empty".to_owned())),
         RowCount::Exact(rows) if rows < 3 => weights.push((-6, "it has hardly a row".to_owned())),
-        RowCount::Exact(rows) | RowCount::Estimate(rows) if rows >= 1_000 => {
+        RowCount::Exact(rows) | RowCount::Estimate(rows) | RowCount::MoreThan(rows) if rows >= 1_000 => {
             weights.push((4, "it has many rows".to_owned()));
         }
         _ => {}

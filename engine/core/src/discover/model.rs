@@ -78,6 +78,8 @@ pub enum RowCount {
     Exact(u64),
     /// What the server's own statistics say.
     Estimate(u64),
+    /// Counted up to here, and there are more.
+    MoreThan(u64),
     /// Nobody knows.
     Unknown,
 }
@@ -118,13 +120,21 @@ pub struct ForeignKey {
 }
 
 /// The latest rows of a table, and what their values look like.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct TableSample {
+    /// Rows over which values were counted; fewer of them are kept.
+    pub looked_at: u64,
+    /// Whether the table has more rows than were looked at.
+    pub has_more: bool,
     /// Rows, the latest first where the table could be ordered by a time; values in the order of the columns, in the
     /// form that a test of a spec would give them.
     pub rows: Vec<Vec<Value>>,
     /// By column, what the values look like.
     pub columns: BTreeMap<String, ColumnSample>,
+    /// Columns whose values were not looked at: they may be large, or there are too many columns.
+    pub left_out: Vec<String>,
+    /// Columns whose values are masked, because they look like persons.
+    pub masked: Vec<String>,
 }
 
 /// What the values of a column look like, over the rows that were looked at.
@@ -218,6 +228,8 @@ pub enum Confidence {
 pub struct RoleGuess {
     /// The column; of the other table, where it is joined.
     pub column: String,
+    /// Of a time: the column that has the time of day to this date.
+    pub time_of_day: Option<String>,
     /// Where the column stands in another table, how to get there.
     pub joined: Option<Joined>,
     /// How sure that is.
@@ -239,7 +251,7 @@ pub struct Joined {
     pub to_columns: Vec<String>,
 }
 
-/// A column that holds times.
+/// A column that holds times. A date with several times of day (one date, a start and an end) is listed with each.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TimeColumn {
     /// The column.
@@ -256,8 +268,26 @@ pub struct TimeColumn {
     pub indexed: bool,
     /// Filler dates that stand for no date: `1900-01-01`.
     pub fillers: Vec<String>,
+    /// Values of the time of day that stand for no time: `1753-01-01T00:00:00`.
+    pub time_of_day_fillers: Vec<String>,
     /// Why basis and plan are believed, in plain words.
     pub why: String,
+}
+
+impl TimeColumn {
+    /// Whether it is the time that a guess means. A guess that names no time of day means the first of the column.
+    pub fn is_meant(&self, guess: &RoleGuess) -> bool {
+        let of_day = self.time_of_day.as_ref().map(|(column, _)| column);
+        self.column == guess.column && (guess.time_of_day.is_none() || guess.time_of_day.as_ref() == of_day)
+    }
+
+    /// Its column or its two columns, for people: `posting_date + starting_time`.
+    pub fn label(&self) -> String {
+        match &self.time_of_day {
+            Some((column, _)) => format!("{} + {column}", self.column),
+            None => self.column.clone(),
+        }
+    }
 }
 
 /// How a column writes a time.
@@ -274,6 +304,8 @@ pub enum TimeForm {
     Time,
     /// Text or number `20250330`.
     Yyyymmdd,
+    /// Text `30.03.2025`.
+    DottedDate,
     /// Text or number `134500`.
     Hhmmss,
     /// A number of seconds since midnight.

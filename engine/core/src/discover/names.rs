@@ -1,5 +1,7 @@
 //! What names say, in German and English.
 
+use std::borrow::Cow;
+
 use super::TableFacts;
 
 /// A name in small letters without marks: `Auftrags_Nr` is `auftragsnr`.
@@ -33,14 +35,39 @@ pub(super) fn words(name: &str) -> Vec<String> {
 /// Letters from which on a sign may stand anywhere in a name; a shorter one is a word of it, or the whole.
 const SIGN_LETTERS_MIN: usize = 5;
 
+/// A name, taken apart once to be held against many signs.
+pub(super) struct Spoken {
+    words: Vec<String>,
+    plain: String,
+}
+
+impl Spoken {
+    pub(super) fn of(name: &str) -> Self {
+        let words = words(name);
+        Self { plain: words.concat(), words }
+    }
+
+    /// Whether the name is the sign and nothing else.
+    pub(super) fn is(&self, sign: &str) -> bool {
+        self.plain == bare(sign)
+    }
+
+    /// Whether the name has the sign as a word of it, or the sign is long enough to stand anywhere in it.
+    pub(super) fn shows(&self, sign: &str) -> bool {
+        let bare = bare(sign);
+        let is_within = || bare.len() >= SIGN_LETTERS_MIN && self.plain.contains(bare.as_ref());
+        self.plain == bare || self.words.iter().any(|word| *word == bare) || is_within()
+    }
+}
+
+fn bare(sign: &str) -> Cow<'_, str> {
+    if sign.contains('_') { sign.replace('_', "").into() } else { sign.into() }
+}
+
 /// The first of these signs that a name shows.
 pub(super) fn sign<'a>(name: &str, signs: &[&'a str]) -> Option<&'a str> {
-    let (words, plain) = (words(name), plain(name));
-    let shows = |sign: &str| {
-        let bare: String = sign.replace('_', "");
-        plain == bare || words.contains(&bare) || (bare.len() >= SIGN_LETTERS_MIN && plain.contains(&bare))
-    };
-    signs.iter().copied().find(|sign| shows(sign))
+    let spoken = Spoken::of(name);
+    signs.iter().copied().find(|sign| spoken.shows(sign))
 }
 
 /// Names of tables whose rows are bookings.
@@ -163,48 +190,14 @@ pub(super) fn table_sign(name: &str) -> (i32, Option<&'static str>) {
     }
 }
 
+/// Whether a table's name has a word of bookings or of orders, whatever else it says.
+pub(super) fn is_booking_or_order(name: &str) -> bool {
+    sign(name, BOOKINGS).is_some() || sign(name, ORDERS).is_some()
+}
+
 /// How much a table's name speaks for orders or bookings; negative where it speaks against them.
 pub fn name_weight(table: &str) -> i32 {
     table_sign(table).0
-}
-
-/// Whether a column looks like a person: a name, or a number of one.
-pub fn is_person(column: &str) -> bool {
-    const PERSONS: &[&str] = &[
-        "person",
-        "pers",
-        "persnr",
-        "pnr",
-        "mitarbeiter",
-        "bediener",
-        "werker",
-        "benutzer",
-        "employee",
-        "worker",
-        "operator",
-        "user",
-        "vorname",
-        "nachname",
-        "firstname",
-        "lastname",
-        "surname",
-        "email",
-        "telefon",
-        "phone",
-        "ernam",
-        "aenam",
-        "owner",
-        "modified_by",
-        "created_by",
-        "updated_by",
-        "create_uid",
-        "write_uid",
-        "erfasser",
-        "sachbearbeiter",
-        "ausweis",
-        "kuerzel",
-    ];
-    sign(column, PERSONS).is_some()
 }
 
 /// Whether the values of a type may be large, or are no text at all.
@@ -256,6 +249,37 @@ pub(super) fn is_planned(name: &str) -> bool {
         "faellig",
     ];
     sign(name, PLANNED).is_some()
+}
+
+/// Names of dates on which something was booked, and not only written about.
+pub(super) fn is_of_booking(name: &str) -> bool {
+    const BOOKED: &[&str] = &["posting", "buchung", "buch", "budat", "buchdat", "booking", "schicht", "shift", "tag"];
+    sign(name, BOOKED).is_some()
+}
+
+/// Names of columns that say how long something took.
+pub(super) fn is_duration(name: &str) -> bool {
+    const DURATIONS: &[&str] = &[
+        "dauer",
+        "duration",
+        "laufzeit",
+        "ruestzeit",
+        "bearbeitungszeit",
+        "standzeit",
+        "stoerzeit",
+        "taktzeit",
+        "setup_time",
+        "run_time",
+        "stop_time",
+        "cycle_time",
+        "lead_time",
+        "minuten",
+        "minutes",
+        "in_mins",
+        "stunden",
+        "hours",
+    ];
+    sign(name, DURATIONS).is_some()
 }
 
 /// Names of columns that say when a row was written first.

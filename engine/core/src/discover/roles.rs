@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{is_change, is_creation, is_person, plain, sign};
+use serde_json::Value;
+
+use super::forms::is_date;
+use super::names::{Spoken, is_change, is_creation, plain, sign};
+use super::persons::persons;
 use super::values::text;
 use super::{ColumnFacts, ColumnSample, Confidence, Joined, Role, RoleGuess, Survey, TableFacts, TimeColumn};
 
@@ -113,7 +117,10 @@ const NAMED: &[(Role, &[&str])] = &[
             "gutst",
         ],
     ),
-    (Role::QuantityScrap, &["ausschuss", "scrap", "scrapped", "schrott", "xmnga", "iasmg", "rejected", "reject"]),
+    (
+        Role::QuantityScrap,
+        &["ausschuss", "scrap", "scrapped", "schrott", "xmnga", "iasmg", "rejected", "reject", "aus"],
+    ),
     (Role::QuantityUnit, &["einheit", "unit", "uom", "meinh", "gmein", "meins", "mengeneinheit"]),
     (Role::QuantityTotal, &["menge", "qty", "quantity", "order_qty", "product_qty", "gamng", "sollmenge", "stueck"]),
     (Role::Cancelled, &["storno", "stokz", "erfart", "cancelled", "geloescht", "deleted", "docstatus", "reversal"]),
@@ -172,10 +179,12 @@ pub(super) fn roles(survey: &Survey, table: &TableFacts, times: &[TimeColumn]) -
             .iter()
             .any(|time| time.column == name || time.time_of_day.as_ref().is_some_and(|(column, _)| column == name))
     };
+    let persons = persons(table, table.sample.as_ref().map_or(&[], |sample| &sample.rows));
     let others: Vec<&ColumnFacts> = table
         .columns
         .iter()
-        .filter(|column| !is_time(&column.name) && !is_person(&column.name) && !is_change(&column.name))
+        .filter(|column| !is_time(&column.name) && !is_change(&column.name))
+        .filter(|column| !persons.contains(&column.name.as_str()))
         .collect();
     let mut taken: Vec<String> = Vec::new();
     for (role, words) in NAMED {
@@ -183,7 +192,7 @@ pub(super) fn roles(survey: &Survey, table: &TableFacts, times: &[TimeColumn]) -
             .iter()
             .filter(|column| !taken.contains(&column.name) && !is_only_key(table, *role, &column.name))
             .filter(|column| *role != Role::OrderCode || sign(&column.name, NOT_ORDER).is_none())
-            .filter(|column| !is_quantity(*role) || is_number(column))
+            .filter(|column| !is_quantity(*role) || is_number(column) || are_numbers(table, &column.name))
             .filter_map(|column| Some((rank(column, words)?, *column)))
             .collect();
         fitting.sort_by_key(|(rank, _)| *rank);
@@ -201,11 +210,12 @@ pub(super) fn roles(survey: &Survey, table: &TableFacts, times: &[TimeColumn]) -
 
 /// How well a column's name, or else its comment, fits words: their place in the list.
 fn rank(column: &ColumnFacts, words: &[&str]) -> Option<usize> {
-    let exact = words.iter().position(|word| plain(&column.name) == word.replace('_', ""));
-    let by_name = || words.iter().position(|word| sign(&column.name, &[word]).is_some()).map(|at| at + words.len());
+    let name = Spoken::of(&column.name);
+    let exact = words.iter().position(|word| name.is(word));
+    let by_name = || words.iter().position(|word| name.shows(word)).map(|at| at + words.len());
     let by_comment = || {
-        let comment = column.comment.as_deref()?;
-        words.iter().position(|word| word.len() >= 5 && sign(comment, &[word]).is_some()).map(|at| at + 2 * words.len())
+        let comment = Spoken::of(column.comment.as_deref()?);
+        words.iter().position(|word| word.len() >= 5 && comment.shows(word)).map(|at| at + 2 * words.len())
     };
     exact.or_else(by_name).or_else(by_comment)
 }
@@ -223,6 +233,13 @@ fn is_number(column: &ColumnFacts) -> bool {
     let small = column.source_type.to_ascii_lowercase();
     let kinds = ["int", "num", "dec", "float", "real", "double", "money", "quan"];
     kinds.iter().any(|kind| small.contains(kind)) && !small.contains("tinyint(1)")
+}
+
+/// Whether the values of a text are numbers: `+00120.00`.
+fn are_numbers(table: &TableFacts, column: &str) -> bool {
+    let is_number = |value: &Value| text(value).trim().parse::<f64>().is_ok_and(f64::is_finite);
+    let ends = sample_of(table, column).and_then(|sample| sample.min.as_ref().zip(sample.max.as_ref()));
+    ends.is_some_and(|(min, max)| is_number(min) && is_number(max))
 }
 
 fn sample_of<'a>(table: &'a TableFacts, column: &str) -> Option<&'a ColumnSample> {
@@ -258,9 +275,9 @@ fn named_guess(
     }
     if let Some((joined, code)) = joined(survey, table, column, role) {
         why.push_str(&format!("; it refers to {}, which has the text", joined.to.table));
-        return RoleGuess { column: code, joined: Some(joined), confidence, why, alternatives };
+        return RoleGuess { column: code, time_of_day: None, joined: Some(joined), confidence, why, alternatives };
     }
-    RoleGuess { column: column.name.clone(), joined: None, confidence, why, alternatives }
+    RoleGuess { column: column.name.clone(), time_of_day: None, joined: None, confidence, why, alternatives }
 }
 
 /// Where a column leads that holds only the number of a row of another table.
@@ -284,7 +301,7 @@ fn joined(survey: &Survey, table: &TableFacts, column: &ColumnFacts, role: Role)
     let key = table.foreign_keys.iter().find(|key| key.columns.contains(&column.name))?;
     let other = survey.tables.iter().find(|other| other.name == key.to && other.name != table.name)?;
     let is_text = |column: &&ColumnFacts| {
-        !is_number(column) && super::times::form_of_type(&survey.source_type, &column.source_type).is_none()
+        !is_number(column) && super::forms::form_of_type(&survey.source_type, &column.source_type).is_none()
     };
     // A code by its whole name, then one by how its name ends, then what people call it.
     let ends_like_code = |name: &str| ["nr", "nummer", "code"].iter().any(|end| plain(name).ends_with(end));
@@ -331,25 +348,36 @@ fn event(table: &TableFacts, columns: &[&ColumnFacts], taken: &[String]) -> Opti
     } else {
         Confidence::Guess
     };
-    Some(RoleGuess { column: column.name.clone(), joined: None, confidence, why, alternatives: Vec::new() })
+    Some(RoleGuess {
+        column: column.name.clone(),
+        time_of_day: None,
+        joined: None,
+        confidence,
+        why,
+        alternatives: Vec::new(),
+    })
 }
 
 /// Start, end and timestamp among the times.
 fn time_roles(table: &TableFacts, times: &[TimeColumn]) -> Vec<(Role, RoleGuess)> {
     let fits = |words: &'static [&'static str]| {
+        // Of two that fit, the one that says a time of day.
+        let is_day_only = |time: &TimeColumn| is_date(time.form) && time.time_of_day.is_none();
         let mut fitting: Vec<(bool, usize, &TimeColumn)> = times
             .iter()
             .filter(|time| !is_creation(&time.column) && !is_change(&time.column))
             .filter_map(|time| {
                 let column = table.columns.iter().find(|column| column.name == time.column)?;
                 let of_day = time.time_of_day.as_ref().map(|(column, _)| column);
-                // `tag` says nothing, `beginn` beside it does.
+                // `tag` says nothing, `beginn` beside it does; of a date with several times of day, only they do.
+                let is_shared = times.iter().filter(|other| other.column == time.column).count() > 1;
+                let by_date = || rank(column, words).filter(|_| !is_shared);
                 let by_time =
                     || of_day.and_then(|of_day| words.iter().position(|word| sign(of_day, &[word]).is_some()));
-                Some((time.planned, rank(column, words).or_else(by_time)?, time))
+                Some((time.planned, by_date().or_else(by_time)?, time))
             })
             .collect();
-        fitting.sort_by_key(|(planned, rank, _)| (*planned, *rank));
+        fitting.sort_by_key(|(planned, rank, time)| (*planned, is_day_only(time), *rank));
         fitting
     };
     let guess = |fitting: &[(bool, usize, &TimeColumn)], what: &str| {
@@ -359,8 +387,8 @@ fn time_roles(table: &TableFacts, times: &[TimeColumn]) -> Vec<(Role, RoleGuess)
         if *planned {
             why.push_str("; but it was planned");
         }
-        let alternatives = fitting[1..].iter().map(|(.., time)| time.column.clone()).take(4).collect();
-        Some(RoleGuess { column: time.column.clone(), joined: None, confidence, why, alternatives })
+        let alternatives = fitting[1..].iter().map(|(.., time)| time.label()).take(4).collect();
+        Some(of_time(time, confidence, why, alternatives))
     };
     let mut found = Vec::new();
     found.extend(guess(&fits(START), "start").map(|guess| (Role::Start, guess)));
@@ -378,10 +406,14 @@ fn time_roles(table: &TableFacts, times: &[TimeColumn]) -> Vec<(Role, RoleGuess)
             "a time that was not planned"
         };
         let confidence = if *is_stamp || any.len() > 2 { Confidence::Guess } else { Confidence::Likely };
-        let alternatives = any[1..].iter().map(|(.., time)| time.column.clone()).take(4).collect();
-        let guess =
-            RoleGuess { column: time.column.clone(), joined: None, confidence, why: why.to_owned(), alternatives };
+        let alternatives = any[1..].iter().map(|(.., time)| time.label()).take(4).collect();
+        let guess = of_time(time, confidence, why.to_owned(), alternatives);
         found.push((Role::Timestamp, guess));
     }
     found
+}
+
+fn of_time(time: &TimeColumn, confidence: Confidence, why: String, alternatives: Vec<String>) -> RoleGuess {
+    let time_of_day = time.time_of_day.as_ref().map(|(column, _)| column.clone());
+    RoleGuess { column: time.column.clone(), time_of_day, joined: None, confidence, why, alternatives }
 }

@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod pairs;
+mod persons;
+mod shapes;
+mod stamps;
+
 fn name(table: &str) -> Name {
     Name { schema: None, table: table.to_owned() }
 }
@@ -31,7 +36,7 @@ fn table(table: &str, rows: u64, columns: &[&str]) -> TableFacts {
 }
 
 fn with_rows(mut table: TableFacts, rows: Vec<Vec<Value>>) -> TableFacts {
-    table.sample = Some(TableSample { columns: summarise(&table.columns, &rows), rows });
+    table.sample = Some(TableSample { columns: summarise(&table.columns, &rows), rows, ..TableSample::default() });
     table
 }
 
@@ -215,65 +220,6 @@ fn adventureworks() {
     );
 }
 
-#[test]
-fn sap() {
-    let afru = table(
-        "AFRU",
-        800_000,
-        &[
-            "RUECK nvarchar(10)",
-            "RMZHL nvarchar(8)",
-            "ERSDA nvarchar(8)",
-            "LAEDA nvarchar(8)",
-            "AUFNR nvarchar(12)",
-            "ARBID nvarchar(8)",
-            "ISDD nvarchar(8)",
-            "ISDZ nvarchar(6)",
-            "IEDD nvarchar(8)",
-            "IEDZ nvarchar(6)",
-            "LMNGA decimal(13,3)",
-            "XMNGA decimal(13,3)",
-            "STOKZ nvarchar(1)",
-        ],
-    );
-    let row = |at: u32| {
-        vec![
-            json!(format!("{at:010}")),
-            json!("00000001"),
-            json!("20250630"),
-            json!("00000000"),
-            json!(format!("0000471{at:05}")),
-            json!("10000012"),
-            json!("20250630"),
-            json!(format!("08{:02}00", at % 60)),
-            json!("20250630"),
-            json!("163000"),
-            json!(7),
-            json!(0),
-            json!(""),
-        ]
-    };
-    let found = survey("sqlserver", vec![with_rows(afru, (0..40).map(row).collect())]);
-    check(
-        &found,
-        "AFRU",
-        Order,
-        &[
-            (Role::Start, "ISDD"),
-            (Role::End, "IEDD"),
-            (Role::OrderCode, "AUFNR"),
-            (Role::MachineCode, "ARBID"),
-            (Role::QuantityYield, "LMNGA"),
-            (Role::QuantityScrap, "XMNGA"),
-            (Role::Cancelled, "STOKZ"),
-        ],
-    );
-    let best = &judge(&found)[0];
-    let start = best.times.iter().find(|time| time.column == "ISDD").unwrap();
-    assert_eq!(start.time_of_day, Some(("ISDZ".to_owned(), TimeForm::Hhmmss)));
-    assert_eq!(start.form, TimeForm::Yyyymmdd);
-}
-
 /// Bookings of an unknown German system: a time in two columns, and codes that alternate on each machine.
 fn bde(latest_hour: u32) -> TableFacts {
     let bde = table(
@@ -432,23 +378,6 @@ fn rows_of_text_dates_are_worth_a_look() {
 }
 
 #[test]
-fn persons_are_known_by_their_columns() {
-    for (column, expected) in [
-        ("personalnr", true),
-        ("PERSNR", true),
-        ("Bediener", true),
-        ("create_uid", true),
-        ("employee_name", true),
-        ("maschine", false),
-        ("perspektive_id", false),
-        ("anr", false),
-        ("kennung", false),
-    ] {
-        assert_eq!(is_person(column), expected, "{column}");
-    }
-}
-
-#[test]
 fn few_values_are_listed_and_many_are_not() {
     let column = ColumnFacts { name: "a".into(), source_type: "int".into(), nullable: true, comment: None };
     let few: Vec<Vec<Value>> = (0..FREQUENT_VALUES_MAX).map(|value| vec![json!(value)]).collect();
@@ -461,11 +390,53 @@ fn few_values_are_listed_and_many_are_not() {
     assert_eq!((many.min, many.max), (Some(json!(0)), Some(json!(24))));
 }
 
+/// Bookings with so many different codes.
+fn coded(codes: u32) -> TableFacts {
+    let bde = table("bde_buchung", 50, &["id int", "anr text", "mnr text", "kenn text", "zeit timestamp"]);
+    let row = |at: u32| {
+        let time = format!("2025-06-30T08:{at:02}:00");
+        vec![json!(at), json!(format!("4711{at}")), json!("M1"), json!(format!("K{}", at % codes)), json!(time)]
+    };
+    with_rows(bde, (0..50).map(row).collect())
+}
+
 #[test]
-fn a_time_of_day_says_what_its_date_does_not() {
-    let auftrag = table("auftrag", 5, &["id int", "anr varchar(12)", "mnr varchar(8)", "tag date", "beginn time"]);
-    let found = survey("postgres", vec![auftrag]);
-    let best = &judge(&found)[0];
-    assert_eq!(best.roles[&Role::Start].column, "tag");
-    assert_eq!(best.times[0].time_of_day, Some(("beginn".to_owned(), TimeForm::Time)));
+fn few_codes_are_events_and_many_are_not() {
+    for (codes, expected) in [(1, false), (2, true), (16, true), (17, false)] {
+        let best = &judge(&survey("postgres", vec![coded(codes)]))[0];
+        assert_eq!(best.roles.contains_key(&Role::Event), expected, "{codes} codes");
+    }
+}
+
+#[test]
+fn a_score_ends_at_a_hundred() {
+    let all = table(
+        "bde_buchung",
+        2_000,
+        &[
+            "id int",
+            "anr char(12)",
+            "artnr text",
+            "mnr char(8)",
+            "kenn char(1)",
+            "zeit timestamp",
+            "gutmenge int",
+            "ausschuss int",
+            "menge int",
+        ],
+    );
+    let referring = referring(table("teil_buchung", 9, &["id int", "bde_id int"]), "bde_id", "bde_buchung");
+    let best = &judge(&survey("postgres", vec![all, referring]))[0];
+    assert_eq!((best.name.table.as_str(), best.score), ("bde_buchung", 100), "{:?}", best.reasons);
+}
+
+#[test]
+fn a_time_far_ahead_was_planned() {
+    // Now is 10:00 UTC; a clock is 14 hours ahead of it at most.
+    for (latest, expected) in [("2025-07-02T00:30:00", false), ("2025-07-02T01:30:00", true)] {
+        let orders = table("auftrag", 5, &["id int", "anr text", "mnr text", "beginn timestamp", "ende timestamp"]);
+        let row = vec![json!(1), json!("4711"), json!("M1"), json!(latest), json!(null)];
+        let best = &judge(&survey("postgres", vec![with_rows(orders, vec![row])]))[0];
+        assert_eq!(best.times[0].planned, expected, "{latest}: {}", best.times[0].why);
+    }
 }

@@ -1,190 +1,62 @@
-//! Which columns hold times, how they write them, and which clock they show.
+//! Which columns hold times, which clock they show, and which dates and times of day belong together.
 
-use jiff::civil::DateTime;
+use jiff::SignedDuration;
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::names::{is_change, is_creation, is_indexed, is_planned, plain, sign};
+use super::forms::{forms, is_date, is_time_of_day};
+use super::names::{is_change, is_creation, is_indexed, is_of_booking, is_planned, plain};
+use super::readings::{is_day_zero, is_filler, latest, reading};
 use super::values::text;
-use super::{Basis, ColumnFacts, ColumnSample, Survey, TableFacts, TimeColumn, TimeForm};
+use super::{Basis, ColumnFacts, ColumnSample, Survey, TableFacts, TimeColumn, TimeForm, stamps};
 
 /// How late the latest booking may be for the clock that it shows to be told from others.
-const FRESH: SignedDuration = SignedDuration::from_mins(20);
+pub(super) const FRESH: SignedDuration = SignedDuration::from_mins(20);
 /// Beyond this, a latest time was planned, whatever the clock.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(15);
 
-/// How a type writes a time; `None` where it is no type of times.
-pub(super) fn form_of_type(source: &str, source_type: &str) -> Option<TimeForm> {
-    let small = source_type.to_ascii_lowercase();
-    let zoned = ["with time zone", "with local time zone", "timestamptz", "datetimeoffset"];
-    if small == "timestamp" && source == "sqlserver" || small.starts_with("interval") {
-        return None; // A row version.
-    }
-    if small.starts_with("timestamp") && matches!(source, "mysql" | "mariadb") {
-        return Some(TimeForm::Instant);
-    }
-    if zoned.iter().any(|zoned| small.contains(zoned)) && !small.starts_with("time with") {
-        return Some(TimeForm::Instant);
-    }
-    match small.split('(').next().unwrap_or_default().trim() {
-        "date" if source == "oracle" => Some(TimeForm::Civil),
-        "date" => Some(TimeForm::Date),
-        "time" | "time without time zone" => Some(TimeForm::Time),
-        other if other.starts_with("timestamp") || other.starts_with("datetime") || other == "smalldatetime" => {
-            Some(TimeForm::Civil)
-        }
-        _ => None,
-    }
-}
+/// A column that holds times of day, or other times, and how.
+type Formed<'a> = (&'a ColumnFacts, TimeForm);
 
-/// Whether a name is one of a time.
-pub(super) fn is_time_name(name: &str) -> bool {
-    const TIMES: &[&str] = &[
-        "dat",
-        "datum",
-        "date",
-        "zeit",
-        "zeitpunkt",
-        "time",
-        "timestamp",
-        "uhrzeit",
-        "start",
-        "beginn",
-        "begin",
-        "ende",
-        "end",
-        "von",
-        "bis",
-        "from",
-        "thru",
-        "finish",
-        "tag",
-        "ts",
-        "am",
-        "at",
-        "isdd",
-        "isdz",
-        "iedd",
-        "iedz",
-        "budat",
-        "gstri",
-        "gltri",
-        "getri",
-        "gsuzi",
-        "geuzi",
-        "buchdat",
-        "buchzeit",
-        "zeifb",
-        "datfb",
-        "ersda",
-        "laeda",
-        "anfang",
-        "stempel",
-    ];
-    sign(name, TIMES).is_some()
-        || ["dat", "datum", "zeit", "date", "time", "_at", "_am"].iter().any(|end| name.to_lowercase().ends_with(end))
-}
-
-/// How values write a time; `None` where they do not.
-fn form_of_values(name: &str, column: &ColumnFacts, sample: Option<&ColumnSample>) -> Option<TimeForm> {
-    let is_text_or_number = !column.source_type.to_ascii_lowercase().contains("bool");
-    if !is_time_name(name) || !is_text_or_number {
-        return None;
-    }
-    let sample = sample?;
-    let (min, max) = (text(sample.min.as_ref()?), text(sample.max.as_ref()?));
-    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = |text: &str| text.parse::<i64>().ok();
-    if max.len() >= 16 && max.get(4..5) == Some("-") && max.get(13..14) == Some(":") {
-        return Some(TimeForm::Iso8601);
-    }
-    if max.len() == 10 && max.get(4..5) == Some("-") && max.get(7..8) == Some("-") {
-        return Some(TimeForm::Date);
-    }
-    if digits(&max, 8) && number(&max).is_some_and(|day| (19_000_101..=99_991_231).contains(&day)) {
-        return Some(TimeForm::Yyyymmdd);
-    }
-    if matches!(sample.max, Some(Value::String(_))) && digits(&max, 6) && digits(&min, 6) && max.as_str() <= "240000" {
-        return Some(TimeForm::Hhmmss);
-    }
-    let is_number = column_is_number(column);
-    match number(&max) {
-        Some(seconds) if is_number && (0..=86_400).contains(&seconds) && seconds > 2_400 => {
-            Some(TimeForm::SecondsOfDay)
-        }
-        Some(seconds) if is_number && (86_401..=240_000).contains(&seconds) => Some(TimeForm::Hhmmss),
-        Some(seconds) if is_number && (900_000_000..=4_000_000_000).contains(&seconds) => Some(TimeForm::EpochSeconds),
-        Some(millis) if is_number && (900_000_000_000..=4_000_000_000_000).contains(&millis) => {
-            Some(TimeForm::EpochMillis)
-        }
-        _ => None,
-    }
-}
-
-fn column_is_number(column: &ColumnFacts) -> bool {
-    let small = column.source_type.to_ascii_lowercase();
-    ["int", "num", "dec", "float", "real", "double"].iter().any(|kind| small.contains(kind))
-}
-
-/// A time of a sample as a reading of some clock.
-fn reading(value: &Value) -> Option<DateTime> {
-    let text = text(value);
-    let text = text.trim().replacen(' ', "T", 1);
-    if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let date = format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]);
-        return date.parse::<jiff::civil::Date>().ok().map(|date| date.at(0, 0, 0, 0));
-    }
-    let civil = text.trim_end_matches('Z');
-    civil.parse::<DateTime>().ok().or_else(|| text.parse::<Timestamp>().ok().map(|at| TimeZone::UTC.to_datetime(at)))
-}
-
-/// Whether a value stands for no date.
-fn is_filler(value: &Value) -> bool {
-    let text = text(value);
-    [
-        "1753-01-01",
-        "1754-01-01",
-        "1899-12-3",
-        "1900-01-01",
-        "0001-01-01",
-        "9999-12-31",
-        "0000-00-00",
-        "00000000",
-        "99991231",
-        "19000101",
-    ]
-    .iter()
-    .any(|filler| text.starts_with(filler))
-}
-
-/// The times of a table.
+/// The times of a table. A date whose row has several times of day is one time with each of them.
 pub(super) fn times(survey: &Survey, table: &TableFacts) -> Vec<TimeColumn> {
-    let sample = |name: &str| table.sample.as_ref().and_then(|sample| sample.columns.get(name));
-    let form = |column: &ColumnFacts| {
-        form_of_type(&survey.source_type, &column.source_type)
-            .or_else(|| form_of_values(&column.name, column, sample(&column.name)))
-    };
-    let forms: Vec<(&ColumnFacts, TimeForm)> =
-        table.columns.iter().filter_map(|column| Some((column, form(column)?))).collect();
-    let is_time_of_day = |form| matches!(form, TimeForm::Time | TimeForm::Hhmmss | TimeForm::SecondsOfDay);
-    let mut free: Vec<(&ColumnFacts, TimeForm)> =
-        forms.iter().copied().filter(|(_, form)| is_time_of_day(*form)).collect();
-    let mut found = Vec::new();
-    for (column, form) in forms.iter().filter(|(_, form)| !is_time_of_day(*form)) {
-        let is_date = matches!(form, TimeForm::Date | TimeForm::Yyyymmdd);
-        let dates = forms.iter().filter(|(_, form)| matches!(form, TimeForm::Date | TimeForm::Yyyymmdd)).count();
-        // The only date of a table is that of its times of day.
-        let only = || (dates == 1 && !free.is_empty()).then_some(0);
-        let mate = if is_date { partner(&column.name, &free).or_else(only) } else { None };
-        let time_of_day = mate.map(|at| free.remove(at)).map(|(mate, form)| (mate.name.clone(), form));
-        found.push(one(survey, table, column, *form, time_of_day, sample(&column.name)));
+    let (mut of_day, whole): (Vec<Formed<'_>>, Vec<Formed<'_>>) =
+        forms(survey, table).into_iter().partition(|(_, form)| is_time_of_day(*form));
+    let mut pairs: Vec<(Formed<'_>, Option<Formed<'_>>)> = Vec::new();
+    for date in whole {
+        let mate = if is_date(date.1) { partner(&date.0.name, &of_day) } else { None };
+        pairs.push((date, mate.map(|at| of_day.remove(at))));
     }
+    if let Some(at) = date_of_the_row(table, &pairs) {
+        // What is left are times of the row's one date.
+        let (date, mate) = pairs.remove(at);
+        let mates: Vec<Option<Formed<'_>>> = mate.into_iter().chain(of_day).map(Some).collect();
+        let mates = if mates.is_empty() { vec![None] } else { mates };
+        pairs.splice(at..at, mates.into_iter().map(|mate| (date, mate)));
+    }
+    let mut found: Vec<TimeColumn> = pairs.into_iter().map(|(date, mate)| one(survey, table, date, mate)).collect();
+    stamps::compare(survey, table, &mut found);
     found
 }
 
+/// The place of the date that times of day without one belong to: the only date; else the only one that is neither
+/// planned nor the stamp of a program nor empty; else the only one of these whose name says that it was booked then.
+fn date_of_the_row(table: &TableFacts, pairs: &[(Formed<'_>, Option<Formed<'_>>)]) -> Option<usize> {
+    let only = |fits: &dyn Fn(&str) -> bool| {
+        let mut fitting = pairs.iter().enumerate().filter(|(_, ((date, form), _))| is_date(*form) && fits(&date.name));
+        fitting.next().filter(|_| fitting.next().is_none()).map(|(at, _)| at)
+    };
+    let is_empty = |name: &str| {
+        let sample = table.sample.as_ref().and_then(|sample| sample.columns.get(name));
+        sample.is_some_and(|sample| sample.max.as_ref().is_none_or(is_filler))
+    };
+    let is_own = |name: &str| !is_planned(name) && !is_change(name) && !is_creation(name) && !is_empty(name);
+    only(&|_| true).or_else(|| only(&is_own)).or_else(|| only(&|name| is_own(name) && is_of_booking(name)))
+}
+
 /// The time of day that belongs to a date, by their names: `ISDD` and `ISDZ`, `buchdat` and `buchzeit`.
-fn partner(date: &str, free: &[(&ColumnFacts, TimeForm)]) -> Option<usize> {
+fn partner(date: &str, free: &[Formed<'_>]) -> Option<usize> {
     let stem = |name: &str| {
         let mut plain = plain(name);
         for end in ["datum", "uhrzeit", "zeit", "dat", "date", "time", "zei"] {
@@ -208,77 +80,83 @@ fn partner(date: &str, free: &[(&ColumnFacts, TimeForm)]) -> Option<usize> {
     same.or_else(sap)
 }
 
-fn one(
-    survey: &Survey,
-    table: &TableFacts,
-    column: &ColumnFacts,
-    form: TimeForm,
-    time_of_day: Option<(String, TimeForm)>,
-    sample: Option<&ColumnSample>,
-) -> TimeColumn {
-    let mut fillers: Vec<String> = Vec::new();
-    if let Some(sample) = sample {
-        let values = sample.frequent.iter().map(|(value, _)| value).chain(&sample.min).chain(&sample.max);
-        for value in values.filter(|value| is_filler(value)) {
-            let text = text(value);
-            if !fillers.contains(&text) {
-                fillers.push(text);
-            }
-        }
-    }
-    // A filler says nothing of the clock; of the rows that are left, the latest does.
-    let at = table.columns.iter().position(|known| known.name == column.name);
-    let of_rows = table.sample.iter().flat_map(|sample| &sample.rows).filter_map(|row| row.get(at?));
-    let latest = of_rows
-        .chain(sample.and_then(|sample| sample.max.as_ref()))
-        .filter(|value| !is_filler(value))
-        .filter_map(reading)
-        .max();
-    let ahead = latest.and_then(|latest| {
+fn one(survey: &Survey, table: &TableFacts, date: Formed<'_>, mate: Option<Formed<'_>>) -> TimeColumn {
+    let (column, form) = date;
+    let sample = |name: &str| table.sample.as_ref().and_then(|sample| sample.columns.get(name));
+    let mut time = TimeColumn {
+        column: column.name.clone(),
+        form,
+        time_of_day: mate.map(|(mate, form)| (mate.name.clone(), form)),
+        basis: Basis::Unknown,
+        planned: false,
+        indexed: is_indexed(table, &column.name),
+        fillers: listed(sample(&column.name), is_filler),
+        time_of_day_fillers: mate.map(|(mate, _)| no_times(table, &mate.name)).unwrap_or_default(),
+        why: String::new(),
+    };
+    let ahead = latest(table, &time).and_then(|latest| {
         let instant = TimeZone::UTC.to_timestamp(latest).ok()?;
         Some(instant.duration_since(survey.now))
     });
-    let (basis, clock) = basis(survey, form, ahead);
-    let by_name = is_planned(&column.name);
+    (time.basis, time.why) = basis(survey, &time, ahead);
+    let by_name = is_planned(&column.name) || mate.is_some_and(|(mate, _)| is_planned(&mate.name));
     let by_values =
         ahead.is_some_and(|ahead| ahead > AHEAD_MAX) && !matches!(form, TimeForm::EpochMillis | TimeForm::EpochSeconds);
-    let mut why = clock;
     if by_name {
-        why.push_str("; planned, by its name");
+        time.why.push_str("; planned, by its name");
     } else if by_values {
-        why.push_str("; planned: its latest time lies in the future");
+        time.why.push_str("; planned: its latest time lies in the future");
     }
-    TimeColumn {
-        column: column.name.clone(),
-        form,
-        time_of_day,
-        basis,
-        planned: (by_name || by_values) && !is_change(&column.name) && !is_creation(&column.name),
-        indexed: is_indexed(table, &column.name),
-        fillers,
-        why,
+    time.planned = (by_name || by_values) && !is_change(&column.name) && !is_creation(&column.name);
+    time
+}
+
+/// The values of a column that fit, each once, as text.
+fn listed(sample: Option<&ColumnSample>, fits: impl Fn(&Value) -> bool) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let values = sample.iter().flat_map(|sample| {
+        let frequent = sample.frequent.iter().map(|(value, _)| value);
+        frequent.chain(&sample.min).chain(&sample.max)
+    });
+    for value in values.filter(|value| fits(value)) {
+        let text = text(value);
+        if !found.contains(&text) {
+            found.push(text);
+        }
     }
+    found
+}
+
+/// Values of a time of day that stand for no time: midnights of a day on which its other times do not lie.
+fn no_times(table: &TableFacts, name: &str) -> Vec<String> {
+    let sample = table.sample.as_ref().and_then(|sample| sample.columns.get(name));
+    let largest = sample.and_then(|sample| reading(sample.max.as_ref()?)).filter(|at| is_day_zero(at.date()));
+    let Some(largest) = largest else { return Vec::new() };
+    listed(sample, |value| {
+        reading(value).is_some_and(|at| at.time() == Time::midnight() && at.date() != largest.date())
+    })
 }
 
 /// Which clock a time shows, and why that is believed. `ahead` is how far its latest value, read as UTC, is ahead of now.
-fn basis(survey: &Survey, form: TimeForm, ahead: Option<SignedDuration>) -> (Basis, String) {
-    match form {
+fn basis(survey: &Survey, time: &TimeColumn, ahead: Option<SignedDuration>) -> (Basis, String) {
+    match time.form {
         TimeForm::Instant => return (Basis::Zoned, "its type names an instant".to_owned()),
         TimeForm::EpochMillis | TimeForm::EpochSeconds => {
             return (Basis::Zoned, "a number of seconds since 1970 names an instant".to_owned());
         }
-        TimeForm::Date | TimeForm::Yyyymmdd => {
-            return (Basis::Local, "a date is one of the factory's calendar".to_owned());
-        }
+        form if is_date(form) && time.time_of_day.is_none() => return of_calendar(),
         _ => {}
     }
     let zone = survey.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
     let (Some(ahead), Some(zone)) = (ahead, zone) else {
+        if is_date(time.form) {
+            return of_calendar();
+        }
         return (Basis::Unknown, "nothing tells whether it is local or UTC".to_owned());
     };
     let offset = SignedDuration::from_secs(i64::from(zone.to_offset(survey.now).seconds()));
     let is_at = |clock: SignedDuration| ahead <= clock && ahead > clock.saturating_sub(FRESH);
-    if offset.is_zero() {
+    if offset.is_zero() && !is_date(time.form) {
         return (Basis::Unknown, "local and UTC are the same now".to_owned());
     }
     if is_at(offset) {
@@ -290,5 +168,12 @@ fn basis(survey: &Survey, form: TimeForm, ahead: Option<SignedDuration>) -> (Bas
     if offset.is_positive() && ahead > SignedDuration::ZERO && ahead < offset {
         return (Basis::Local, "its latest time is ahead of UTC, and not of the clock of the factory".to_owned());
     }
+    if is_date(time.form) {
+        return of_calendar();
+    }
     (Basis::Unknown, "its latest time is too old to tell whether it is local or UTC".to_owned())
+}
+
+fn of_calendar() -> (Basis, String) {
+    (Basis::Local, "a date is one of the factory's calendar".to_owned())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::times::{form_of_type, is_time_name};
+use super::forms::{form_of_type, is_time_name};
 use super::{ColumnFacts, ColumnSample, TableFacts};
 
 /// Different values up to which they count as few, and are listed.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::query::{Query, used_roles};
-use super::times::{field, time_of};
+use super::times::{field, shares_date, time_of};
 use super::yaml::{self, comment};
 use super::{Draft, Meaning, doubt, frequent, role_name};
 use crate::discover::{Basis, Role, RoleGuess};
@@ -51,12 +51,23 @@ fn remark(guess: &RoleGuess) -> String {
 
 fn text(draft: &Draft<'_>, query: &Query, role: Role, guess: &RoleGuess, out: &mut String) {
     let column = yaml::text(query.role_name(role, guess));
-    let value = if is_padded(draft, guess) { format!("{{ column: {column}, transform: [trim] }}") } else { column };
+    let mut steps = Vec::new();
+    if is_any(draft, guess, |text| text != text.trim()) {
+        steps.push("trim");
+    }
+    let is_quantity = matches!(role, Role::QuantityTotal | Role::QuantityYield | Role::QuantityScrap);
+    if is_quantity && is_any(draft, guess, |text| text.trim().starts_with('+')) {
+        steps.push("{ strip_leading: \"+\" }");
+    }
+    let value = match steps.is_empty() {
+        true => column,
+        false => format!("{{ column: {column}, transform: [{}] }}", steps.join(", ")),
+    };
     line(role, &value, &remark(guess), out);
 }
 
-/// Whether values have blanks around them that are no part of the code.
-fn is_padded(draft: &Draft<'_>, guess: &RoleGuess) -> bool {
+/// Whether one of the texts that were seen is so.
+fn is_any(draft: &Draft<'_>, guess: &RoleGuess, fits: impl Fn(&str) -> bool) -> bool {
     let table = match &guess.joined {
         Some(joined) => draft.survey.tables.iter().find(|table| table.name == joined.to),
         None => Some(draft.table),
@@ -65,15 +76,18 @@ fn is_padded(draft: &Draft<'_>, guess: &RoleGuess) -> bool {
     let place = table.columns.iter().position(|column| column.name == guess.column);
     let rows = table.sample.as_ref().map_or(&[][..], |sample| &sample.rows);
     let of_rows = rows.iter().filter_map(|row| place.and_then(|place| row.get(place)));
-    let padded = |value: &Value| value.as_str().is_some_and(|text| text != text.trim());
-    of_rows.chain(frequent(table, &guess.column).iter().map(|(value, _)| value)).any(padded)
+    let mut seen = of_rows.chain(frequent(table, &guess.column).iter().map(|(value, _)| value));
+    seen.any(|value| value.as_str().is_some_and(&fits))
 }
 
 fn time(draft: &Draft<'_>, query: &Query, role: Role, guess: &RoleGuess, out: &mut String) {
-    let time = time_of(draft, &guess.column);
+    let time = time_of(draft, guess);
     let mut remarks = vec![remark(guess)];
     match time.basis {
-        Basis::Unknown => remarks.push("? nothing tells whether this is local time or UTC".to_owned()),
+        Basis::Unknown if time.why.is_empty() => {
+            remarks.push("? nothing tells whether this is local time or UTC".to_owned());
+        }
+        Basis::Unknown => remarks.push(format!("? local time or UTC: {}", time.why)),
         _ if !time.why.is_empty() => remarks.push(time.why.clone()),
         _ => {}
     }
@@ -83,7 +97,8 @@ fn time(draft: &Draft<'_>, query: &Query, role: Role, guess: &RoleGuess, out: &m
     for remark in &remarks {
         let _ = writeln!(out, "  # {}", comment(remark));
     }
-    let parts = field(draft, &time, |column| query.result_name(column).to_owned());
+    let after_start = role == Role::End && shares_date(draft);
+    let parts = field(draft, &time, after_start, |column| query.result_name(column).to_owned());
     match parts.as_slice() {
         [whole] => line(role, whole, "", out),
         parts => {
@@ -99,7 +114,8 @@ fn time(draft: &Draft<'_>, query: &Query, role: Role, guess: &RoleGuess, out: &m
 fn event(draft: &Draft<'_>, query: &Query, guess: &RoleGuess, out: &mut String) {
     let _ = writeln!(out, "  # {}", comment(&remark(guess)));
     let _ = writeln!(out, "  event:\n    column: {}", yaml::text(query.role_name(Role::Event, guess)));
-    if is_padded(draft, guess) {
+    // Blanks around a code are no part of it.
+    if is_any(draft, guess, |text| text != text.trim()) {
         out.push_str("    transform: [trim]\n");
     }
     out.push_str("    map:\n");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use engine_spec::model::TableType;
 
-use super::times::{Bound, bound, is_open, time_of};
+use super::times::{Bound, bound, compared, is_open, shares_date, time_of};
 use super::{Draft, DraftError, ROLES, name, role_name};
 use crate::discover::{Joined, Role, RoleGuess};
 
@@ -47,7 +47,7 @@ impl Query {
                 None => {
                     query.select(draft, &guess.column, role_name(role))?;
                     if matches!(role, Role::Start | Role::End | Role::Timestamp)
-                        && let Some((column, _)) = time_of(draft, &guess.column).time_of_day
+                        && let Some((column, _)) = time_of(draft, guess).time_of_day
                     {
                         query.select(draft, &column, &format!("{}_time", role_name(role)))?;
                     }
@@ -175,13 +175,17 @@ impl Query {
             TableType::Booking => Role::Timestamp,
         };
         let guess = draft.candidate.roles.get(&role).ok_or(DraftError::Missing(role))?;
-        let time = time_of(draft, &guess.column);
-        let column = self.qualified(draft, &guess.column)?;
+        let time = time_of(draft, guess);
+        let column = compared(draft, &time, &self.qualified(draft, &guess.column)?);
         let (start, end) = (bound(draft, &time, Bound::Start), bound(draft, &time, Bound::End));
         let open = match draft.candidate.roles.get(&Role::End) {
             Some(guess) if draft.candidate.table == TableType::Order => {
-                let column = self.qualified(draft, &guess.column)?;
-                Some(is_open(draft, &time_of(draft, &guess.column), &column))
+                let time = time_of(draft, guess);
+                Some(match &time.time_of_day {
+                    // The date is that of the start; of the end, its time says whether there is one.
+                    Some((column, _)) if shares_date(draft) => format!("{} IS NULL", self.qualified(draft, column)?),
+                    _ => is_open(draft, &time, &self.qualified(draft, &guess.column)?),
+                })
             }
             _ => None,
         };

@@ -3,7 +3,7 @@
 use engine_spec::sql::Dialect;
 
 use super::{Draft, yaml};
-use crate::discover::{Basis, TimeColumn, TimeForm};
+use crate::discover::{Basis, Role, RoleGuess, TimeColumn, TimeForm};
 
 /// A bound of the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,10 +13,11 @@ pub(super) enum Bound {
 }
 
 /// What the survey says of a time; of a column that it does not know as one, what the type's name says.
-pub(super) fn time_of(draft: &Draft<'_>, column: &str) -> TimeColumn {
-    if let Some(known) = draft.candidate.times.iter().find(|time| time.column == column) {
+pub(super) fn time_of(draft: &Draft<'_>, guess: &RoleGuess) -> TimeColumn {
+    if let Some(known) = draft.candidate.times.iter().find(|time| time.is_meant(guess)) {
         return known.clone();
     }
+    let column = guess.column.as_str();
     let kind = source_type(draft, column);
     let form = if kind.contains("char") || kind.contains("text") {
         TimeForm::Iso8601
@@ -35,6 +36,7 @@ pub(super) fn time_of(draft: &Draft<'_>, column: &str) -> TimeColumn {
         planned: false,
         indexed: false,
         fillers: Vec::new(),
+        time_of_day_fillers: Vec::new(),
         why: String::new(),
     }
 }
@@ -53,6 +55,7 @@ pub(super) fn bound(draft: &Draft<'_>, time: &TimeColumn, bound: Bound) -> Strin
             let number = if is_text(&source_type(draft, &time.column)) { "" } else { " | int" };
             format!("{{{{ {name}{clock} | format(\"%Y%m%d\"){number} }}}}")
         }
+        TimeForm::DottedDate => format!("{{{{ {name}{clock} | format(\"%Y%m%d\") }}}}"),
         TimeForm::EpochSeconds => format!("{{{{ {name} | epoch }}}}"),
         TimeForm::EpochMillis => format!("{{{{ {name} | epoch }}}} * 1000"),
         TimeForm::Iso8601 => format!("{{{{ {name}{clock} | format(\"{}\") }}}}", pattern(draft, time)),
@@ -60,6 +63,30 @@ pub(super) fn bound(draft: &Draft<'_>, time: &TimeColumn, bound: Bound) -> Strin
             format!("{{{{ {name}{clock} }}}}")
         }
     }
+}
+
+/// What of a column is compared with the bounds. `31.03.2025` does not sort as the days do; its parts, turned round, do,
+/// and no text makes that fail.
+pub(super) fn compared(draft: &Draft<'_>, time: &TimeColumn, sql: &str) -> String {
+    if time.form != TimeForm::DottedDate {
+        return sql.to_owned();
+    }
+    let (function, join) = match draft.dialect {
+        Dialect::SqlServer => ("SUBSTRING", " + "),
+        _ => ("SUBSTR", " || "),
+    };
+    let parts = [(7, 4), (4, 2), (1, 2)].map(|(from, count)| format!("{function}({sql}, {from}, {count})"));
+    match draft.dialect {
+        Dialect::MySql | Dialect::MariaDb => format!("CONCAT({})", parts.join(", ")),
+        _ => parts.join(join),
+    }
+}
+
+/// Whether the end has the date of the start: the row has one date, and the end may lie on the next day.
+pub(super) fn shares_date(draft: &Draft<'_>) -> bool {
+    let time = |role| draft.candidate.roles.get(&role).map(|guess| time_of(draft, guess));
+    let ends = time(Role::Start).zip(time(Role::End));
+    ends.is_some_and(|(start, end)| start.column == end.column && start.time_of_day != end.time_of_day)
 }
 
 /// The pattern of times that are text, so that texts compare as the times do.
@@ -103,8 +130,13 @@ pub(super) fn is_open(draft: &Draft<'_>, time: &TimeColumn, sql: &str) -> String
 }
 
 /// How a field reads a time: its value, or the lines of its members where date and time are columns of their own. `name`
-/// gives the name of a column in the result.
-pub(super) fn field(draft: &Draft<'_>, time: &TimeColumn, name: impl Fn(&str) -> String) -> Vec<String> {
+/// gives the name of a column in the result; `after_start` says that a time before the start is one of the next day.
+pub(super) fn field(
+    draft: &Draft<'_>,
+    time: &TimeColumn,
+    after_start: bool,
+    name: impl Fn(&str) -> String,
+) -> Vec<String> {
     let part = |column: &str, form: TimeForm, fillers: &[String]| {
         let mut members = Vec::new();
         if let Some(format) = format_name(form) {
@@ -127,6 +159,9 @@ pub(super) fn field(draft: &Draft<'_>, time: &TimeColumn, name: impl Fn(&str) ->
         Some((column, form)) => {
             let time = object(part(column, *form, &[]));
             let mut members = vec![format!("date: {}", object(date)), format!("time: {time}")];
+            members.extend(
+                after_start.then(|| "after: start   # a time before the start is one of the next day".to_owned()),
+            );
             members.extend(zone);
             members
         }
@@ -142,6 +177,7 @@ fn format_name(form: TimeForm) -> Option<&'static str> {
     match form {
         TimeForm::Civil | TimeForm::Instant | TimeForm::Date | TimeForm::Time | TimeForm::Iso8601 => None,
         TimeForm::Yyyymmdd => Some("yyyymmdd"),
+        TimeForm::DottedDate => Some("\"%d.%m.%Y\""),
         TimeForm::Hhmmss => Some("hhmmss"),
         TimeForm::SecondsOfDay => Some("seconds_of_day"),
         TimeForm::EpochSeconds => Some("epoch_s"),

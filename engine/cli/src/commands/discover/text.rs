@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use engine_core::discover::{
-    Basis, Candidate, Confidence, Name, Role, RowCount, Survey, TableFacts, TableKind, TimeColumn, is_person,
+    Basis, Candidate, Confidence, Name, Role, RowCount, Survey, TableFacts, TableKind, TimeColumn, TimeForm,
 };
 use engine_spec::model::TableType;
 use serde_json::Value;
 
 use crate::args::DiscoverArgs;
-use crate::show::{clip, harmless, table};
+use crate::show::{clip, harmless, several, table};
 use crate::survey::{is_meant, shown};
 
 /// Characters of a cell.
@@ -76,7 +76,7 @@ pub(super) fn tables(survey: &Survey, candidates: &[Candidate], args: &DiscoverA
         }
         columns(facts, &mut out);
         keys(facts, &mut out);
-        sampled(facts, args, &mut out);
+        sampled(facts, &mut out);
     }
     foot(survey, &mut out);
     out
@@ -114,13 +114,17 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
     for reason in candidate.reasons.iter().take(REASONS_SHOWN_MAX) {
         let _ = writeln!(out, "   - {}", harmless(reason));
     }
+    more(candidate.reasons.len(), REASONS_SHOWN_MAX, "reason", out);
     let roles = candidate
         .roles
         .iter()
         .map(|(role, guess)| {
             let column = match &guess.joined {
                 Some(joined) => format!("{} -> {}.{}", joined.columns.join(", "), shown(&joined.to), guess.column),
-                None => guess.column.clone(),
+                None => {
+                    let of_day = guess.time_of_day.as_ref().map(|column| format!(" + {column}")).unwrap_or_default();
+                    format!("{}{of_day}", guess.column)
+                }
             };
             vec![
                 format!("   {}", word(role)),
@@ -153,11 +157,19 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
             ]
         });
         out.push_str(&table(&["   code", "times", "means", "why"], codes.collect()));
+        more(candidate.events.len(), CODES_SHOWN_MAX, "code", out);
+    }
+}
+
+/// Says how many of a list are not shown.
+fn more(count: usize, shown: usize, what: &str, out: &mut String) {
+    let more = count.saturating_sub(shown);
+    if more > 0 {
+        let _ = writeln!(out, "   and {}: `-o json` has them", several(more, &format!("more {what}")));
     }
 }
 
 fn time(time: &TimeColumn) -> Vec<String> {
-    let day = time.time_of_day.as_ref().map(|(column, _)| format!(" + {column}")).unwrap_or_default();
     let clock = match time.basis {
         Basis::Local => "local",
         Basis::Utc => "UTC",
@@ -170,14 +182,19 @@ fn time(time: &TimeColumn) -> Vec<String> {
         let _ = write!(why, "; stands for no date: {}", harmless(&time.fillers.join(", ")));
     }
     let index = if time.indexed { "yes" } else { "no" };
-    vec![format!("   {}", cell(&format!("{}{day}", time.column))), format!("{clock}{planned}"), index.to_owned(), why]
+    vec![format!("   {}", cell(&time.label())), format!("{clock}{planned}"), index.to_owned(), why]
 }
 
 /// First and last time, of the column that the table would be read by.
 fn range(facts: &TableFacts, candidate: &Candidate) -> Option<(String, String)> {
     let role = if candidate.table == TableType::Booking { Role::Timestamp } else { Role::Start };
-    let column = &candidate.roles.get(&role)?.column;
-    let sample = facts.sample.as_ref()?.columns.get(column)?;
+    let guess = candidate.roles.get(&role)?;
+    // The first and the last such text are not the first and the last day.
+    let is_unsorted = |time: &TimeColumn| time.is_meant(guess) && time.form == TimeForm::DottedDate;
+    if candidate.times.iter().any(is_unsorted) {
+        return None;
+    }
+    let sample = facts.sample.as_ref()?.columns.get(&guess.column)?;
     Some((value(sample.min.as_ref()?), value(sample.max.as_ref()?)))
 }
 
@@ -214,16 +231,21 @@ fn keys(facts: &TableFacts, out: &mut String) {
     }
 }
 
-fn sampled(facts: &TableFacts, args: &DiscoverArgs, out: &mut String) {
+fn sampled(facts: &TableFacts, out: &mut String) {
     let Some(sample) = &facts.sample else { return };
     let names: Vec<String> = facts.columns.iter().map(|column| cell(&column.name)).collect();
     let rows: Vec<Vec<String>> =
         sample.rows.iter().take(ROWS_SHOWN_MAX).map(|row| row.iter().map(value).collect()).collect();
     let header: Vec<&str> = names.iter().map(String::as_str).collect();
-    let _ = write!(out, "\nlatest rows\n{}", table(&header, rows));
-    let masked = facts.columns.iter().filter(|column| is_person(&column.name)).map(|column| cell(&column.name));
-    let masked: Vec<String> = masked.collect();
-    if !masked.is_empty() && !args.persons {
+    let more = if sample.has_more { " that were looked at; the table has more" } else { "" };
+    let (shown, looked_at) = (rows.len(), sample.looked_at);
+    let _ = write!(out, "\nlatest rows: {shown} of {looked_at}{more}\n{}", table(&header, rows));
+    if !sample.left_out.is_empty() {
+        let names: Vec<String> = sample.left_out.iter().map(|name| cell(name)).collect();
+        let _ = writeln!(out, "not looked at: {}", names.join(", "));
+    }
+    if !sample.masked.is_empty() {
+        let masked: Vec<String> = sample.masked.iter().map(|name| cell(name)).collect();
         let _ = writeln!(out, "masked, as they look like persons: {}; `--persons` shows them", masked.join(", "));
     }
 }
@@ -244,6 +266,7 @@ fn rows_of(rows: RowCount) -> String {
     match rows {
         RowCount::Exact(rows) => rows.to_string(),
         RowCount::Estimate(rows) => format!("about {rows}"),
+        RowCount::MoreThan(rows) => format!("more than {rows}"),
         RowCount::Unknown => "?".to_owned(),
     }
 }
@@ -259,3 +282,6 @@ fn confidence(confidence: Confidence) -> &'static str {
 fn word(role: &Role) -> String {
     serde_json::to_value(role).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -315,6 +315,7 @@ mod tests {
         let mut orders = candidate(TableType::Order, &[]);
         let guess = RoleGuess {
             column: "c".to_owned(),
+            time_of_day: None,
             joined: None,
             confidence: Confidence::Sure,
             why: String::new(),
@@ -332,7 +333,7 @@ mod tests {
             primary_key: Vec::new(),
             indexes: Vec::new(),
             foreign_keys: Vec::new(),
-            sample: Some(TableSample { rows: Vec::new(), columns: BTreeMap::from([("c".to_owned(), sample)]) }),
+            sample: Some(TableSample { columns: BTreeMap::from([("c".to_owned(), sample)]), ..TableSample::default() }),
         };
         let survey = Survey {
             source_type: "sqlite".to_owned(),

@@ -133,8 +133,9 @@ fn take(
     role: Role,
     origin: &str,
 ) -> Result<(), String> {
+    let is_time = matches!(role, Role::Start | Role::End | Role::Timestamp);
     if let Some(constant) = origin.strip_prefix('=') {
-        if constant.is_empty() || matches!(role, Role::Start | Role::End | Role::Timestamp | Role::Event) {
+        if constant.is_empty() || is_time || role == Role::Event {
             return Err(format!("`{}` cannot be the same for all rows", role_name(role)));
         }
         constants.insert(role, constant.to_owned());
@@ -147,8 +148,14 @@ fn take(
         let near = did_you_mean(origin, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         format!("`{}` has no column `{origin}`{near}", facts.name.table)
     })?;
+    // A time of day is meant with its date.
+    let pair = candidate.times.iter().find(|time| {
+        let of_day = time.time_of_day.as_ref();
+        is_time && of_day.is_some_and(|(of_day, _)| *of_day == column.name)
+    });
     let guess = RoleGuess {
-        column: column.name.clone(),
+        column: pair.map_or(&column.name, |pair| &pair.column).clone(),
+        time_of_day: pair.map(|_| column.name.clone()),
         joined: None,
         confidence: Confidence::Sure,
         why: "as said".to_owned(),

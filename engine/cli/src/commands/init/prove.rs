@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use engine_core::anonymise::Anonymiser;
-use engine_core::discover::{Candidate, Role, Survey, TimeForm};
+use engine_core::discover::{self, Candidate, Role, Survey, TimeForm};
 use engine_core::draft::Example;
 use engine_core::mapping::Outcome;
 use engine_core::memory::MemoryStore;
@@ -113,19 +113,15 @@ fn latest(survey: &Survey, candidate: &Candidate, plan: &Plan) -> Option<Timesta
         TableType::Order => Role::Start,
         TableType::Booking => Role::Timestamp,
     };
-    let column = &candidate.roles.get(&role)?.column;
+    let guess = candidate.roles.get(&role)?;
     let table = survey.tables.iter().find(|table| table.name == candidate.name)?;
-    let max = table.sample.as_ref()?.columns.get(column)?.max.as_ref()?;
-    let text = engine_core::draft::plain(max);
-    let form = candidate.times.iter().find(|time| time.column == *column).map_or(TimeForm::Civil, |time| time.form);
-    let whole = match form {
-        TimeForm::EpochSeconds => Timestamp::from_second(text.parse().ok()?).ok()?,
-        TimeForm::EpochMillis => Timestamp::from_millisecond(text.parse().ok()?).ok()?,
-        TimeForm::Yyyymmdd => {
-            let day = format!("{}-{}-{}", text.get(..4)?, text.get(4..6)?, text.get(6..8)?);
-            parse_start(&day, &plan.zone)?
-        }
-        _ => parse_start(&text, &plan.zone)?,
+    let max = || Some(engine_core::draft::plain(table.sample.as_ref()?.columns.get(&guess.column)?.max.as_ref()?));
+    let time = candidate.times.iter().find(|time| time.is_meant(guess));
+    let whole = match time.map(|time| time.form) {
+        Some(TimeForm::EpochSeconds) => Timestamp::from_second(max()?.parse().ok()?).ok()?,
+        Some(TimeForm::EpochMillis) => Timestamp::from_millisecond(max()?.parse().ok()?).ok()?,
+        Some(TimeForm::Instant) | None => parse_start(&max()?, &plan.zone)?,
+        Some(_) => parse_start(&discover::latest(table, time?)?.to_string(), &plan.zone)?,
     };
     // A date may stand for any time of its day, and a clock of UTC for one that lies hours off.
     whole.checked_add(SignedDuration::from_hours(26)).ok()

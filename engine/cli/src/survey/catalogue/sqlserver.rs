@@ -13,22 +13,23 @@ SELECT s.name, o.name, CASE o.type WHEN 'V' THEN 'view' ELSE 'table' END,
 FROM sys.objects o JOIN sys.schemas s ON s.schema_id = o.schema_id
 WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0 AND s.name LIKE {{ params.schema }}
 ORDER BY s.name, o.name",
+    // A type that somebody named (`CREATE TYPE Flag FROM bit`) is the one that it was made from.
     columns: "\
 SELECT s.name, o.name, c.name,
-    TYPE_NAME(c.user_type_id) + CASE
-        WHEN TYPE_NAME(c.user_type_id) IN (N'char', N'varchar', N'binary', N'varbinary', N'nchar', N'nvarchar')
+    y.name + CASE
+        WHEN y.name IN (N'char', N'varchar', N'binary', N'varbinary', N'nchar', N'nvarchar')
             AND c.max_length = -1 THEN N'(max)'
-        WHEN TYPE_NAME(c.user_type_id) IN (N'char', N'varchar', N'binary', N'varbinary')
+        WHEN y.name IN (N'char', N'varchar', N'binary', N'varbinary')
             THEN N'(' + CONVERT(nvarchar(10), c.max_length) + N')'
-        WHEN TYPE_NAME(c.user_type_id) IN (N'nchar', N'nvarchar')
-            THEN N'(' + CONVERT(nvarchar(10), c.max_length / 2) + N')'
-        WHEN TYPE_NAME(c.user_type_id) IN (N'decimal', N'numeric')
+        WHEN y.name IN (N'nchar', N'nvarchar') THEN N'(' + CONVERT(nvarchar(10), c.max_length / 2) + N')'
+        WHEN y.name IN (N'decimal', N'numeric')
             THEN N'(' + CONVERT(nvarchar(10), c.precision) + N',' + CONVERT(nvarchar(10), c.scale) + N')'
         ELSE N'' END,
     c.is_nullable,
     CONVERT(nvarchar(4000), (SELECT e.value FROM sys.extended_properties e
         WHERE e.class = 1 AND e.major_id = c.object_id AND e.minor_id = c.column_id AND e.name = N'MS_Description'))
 FROM sys.columns c JOIN sys.objects o ON o.object_id = c.object_id JOIN sys.schemas s ON s.schema_id = o.schema_id
+CROSS APPLY (SELECT COALESCE(TYPE_NAME(c.system_type_id), TYPE_NAME(c.user_type_id)) AS name) y
 WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0 AND o.name IN {{ params.tables }}
 ORDER BY s.name, o.name, c.column_id",
     indexes: "\

@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 
 use super::*;
 
-/// A question as it is sent, on one line.
-fn sent(dialect: Dialect, template: &str) -> String {
+/// A question as it is sent.
+fn text(dialect: Dialect, template: &str) -> String {
     let (parsed, findings) = SqlTemplate::parse(template, dialect);
     let tables = ["a", "b"].map(|name| Scalar::Text(name.to_owned())).to_vec();
     let params = BTreeMap::from([
@@ -19,8 +19,12 @@ fn sent(dialect: Dialect, template: &str) -> String {
     let cursor = BTreeMap::new();
     let scope =
         Scope { params: &params, window: None, cursor: &cursor, now: Timestamp::UNIX_EPOCH, zone: &TimeZone::UTC };
-    let statement = parsed.unwrap_or_else(|| panic!("{findings:?}")).render(&scope).expect("it renders");
-    statement.sql.split_whitespace().collect::<Vec<_>>().join(" ")
+    parsed.unwrap_or_else(|| panic!("{findings:?}")).render(&scope).expect("it renders").sql
+}
+
+/// A question as it is sent, on one line.
+fn sent(dialect: Dialect, template: &str) -> String {
+    text(dialect, template).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn questions(dialect: Dialect) -> Vec<&'static str> {
@@ -111,5 +115,30 @@ fn names_are_bound_and_never_text() {
         let sql = sent(dialect, catalogue(dialect).columns);
         let two = format!("({}, {})", dialect.placeholder(1), dialect.placeholder(2));
         assert!(sql.contains(&two), "{}: {sql}", dialect.name());
+    }
+}
+
+/// Every statement, word by word: a change of what a foreign database is asked is seen by whoever reviews it.
+#[test]
+fn a_database_is_asked_in_these_words() {
+    for dialect in Dialect::ALL {
+        let asked = catalogue(dialect);
+        let [schema, table, column] =
+            ["Werk 1", "BDE.Buchung", "Menge [kg]"].map(|name| dialect.quote_part(name).expect("a name"));
+        let name = format!("{schema}.{table}");
+        let named = [
+            ("the session", text(dialect, asked.session)),
+            ("tables and views", text(dialect, asked.tables)),
+            ("columns of tables", text(dialect, asked.columns)),
+            ("indexes of tables", text(dialect, asked.indexes)),
+            ("foreign keys of tables", text(dialect, asked.foreign_keys)),
+            ("rows", asked.rows(&name, &column, None, 1_001)),
+            ("the latest rows", asked.rows(&name, &column, Some(&column), 1_001)),
+            ("the number of rows", asked.count(&name, 100_001)),
+            ("the first and the last value", asked.range(&name, &column)),
+        ];
+        let statements: Vec<String> = named.iter().map(|(what, sql)| format!("-- {what}\n{sql};\n")).collect();
+        let file = format!("discover/{}.sql", dialect.source_type());
+        crate::golden::golden(&file, &statements.join("\n"), "a_database_is_asked_in_these_words");
     }
 }

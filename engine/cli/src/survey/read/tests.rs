@@ -1,57 +1,11 @@
-use engine_core::ports::{Ask, Fetched, Source, SourceErrorKind, SourceIdentity};
-use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
 use engine_spec::model::Source as SourceBlockOf;
 use engine_spec::sql::Dialect;
 use jiff::Timestamp;
 use serde::Deserialize as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::super::scripted;
 use super::*;
-
-/// A server that answers by the first words that a statement contains.
-struct Scripted {
-    answers: Vec<(&'static str, Vec<Vec<Value>>)>,
-    current: Vec<Vec<Value>>,
-    identity: SourceIdentity,
-}
-
-impl Source for Scripted {
-    fn ask(&mut self, ask: &Ask) -> Result<(), SourceError> {
-        let sql = &ask.statement.as_ref().expect("a statement").sql;
-        let denied = |message: &str| SourceError {
-            kind: SourceErrorKind::Permission,
-            tried: "asking".to_owned(),
-            message: message.to_owned(),
-            hint: None,
-        };
-        if sql.contains("DENIED") {
-            return Err(denied("ORA-01031"));
-        }
-        let answer = self.answers.iter().find(|(words, _)| sql.contains(words));
-        self.current = answer.map(|(_, rows)| rows.clone()).unwrap_or_default();
-        Ok(())
-    }
-
-    fn next(&mut self, batch: &mut RowBatch) -> Result<Fetched, SourceError> {
-        let width = self.current.first().map_or(1, Vec::len);
-        let column = |at: usize| Column { name: format!("c{at}"), kind: Kind::Any, source_type: String::new() };
-        let columns: Columns = (0..width).map(column).collect();
-        batch.reset(&columns);
-        for value in std::mem::take(&mut self.current).iter().flatten() {
-            match value {
-                Value::String(text) => batch.push_text(text),
-                Value::Number(number) => batch.push_decimal(&number.to_string()),
-                Value::Bool(truth) => batch.push(Slot::Bool(*truth)),
-                _ => batch.push(Slot::Null),
-            }
-        }
-        Ok(if batch.is_empty() { Fetched::End } else { Fetched::Rows })
-    }
-
-    fn identity(&self) -> &SourceIdentity {
-        &self.identity
-    }
-}
 
 fn empty() -> Survey {
     Survey {
@@ -63,6 +17,17 @@ fn empty() -> Survey {
         tables: Vec::new(),
         notes: Vec::new(),
         statements: 0,
+    }
+}
+
+fn block(dialect: Dialect) -> SourceBlock {
+    let value = json!({ "type": dialect.source_type(), "host": "h", "database": "d", "username": "u" });
+    SourceBlock {
+        source: SourceBlockOf::deserialize(value).expect("a source"),
+        yaml: String::new(),
+        source_type: dialect.source_type(),
+        dialect,
+        folder: std::path::PathBuf::new(),
     }
 }
 
@@ -103,8 +68,7 @@ fn oracle() -> Session {
         ("ALL_CONSTRAINTS", vec![key("F1", "A", "X"), key("F1", "B", "Y"), key("F2", "C", "X")]),
         ("COUNT(*)", vec![vec![json!(3)]]),
     ];
-    let source = Scripted { answers, current: Vec::new(), identity: SourceIdentity::default() };
-    Session::new(Box::new(source), Dialect::Oracle, Timestamp::UNIX_EPOCH)
+    scripted::session(Dialect::Oracle, answers).0
 }
 
 #[test]
@@ -114,15 +78,7 @@ fn a_catalogue_is_put_together_and_what_fails_is_a_note() {
     assert_eq!(session_facts(&mut session, &questions), (Some("+02:00".to_owned()), Some("ETL".to_owned())));
     tables(&mut session, &questions, &wanted, Some("ETL"), &mut survey).expect("tables");
     facts(&mut session, &questions, Some("ETL"), &mut survey).expect("facts");
-    let value = json!({ "type": "oracle", "host": "h", "database": "d", "username": "u" });
-    let block = SourceBlock {
-        source: SourceBlockOf::deserialize(value).expect("a source"),
-        yaml: String::new(),
-        source_type: "oracle",
-        dialect: Dialect::Oracle,
-        folder: std::path::PathBuf::new(),
-    };
-    rows(&mut session, &questions, &block, &wanted, &Cancel::default(), &mut survey).expect("rows");
+    rows(&mut session, &questions, &block(Dialect::Oracle), &wanted, &Cancel::default(), &mut survey).expect("rows");
     let names: Vec<String> = survey.tables.iter().map(|table| shown(&table.name)).collect();
     assert_eq!(names, ["MES.BDE_BUCHUNG", "MES.DENIED_BUCHUNG"]);
     let table = &survey.tables[0];
@@ -138,24 +94,175 @@ fn a_catalogue_is_put_together_and_what_fails_is_a_note() {
 }
 
 #[test]
-fn a_truth_is_understood_in_every_form() {
-    for (value, expected) in [
-        (json!(true), true),
-        (json!(1), true),
-        (json!("1"), true),
-        (json!(0), false),
-        (json!("0"), false),
-        (json!(null), false),
-        (json!(false), false),
-    ] {
-        assert_eq!(truth(std::slice::from_ref(&value), 0), expected, "{value}");
-    }
-}
-
-#[test]
 fn a_table_is_meant_in_any_case_and_with_its_schema() {
     let name = Name { schema: Some("dbo".to_owned()), table: "Buchung".to_owned() };
     for (wanted, expected) in [("buchung", true), ("DBO.BUCHUNG", true), ("x.buchung", false), ("buch", false)] {
         assert_eq!(is_meant(&name, wanted), expected, "{wanted}");
     }
+}
+
+/// Everything that is asked of a PostgreSQL with these answers, and how often.
+fn surveyed(wanted: &Wanted, answers: Vec<(&'static str, Vec<Vec<Value>>)>) -> (Survey, Vec<String>) {
+    let (mut session, sent) = scripted::session(Dialect::Postgres, answers);
+    let (questions, mut survey) = (catalogue(Dialect::Postgres), empty());
+    "postgres".clone_into(&mut survey.source_type);
+    tables(&mut session, &questions, wanted, None, &mut survey).expect("tables");
+    facts(&mut session, &questions, None, &mut survey).expect("facts");
+    rows(&mut session, &questions, &block(Dialect::Postgres), wanted, &Cancel::default(), &mut survey).expect("rows");
+    let sent = sent.lock().expect("one thread").clone();
+    (survey, sent)
+}
+
+/// Words of the questions to the catalogue of PostgreSQL.
+const TABLES: &str = "obj_description";
+const COLUMNS: &str = "FROM pg_catalog.pg_attribute";
+
+/// An answer about tables of which nobody knows how many rows they have.
+fn named(names: impl Iterator<Item = String>) -> Vec<Vec<Value>> {
+    names.map(|name| vec![Value::Null, json!(name), json!("table"), Value::Null, Value::Null, json!(true)]).collect()
+}
+
+/// An answer about columns: each of these tables has all of these.
+fn columned(names: impl Iterator<Item = String>, columns: &[(String, &str)]) -> Vec<Vec<Value>> {
+    let of = |name: String| {
+        columns.iter().map(move |(column, kind)| {
+            vec![Value::Null, json!(name), json!(column), json!(kind), json!(true), Value::Null]
+        })
+    };
+    names.flat_map(of).collect()
+}
+
+/// Columns of bookings.
+fn bookings() -> Vec<(String, &'static str)> {
+    [("auftrag", "text"), ("maschine", "text"), ("kennung", "text"), ("zeitpunkt", "timestamp without time zone")]
+        .map(|(name, kind)| (name.to_owned(), kind))
+        .to_vec()
+}
+
+#[test]
+fn more_tables_than_are_read_are_said() {
+    let names = || (0..NAMES_MAX).map(|at| format!("t{at}")).chain(["bde_buchung".to_owned()]);
+    let (survey, _) = surveyed(&Wanted::default(), vec![(TABLES, named(names())), (COLUMNS, Vec::new())]);
+    assert_eq!(survey.notes[0], "there are more than 50000 tables: name a schema");
+    let (survey, _) = surveyed(
+        &Wanted::default(),
+        vec![
+            (TABLES, named(names().skip(NAMES_MAX - TABLES_MAX))),
+            (COLUMNS, columned(["bde_buchung".to_owned()].into_iter(), &bookings())),
+        ],
+    );
+    assert_eq!(survey.notes[0], "1 more table left out, whose names say less: name a schema to see others");
+    // What its name speaks for stays.
+    assert!(survey.tables.iter().any(|table| table.name.table == "bde_buchung"), "{:?}", survey.notes);
+    assert_eq!(survey.notes[1], "1999 tables left out, of which no column is shown");
+}
+
+#[test]
+fn tables_are_asked_about_by_the_hundred_and_an_answer_that_is_cut_is_said() {
+    let names = || (0..=TABLES_ASKED_MAX).map(|at| format!("t{at:03}"));
+    let few = [("a".to_owned(), "int")];
+    let (survey, sent) =
+        surveyed(&Wanted::default(), vec![(TABLES, named(names())), (COLUMNS, columned(names(), &few))]);
+    assert_eq!(sent.iter().filter(|sql| sql.contains(COLUMNS)).count(), 2);
+    assert_eq!(survey.tables.len(), TABLES_ASKED_MAX + 1);
+    let many: Vec<(String, &str)> = (0..=FACTS_MAX / TABLES_ASKED_MAX).map(|at| (format!("c{at}"), "int")).collect();
+    let names = || names().take(TABLES_ASKED_MAX);
+    let none = Wanted { tables: vec!["none".to_owned()], ..Wanted::default() };
+    let (survey, _) = surveyed(&none, vec![(TABLES, named(names())), (COLUMNS, columned(names(), &many))]);
+    assert_eq!(
+        survey.notes[0],
+        "columns: an answer was cut after 100000 rows, at table t099: it and those after it may lack some"
+    );
+}
+
+#[test]
+fn tables_of_one_name_in_several_schemas_are_asked_about_once() {
+    let all = || {
+        ["jahr_2024", "jahr_2025"].into_iter().flat_map(|schema| (0..60).map(move |at| (schema, format!("t{at:02}"))))
+    };
+    let tables = all()
+        .map(|(schema, name)| vec![json!(schema), json!(name), json!("table"), Value::Null, json!(1), json!(true)]);
+    let columns = all()
+        .map(|(schema, name)| vec![json!(schema), json!(name), json!("a"), json!("int"), json!(true), Value::Null]);
+    let keys = all().map(|(schema, name)| {
+        vec![json!(schema), json!(name), json!("f"), json!("a"), json!(schema), json!("t00"), json!("a")]
+    });
+    let answers = vec![
+        (TABLES, tables.collect()),
+        (COLUMNS, columns.collect()),
+        ("FROM pg_catalog.pg_constraint", keys.collect()),
+    ];
+    let (survey, sent) = surveyed(&Wanted::default(), answers);
+    assert_eq!(sent.iter().filter(|sql| sql.contains(COLUMNS)).count(), 1);
+    assert_eq!((survey.tables.len(), survey.notes.len()), (120, 0));
+    assert!(survey.tables.iter().all(|table| table.columns.len() == 1 && table.foreign_keys.len() == 1));
+}
+
+#[test]
+fn tables_of_which_no_row_is_looked_at_are_said() {
+    let names = || (0..=SAMPLED_TABLES_MAX).map(|at| format!("bde_buchung_{at}"));
+    let answers = || vec![(TABLES, named(names())), (COLUMNS, columned(names(), &bookings()))];
+    let (survey, _) = surveyed(&Wanted::default(), answers());
+    let sampled = survey.tables.iter().filter(|table| table.sample.is_some()).count();
+    assert_eq!(sampled, SAMPLED_TABLES_MAX);
+    assert_eq!(
+        survey.notes,
+        ["no row of 1 more table was looked at that could hold orders or bookings: `--table NAME` shows one"]
+    );
+    // Tables that somebody named are all looked at.
+    let all = Wanted { tables: names().collect(), ..Wanted::default() };
+    let (survey, _) = surveyed(&all, answers());
+    assert_eq!((survey.notes.len(), survey.tables.iter().filter(|table| table.sample.is_some()).count()), (0, 9));
+}
+
+#[test]
+fn tables_that_are_not_counted_and_failures_are_said() {
+    let names = || (0..=COUNTED_TABLES_MAX).map(|at| format!("t{at:03}"));
+    let few = [("a".to_owned(), "int")];
+    let of = |names: &dyn Fn() -> Box<dyn Iterator<Item = String>>| {
+        let answers = vec![
+            (TABLES, named(names())),
+            (COLUMNS, columned(names(), &few)),
+            ("SELECT COUNT(*)", vec![vec![json!(7)]]),
+        ];
+        surveyed(&Wanted::default(), answers).0
+    };
+    let survey = of(&|| Box::new((0..=COUNTED_TABLES_MAX).map(|at| format!("t{at:03}"))));
+    assert_eq!(names().count(), survey.tables.len());
+    assert_eq!(survey.tables.iter().filter(|table| table.rows == RowCount::Exact(7)).count(), COUNTED_TABLES_MAX);
+    assert_eq!(survey.notes, ["the rows of 1 table were not counted"]);
+    let survey = of(&|| Box::new((0..FAILURES_TOLD_MAX + 2).map(|at| format!("DENIED{at}"))));
+    assert_eq!(survey.notes.len(), FAILURES_TOLD_MAX + 1);
+    assert_eq!(survey.notes[0], "DENIED0 could not be read: ORA-01031");
+    assert_eq!(survey.notes[FAILURES_TOLD_MAX], "2 more tables could not be read");
+}
+
+#[test]
+fn rows_and_columns_that_are_not_looked_at_are_said() {
+    let name = || ["bde_buchung".to_owned()].into_iter();
+    let mut columns = bookings();
+    columns.push(("foto".to_owned(), "bytea"));
+    columns.extend((0..sample::SAMPLED_COLUMNS_MAX - 3).map(|at| (format!("c{at}"), "int")));
+    let rows = |count: usize| vec![vec![json!("x")]; count];
+    let of = |rows: Vec<Vec<Value>>, count: u64| {
+        let answers = vec![
+            (TABLES, named(name())),
+            (COLUMNS, columned(name(), &columns)),
+            ("SELECT COUNT(*)", vec![vec![json!(count)]]),
+            ("SELECT \"auftrag\"", rows),
+        ];
+        surveyed(&Wanted::default(), answers).0
+    };
+    let survey = of(rows(sample::SAMPLED_ROWS_MAX + 1), sample::COUNTED_ROWS_MAX + 1);
+    let table = &survey.tables[0];
+    let seen = table.sample.as_ref().expect("a sample");
+    assert_eq!(table.rows, RowCount::MoreThan(sample::COUNTED_ROWS_MAX));
+    assert_eq!((seen.looked_at, seen.has_more, seen.rows.len()), (1_000, true, sample::KEPT_ROWS));
+    assert_eq!(seen.left_out, ["foto", "c196"]);
+    assert!(!seen.columns.contains_key("foto") && seen.columns.contains_key("c195"));
+    assert_eq!(survey.notes, ["bde_buchung has 202 columns: the values of the last 1 were not looked at"]);
+    let survey = of(rows(sample::SAMPLED_ROWS_MAX), sample::COUNTED_ROWS_MAX);
+    let table = &survey.tables[0];
+    assert_eq!(table.rows, RowCount::Exact(sample::COUNTED_ROWS_MAX));
+    assert_eq!(table.sample.as_ref().map(|seen| (seen.looked_at, seen.has_more)), Some((1_000, false)));
 }

@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use engine_core::timeline::{Bar, Limits, lay_out};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -41,18 +39,7 @@ const PLAIN: Style = Style { width: 90, signs: Signs::Unicode, colour: Colour::P
 /// Compares a text with a file of `tests/golden/preview`.
 #[track_caller]
 fn golden(name: &str, actual: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/preview").join(name);
-    if std::env::var_os("ENGINE_GOLDEN").is_some_and(|value| value == "overwrite") {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, actual).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        actual,
-        expected,
-        "{} differs; where that is right: ENGINE_GOLDEN=overwrite cargo test --workspace --lib chart",
-        path.display()
-    );
+    crate::golden::golden(&format!("preview/{name}"), actual, "chart");
 }
 
 #[test]
