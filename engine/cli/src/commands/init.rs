@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use engine_core::discover::{Candidate, Survey, judge};
 use engine_core::draft::{Answers, Delivery, DraftError, examples_text, role_name, spec_text};
 use engine_core::ports::{Cancel, Clock};
+use engine_core::report::counted;
 use engine_spec::model::TableType;
 
 use self::ask::Voice;
@@ -133,10 +134,11 @@ fn summary(path: &Path, candidate: &Candidate, text: &str, trial: Option<&prove:
     };
     let shown = path.display();
     let table = engine_core::draft::yaml::comment(&candidate.name.table);
-    let mut out = format!("wrote {shown}: {what} of {table}, with {tests} tests\n");
+    let mut out = format!("wrote {shown}: {what} of {table}, with {}\n", counted(tests, "test"));
     let doubts = text.lines().filter(|line| line.contains("# ?")).count();
     if doubts > 0 {
-        let _ = writeln!(out, "{doubts} lines are marked with `# ?`: look at them");
+        let (lines, them) = if doubts == 1 { ("line is", "it") } else { ("lines are", "them") };
+        let _ = writeln!(out, "{doubts} {lines} marked with `# ?`: look at {them}");
     }
     let mut now = String::new();
     if let Some(trial) = trial {

@@ -161,7 +161,7 @@ fn no_more_is_told_than_can_be_read() {
     let told = words::told(&timeline, &TimeZone::UTC);
     assert_eq!(told.iter().filter(|line| line.starts_with("overlap on M1: ")).count(), 20);
     assert_eq!(told.iter().filter(|line| line.starts_with("live on M2: ")).count(), 20);
-    for line in ["and 5 overlaps more", "and 3 live runs more"] {
+    for line in ["and 5 more overlaps", "and 3 more live runs"] {
         assert!(told.contains(&line.to_owned()), "{told:?}");
     }
     assert!(
