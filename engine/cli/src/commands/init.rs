@@ -40,6 +40,7 @@ fn init(args: &InitArgs, config: Option<&Path>, voice: &mut Voice<'_>) -> Result
     signals::watch(&cancel);
     let clock = clock::clock(None);
     let mut found = survey(&args.file, &Wanted::default(), &cancel, clock.as_ref())?;
+    unless_stopped(&cancel)?;
     let zone = answers::zone(args, &found, voice)?;
     // What looks like UTC and what like the clock at the wall is told by the plant's zone.
     found.timezone = Some(zone.name.clone());
@@ -51,6 +52,7 @@ fn init(args: &InitArgs, config: Option<&Path>, voice: &mut Voice<'_>) -> Result
     let folder = path.parent().unwrap_or(Path::new(""));
     let loaded = prove::checked(&path, &text, folder)?;
     let trial = prove::trial(&path, loaded, &found, &candidate, &cancel);
+    unless_stopped(&cancel)?;
     let (examples, failure) = match &trial {
         Ok(trial) => (prove::examples(trial, args.anonymise), None),
         Err(error) => (Vec::new(), Some(error)),
@@ -66,6 +68,14 @@ fn init(args: &InitArgs, config: Option<&Path>, voice: &mut Voice<'_>) -> Result
             ..error.clone()
         }),
     }
+}
+
+/// A survey that was stopped has not seen all, and a trial proves nothing.
+fn unless_stopped(cancel: &Cancel) -> Result<(), CommandError> {
+    if cancel.is_cancelled() {
+        return Err(CommandError::new(Kind::Run, "stopped before it was done; nothing was written"));
+    }
+    Ok(())
 }
 
 /// The table, and what its columns mean, as found and as said.

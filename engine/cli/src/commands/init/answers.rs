@@ -123,8 +123,8 @@ fn events(
             continue;
         }
         let found = event.meaning.as_deref().unwrap_or("?").to_lowercase();
-        let text =
-            format!("What does `{code}` do ({}; {})? start, end, skip or ?", counted(event.count, "row"), event.why);
+        voice.tell(&format!("`{code}`: {}; {}", counted(event.count, "row"), event.why))?;
+        let text = format!("What does `{code}` do? start, end, skip, or ? for not known");
         let flag = format!("--event {code}=start|end|skip");
         if let Some(meaning) = voice.ask(&Question { text: &text, default: Some(&found), flag: &flag }, meaning)? {
             events.insert(code.to_owned(), meaning);
