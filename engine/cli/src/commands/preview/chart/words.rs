@@ -18,7 +18,7 @@ pub(in crate::commands::preview) fn zone_name(zone: &TimeZone) -> &str {
 }
 
 /// A local time: `2025-03-28 08:00`, with seconds where there are some.
-pub(super) fn local(at: Timestamp, zone: &TimeZone) -> String {
+pub(in crate::commands::preview) fn local(at: Timestamp, zone: &TimeZone) -> String {
     let civil = zone.to_datetime(at);
     let form = if civil.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
     civil.strftime(form).to_string()
@@ -32,7 +32,7 @@ fn until(start: Timestamp, end: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// A length: `2 d 3 h`, `3 h 5 min`, `5 min`, `5 s`.
-pub(super) fn length(length: SignedDuration) -> String {
+pub(in crate::commands::preview) fn length(length: SignedDuration) -> String {
     let (days, hours) = (length.as_hours() / 24, length.as_hours() % 24);
     let (minutes, seconds) = (length.as_mins() % 60, length.as_secs() % 60);
     let parts = if days > 0 {
