@@ -67,6 +67,30 @@ fn a_time_line_looks_like_this() {
 }
 
 #[test]
+fn labels_of_a_picture_are_shortened_to_what_tells_them_apart() {
+    for (label, room, expected) in [
+        ("4711", 4, Some("4711")),
+        ("000000004711", 6, Some("…04711")),
+        ("Müller 4711", 6, Some("Mülle…")),
+        ("4711-0010", 3, None),
+        ("", 9, None),
+    ] {
+        assert_eq!(svg::run_label(label, room).as_deref(), expected, "{label}");
+    }
+    let chart = night();
+    let changed = chart.timeline.as_ref().unwrap().days.iter().find(|day| day.is_changed()).unwrap();
+    for (room, expected) in [
+        (200.0, Some("Sun 03-30, 23 h")),
+        (100.0, Some("03-30, 23 h")),
+        (80.0, Some("Sun 03-30")),
+        (20.0, Some("30")),
+        (9.0, None),
+    ] {
+        assert_eq!(svg::day_label(changed, room).as_deref(), expected, "{room}");
+    }
+}
+
+#[test]
 fn no_line_is_longer_than_the_terminal_and_ascii_is_ascii() {
     let chart = night();
     let timeline = chart.timeline.as_ref().unwrap();
