@@ -26,11 +26,10 @@ const LINE_MIN: f64 = 960.0;
 const HOUR_MIN: f64 = 4.0;
 /// Pixels from one mark of the axis to the next at least.
 const TICK_MIN: f64 = 48.0;
-/// Pixels of a character of a label, with some to spare; and of one of a bold label.
+/// Pixels of a character of a label, with some to spare; of one of a bold label, and of a capital there.
 const CHARACTER: f64 = 7.7;
 const BOLD: f64 = 8.2;
-/// Characters of the name of a machine.
-const NAME_CHARS_MAX: usize = 16;
+const BOLD_CAPITAL: f64 = 10.5;
 
 struct Canvas<'a> {
     timeline: &'a Timeline,
@@ -138,7 +137,7 @@ impl Canvas<'_> {
     /// One machine from a height on; where the next begins.
     fn machine(&self, machine: &Machine, top: f64, out: &mut String) -> f64 {
         let name = escaped(&machine.name);
-        let short = escaped(&crate::show::clip(&machine.name, NAME_CHARS_MAX));
+        let short = escaped(&in_gutter(&machine.name));
         let height = machine.lanes.len().max(1) as f64 * LANE;
         let middle = top + LANE / 2.0;
         let _ = writeln!(
@@ -218,6 +217,17 @@ impl Canvas<'_> {
             );
         }
     }
+}
+
+/// The name of a machine, as far as there is room left of the line.
+pub(super) fn in_gutter(name: &str) -> String {
+    let mut room = GUTTER - 12.0 - BOLD;
+    let fits = |char: &char| {
+        room -= if char.is_uppercase() { BOLD_CAPITAL } else { BOLD };
+        room >= 0.0
+    };
+    let count = name.chars().take_while(fits).count();
+    crate::show::clip(name, count)
 }
 
 /// The longest label of a day for which there is room.

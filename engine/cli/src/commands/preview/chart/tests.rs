@@ -77,6 +77,11 @@ fn labels_of_a_picture_are_shortened_to_what_tells_them_apart() {
     ] {
         assert_eq!(svg::run_label(label, room).as_deref(), expected, "{label}");
     }
+    for (name, expected) in
+        [("DREH-01", "DREH-01"), ("Spritzgussmaschine", "Spritzgussmaschi…"), ("SPRITZGUSSMASCHINE", "SPRITZGUSSMAS…")]
+    {
+        assert_eq!(svg::in_gutter(name), expected);
+    }
     let chart = night();
     let changed = chart.timeline.as_ref().unwrap().days.iter().find(|day| day.is_changed()).unwrap();
     for (room, expected) in [
