@@ -137,17 +137,9 @@ impl Workspace {
 
     /// Starts another program, with further environment variables.
     pub fn start_program(&self, program: &Path, args: &[&str], variables: &[(&str, &str)]) -> Running {
-        let mut command = Command::new(program);
-        command.args(args).current_dir(self.folder.path()).env_clear();
-        // Only what a service manager would give.
-        for name in ["PATH", "HOME", "LANG", "LLVM_PROFILE_FILE"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.envs(variables.iter().copied());
-        let mut child = command
+        let mut child = self
+            .command(program, args)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -169,6 +161,19 @@ impl Workspace {
         });
         let what = format!("engine {}", args.join(" "));
         Running { child, what, out: Some(out), log, seen: Vec::new(), unread: VecDeque::new() }
+    }
+
+    /// A program in this folder and its environment: nothing but what a service manager would give, and what was set.
+    pub(crate) fn command(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(self.folder.path()).env_clear();
+        for name in ["PATH", "HOME", "LANG", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
     }
 }
 

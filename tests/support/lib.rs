@@ -20,3 +20,4 @@ pub mod servers;
 pub mod sources;
 pub mod standins;
 pub mod suite;
+pub mod terminal;

@@ -131,7 +131,6 @@ const MET: &[(&str, &str, &str)] = &[
 const UNMET: &[(&str, &str)] = &[
     ("engine/cli/src/commands/check/show.rs", "CELL_CHARS_MAX"),
     ("engine/cli/src/commands/docs/schema.rs", "PLACES_MAX"),
-    ("engine/cli/src/commands/preview/chart/svg.rs", "NAME_CHARS_MAX"),
     ("engine/cli/src/commands/preview/chart/text.rs", "NAME_CHARS_MAX"),
     ("engine/cli/src/commands/preview/gather.rs", "LABEL_CHARS_MAX"),
     ("engine/cli/src/commands/preview/text.rs", "CELL_CHARS_MAX"),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
-use engine_core::report::RunReport;
+use engine_core::report::{RunReport, counted};
 
 /// Whether stderr takes colours.
 pub fn colour_stderr() -> bool {
@@ -85,7 +85,7 @@ pub fn several(count: usize, what: &str) -> String {
 
 /// What a run did, in one line.
 pub fn summary(report: &RunReport) -> String {
-    let mut parts = vec![format!("{} rows read", report.rows)];
+    let mut parts = vec![format!("{} read", counted(report.rows, "row"))];
     if report.is_unchanged() {
         parts.push("nothing changed".to_owned());
     } else {

@@ -1,10 +1,24 @@
 //! SIGINT and SIGTERM: the first asks everything to stop, the second ends the process.
 
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use engine_core::ports::Cancel;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a stop may take before the process ends all the same.
 const STOP_SECONDS_MAX: u64 = 9;
+
+/// Whether somebody is being asked something. Nothing is under way then that must come to a good end.
+static ASKING: AtomicBool = AtomicBool::new(false);
+
+/// Waits for an answer of somebody at the terminal. A signal ends the process meanwhile.
+pub fn while_asking<T>(wait: impl FnOnce() -> T) -> T {
+    ASKING.store(true, Ordering::SeqCst);
+    let answer = wait();
+    ASKING.store(false, Ordering::SeqCst);
+    answer
+}
 
 /// Watches for signals on a thread of its own, from before this returns.
 pub fn watch(cancel: &Cancel) {
@@ -20,9 +34,14 @@ pub fn watch(cancel: &Cancel) {
                 return;
             };
             drop(watching);
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+            let code = tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+            };
+            if ASKING.load(Ordering::SeqCst) {
+                // The cursor stands behind the question.
+                let _ = writeln!(std::io::stderr());
+                std::process::exit(code);
             }
             tracing::info!(event = "stopping", "stopping; a second signal stops at once");
             cancel.cancel();

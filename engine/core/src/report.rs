@@ -1,9 +1,16 @@
 //! What a run counted.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// How many of what: `1 row`, `2 rows`. For nouns whose plural ends in `s`.
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
 
 /// What a run read, changed and refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

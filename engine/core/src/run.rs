@@ -34,7 +34,7 @@ mod watch;
 
 pub use self::change::{Change, change};
 pub(crate) use self::steps::shifted;
-pub use self::steps::{unread_from, window};
+pub use self::steps::{slices, unread_from, window};
 pub use self::watch::{WATCH_QUERIES_MAX, WATCHED_MAX};
 
 /// Bytes in the outbox beyond which a run does not read, where the device config does not say.

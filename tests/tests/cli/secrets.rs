@@ -220,7 +220,7 @@ fn it_is_not_shown_when_records_are_rejected_with_it() {
     let platform = Platform::start();
     let result = json!({ "status": "rejected", "code": SECRET, "message": format!("Bearer {SECRET}") });
     platform.script(vec![Fault::Answer(200, as_json(), json!({ "results": vec![result; 10] }).to_string())]);
-    check(0, "10 records were refused", &with(&platform.url(), "auth", json!({ "bearer": secret() })));
+    check(0, "10 records refused by", &with(&platform.url(), "auth", json!({ "bearer": secret() })));
 }
 
 #[test]

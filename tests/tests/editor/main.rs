@@ -327,6 +327,43 @@ fn nothing_is_marked_in_a_valid_spec() {
     assert_eq!(server.diagnostics("acme/engine.yaml", &device.replace("limits", "limit")).len(), 1);
 }
 
+/// Where the tests of a spec lie that the settings of this repository know by their name.
+const TESTS: &str = "specs/acme/*.tests.yaml";
+
+#[test]
+fn a_file_of_tests_is_read_as_tests() {
+    let server = server();
+    let labels = |at: &str| -> Vec<String> {
+        let items = server.completions(TESTS, &Cursor::of(at));
+        items.iter().filter_map(|item| item["label"].as_str()).map(str::to_owned).collect()
+    };
+    for (at, offers, hides) in [
+        ("t|@|", &["tests"][..], &["source", "fields", "version"][..]),
+        ("tests:\n  - |@|", &["test of rows", "test of the SQL", "name", "now"], &["tests"]),
+        ("tests:\n  - name: a\n    expect:\n      |@|", &["runs", "rows", "rejected", "sql", "params"], &["name"]),
+        ("tests:\n  - name: a\n    expect:\n      match: |@|", &["exact"], &["runs"]),
+    ] {
+        let found = labels(at);
+        let has = |label: &&&str| found.iter().any(|known| known == **label);
+        let missing: Vec<&&str> = offers.iter().filter(|label| !has(label)).collect();
+        let shown: Vec<&&str> = hides.iter().filter(has).collect();
+        assert!(missing.is_empty() && shown.is_empty(), "{at}\nmissing {missing:?}, shown {shown:?} in {found:?}");
+    }
+    let valid = "tests:\n  - name: a night shift\n    rows: { file: recordings/night.ndjson.gz }\n    expect:\n      \
+                 runs:\n        - { order_code: \"4711\", end: null }\n      rejected: []\n";
+    assert_eq!(server.diagnostics(TESTS, valid), []);
+    for (wrong, line, part) in [
+        (valid.replace("expect:", "expct:"), 4, "Property expct is not allowed"),
+        (valid.replace("  - name: a night shift\n    rows", "  - rows"), 2, "Missing property \"name\""),
+        (valid.replace("rejected: []", "rejected: none"), 7, "Expected \"array\""),
+        (format!("version: 1\n{valid}"), 1, "Property version is not allowed"),
+    ] {
+        let marked = server.diagnostics(TESTS, &wrong);
+        let found = marked.iter().any(|(at, message)| *at == line && message.contains(part));
+        assert!(found, "{wrong}\n{line}: `{part}` is not among {marked:#?}");
+    }
+}
+
 #[test]
 fn a_line_in_the_file_names_the_schema() {
     let server = LanguageServer::start(json!({"schemaStore": {"enable": false}, "validate": true}));

@@ -101,7 +101,7 @@ fn a_bad_record_is_found_and_heals() {
     let ids: Vec<String> = site.fresh().into_keys().collect();
     let (invalid, unwanted) = (&ids[3], &ids[17]);
     site.platform.refuse_parcels_with([invalid.as_str()]).reject_records([unwanted.as_str()]);
-    site.once().expect(0).says("2 records were refused");
+    site.once().expect(0).says("2 records refused by");
     assert_eq!(site.platform.state().len(), 38);
     let status = site.status();
     assert_eq!((&status["quarantine"], &status["outbox"]), (&json!(2), &json!(0)), "{status}");

@@ -41,6 +41,29 @@ fn bookings() -> Site {
 }
 
 #[test]
+fn what_the_first_fill_takes_is_said_and_not_shown() {
+    let site = bookings().with(|spec| {
+        spec["sync"] = json!({ "mode": "window", "start": "2025-03-01", "lookback": "2d", "slice": "7d" });
+    });
+    site.plant.execute(
+        "INSERT INTO buchung VALUES
+         (10, 'O', 'P', 'M4', 'A', '2025-03-02 06:00:00'), (11, 'O', 'P', 'M4', 'E', '2025-03-02 08:00:00')",
+    );
+    let first = preview(&site, &[]);
+    // 27 days and a half, from the factory's midnight to two days before now.
+    let expected = json!({ "from": "2025-02-28T23:00:00Z", "until": "2025-03-28T12:00:00Z", "slices": 4 });
+    assert_eq!((counts(&first), &first["first_fill"]), ([4, 0, 0, 0], &expected), "{first:#}");
+    let said = "the first run begins at 2025-03-01 00:00 and takes 4 slices of 7 d up to the window at 2025-03-28 13:00; \
+                this preview shows the window only";
+    let shown = text(&site, &[]);
+    assert!(shown.contains(said), "{shown}");
+
+    assert_eq!(site.well(), (9, 0, 0, 5, 0, 0), "the run fills in what the preview left out");
+    assert_eq!(preview(&site, &[])["first_fill"], json!(null));
+    assert_eq!(preview(&site, &["--fresh"])["first_fill"], expected);
+}
+
+#[test]
 fn a_preview_says_what_the_next_run_does_and_changes_nothing() {
     let site = bookings();
     let first = preview(&site, &["--diff"]);

@@ -57,7 +57,7 @@ fn a_refused_record_goes_out_at_once_when_it_is_retried() {
     site.plant.execute("UPDATE auftrag SET anr = NULL WHERE id = 5");
     let ids: Vec<String> = site.fresh().into_keys().collect();
     site.platform.reject_records([ids[1].as_str()]);
-    site.once().expect(0).says("1 records were refused");
+    site.once().expect(0).says("1 record refused by");
     let shown = site.workspace.engine(&["quarantine", "show", "acme", &ids[1], "-o", "json"]).expect(0).json();
     assert_eq!((&shown[0]["stage"], &shown[0]["code"]), (&json!("delivery"), &json!("not_wanted")), "{shown}");
     assert_eq!((&shown[0]["attempts"], &shown[0]["last_seen"]), (&json!(1), &json!(NOW)), "{shown}");

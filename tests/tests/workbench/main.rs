@@ -11,6 +11,7 @@ use engine_tests::servers::{self, Server};
 use serde_json::{Value, json};
 
 mod init;
+mod terminal;
 
 /// The instants of the two runs.
 const NOW: &str = "2025-03-30T12:00:00Z";

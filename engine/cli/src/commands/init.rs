@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use engine_core::discover::{Candidate, Survey, judge};
 use engine_core::draft::{Answers, Delivery, DraftError, examples_text, role_name, spec_text};
 use engine_core::ports::{Cancel, Clock};
+use engine_core::report::counted;
 use engine_spec::model::TableType;
 
 use self::ask::Voice;
@@ -39,6 +40,7 @@ fn init(args: &InitArgs, config: Option<&Path>, voice: &mut Voice<'_>) -> Result
     signals::watch(&cancel);
     let clock = clock::clock(None);
     let mut found = survey(&args.file, &Wanted::default(), &cancel, clock.as_ref())?;
+    unless_stopped(&cancel)?;
     let zone = answers::zone(args, &found, voice)?;
     // What looks like UTC and what like the clock at the wall is told by the plant's zone.
     found.timezone = Some(zone.name.clone());
@@ -50,6 +52,7 @@ fn init(args: &InitArgs, config: Option<&Path>, voice: &mut Voice<'_>) -> Result
     let folder = path.parent().unwrap_or(Path::new(""));
     let loaded = prove::checked(&path, &text, folder)?;
     let trial = prove::trial(&path, loaded, &found, &candidate, &cancel);
+    unless_stopped(&cancel)?;
     let (examples, failure) = match &trial {
         Ok(trial) => (prove::examples(trial, args.anonymise), None),
         Err(error) => (Vec::new(), Some(error)),
@@ -65,6 +68,14 @@ fn init(args: &InitArgs, config: Option<&Path>, voice: &mut Voice<'_>) -> Result
             ..error.clone()
         }),
     }
+}
+
+/// A survey that was stopped has not seen all, and a trial proves nothing.
+fn unless_stopped(cancel: &Cancel) -> Result<(), CommandError> {
+    if cancel.is_cancelled() {
+        return Err(CommandError::new(Kind::Run, "stopped before it was done; nothing was written"));
+    }
+    Ok(())
 }
 
 /// The table, and what its columns mean, as found and as said.
@@ -133,10 +144,11 @@ fn summary(path: &Path, candidate: &Candidate, text: &str, trial: Option<&prove:
     };
     let shown = path.display();
     let table = engine_core::draft::yaml::comment(&candidate.name.table);
-    let mut out = format!("wrote {shown}: {what} of {table}, with {tests} tests\n");
+    let mut out = format!("wrote {shown}: {what} of {table}, with {}\n", counted(tests, "test"));
     let doubts = text.lines().filter(|line| line.contains("# ?")).count();
     if doubts > 0 {
-        let _ = writeln!(out, "{doubts} lines are marked with `# ?`: look at them");
+        let (lines, them) = if doubts == 1 { ("line is", "it") } else { ("lines are", "them") };
+        let _ = writeln!(out, "{doubts} {lines} marked with `# ?`: look at {them}");
     }
     let mut now = String::new();
     if let Some(trial) = trial {

@@ -9,7 +9,7 @@ use engine_core::memory::MemoryStore;
 use engine_core::plan::Plan;
 use engine_core::ports::Cancel;
 use engine_core::recording::{Recording, Replaced, anonymise};
-use engine_core::report::RunReport;
+use engine_core::report::{RunReport, counted};
 use engine_core::run::{OUTBOX_BYTES_MAX, Opener, Runner};
 use jiff::Timestamp;
 use serde_json::json;
@@ -158,28 +158,32 @@ fn changes(before: &Outcomes, after: &Outcomes) -> Option<String> {
     let outcomes = before.seen.iter().zip(&after.seen);
     let changed = outcomes.filter(|((_, before, ..), (_, after, ..))| before != after).count();
     (changed > 0).then(|| {
-        format!("{changed} rows are mapped or rejected otherwise since their values were replaced: the spec decides by what they said")
+        let rows = counted(changed, "row");
+        format!("{rows} mapped or rejected otherwise since values were replaced: the spec decides by what they said")
     })
 }
 
 fn tell(output: Output, plan: &Plan, paths: &Paths, name: &str, rows: usize, outcomes: &Outcomes, notes: &[String]) {
     let (recording, tests) = (paths.recording.display(), paths.tests.display());
-    let (count, what) = match plan.deliver {
-        engine_spec::model::Deliver::Runs => (outcomes.runs.len(), "runs"),
-        engine_spec::model::Deliver::Rows => (outcomes.rows.len(), "rows"),
+    let (count, noun) = match plan.deliver {
+        engine_spec::model::Deliver::Runs => (outcomes.runs.len(), "run"),
+        engine_spec::model::Deliver::Rows => (outcomes.rows.len(), "row"),
     };
     let rejected = outcomes.rejected.len();
     match output {
         Output::Json => show::print_json(&json!({
             "pipeline": plan.id, "recording": paths.recording, "tests": paths.tests, "test": name, "rows": rows,
-            what: count, "rejected": rejected, "notes": notes,
+            format!("{noun}s"): count, "rejected": rejected, "notes": notes,
         })),
         Output::Text => {
             let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
             show::print(&format!(
-                "{}: {rows} rows recorded in {recording}\ntest `{name}` in {tests} expects {count} {what} and {rejected} \
-                 rejected rows: read it, and keep it where it is right\n{notes}",
-                plan.id
+                "{}: {} recorded in {recording}\ntest `{name}` in {tests} expects {} and {}: read it, and keep it where \
+                 it is right\n{notes}",
+                plan.id,
+                counted(rows, "row"),
+                counted(count, noun),
+                counted(rejected, "rejected row")
             ));
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
-use engine_core::report::RunReport;
+use engine_core::report::{RunReport, counted};
 use engine_core::run::OUTBOX_BYTES_MAX;
 use engine_core::state::{Lease, StateStore};
 use engine_spec::device::Device;
@@ -203,8 +203,8 @@ pub fn log_delivery(pipeline: &str, place: &str, report: &engine_core::dispatch:
             pipeline,
             records = report.accepted,
             parcels = report.parcels,
-            "{} records delivered to {place}",
-            report.accepted
+            "{} delivered to {place}",
+            counted(report.accepted, "record")
         );
     }
     if report.refused > 0 {
@@ -212,8 +212,8 @@ pub fn log_delivery(pipeline: &str, place: &str, report: &engine_core::dispatch:
             event = "delivery_refused",
             pipeline,
             records = report.refused,
-            "{} records were refused by {place} and are in quarantine",
-            report.refused
+            "{} refused by {place}, now in quarantine",
+            counted(report.refused, "record")
         );
     }
     if let Some(stopped) = &report.stopped {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use engine_core::report::counted;
 use engine_core::state::{DeliveryState, PipelineState, StateCounts, StateStore};
 use jiff::{SignedDuration, Timestamp};
 
@@ -132,8 +133,7 @@ fn health(
         reasons.extend(failure.hint.clone());
     }
     if counts.quarantine > 0 {
-        let rows = if counts.quarantine == 1 { "row" } else { "rows" };
-        reasons.push(format!("{} {rows} in quarantine", counts.quarantine));
+        reasons.push(format!("{} in quarantine", counted(counts.quarantine, "row")));
     }
     if let Some(run) = &state.last_run {
         reasons.extend(run.notes.iter().cloned());

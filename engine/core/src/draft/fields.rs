@@ -9,6 +9,7 @@ use super::times::{field, shares_date, time_of};
 use super::yaml::{self, comment};
 use super::{Draft, Meaning, doubt, frequent, role_name};
 use crate::discover::{Basis, Role, RoleGuess};
+use crate::report::counted;
 
 /// Width of the names, so that the columns stand below each other.
 const NAME_WIDTH: usize = 15;
@@ -126,7 +127,7 @@ fn event(draft: &Draft<'_>, query: &Query, guess: &RoleGuess, out: &mut String) 
             Meaning::End => "END",
             Meaning::Neither => continue,
         };
-        let why = seen(code).map(|event| format!("{} rows; {}", event.count, event.why)).unwrap_or_default();
+        let why = seen(code).map(|event| format!("{}; {}", counted(event.count, "row"), event.why)).unwrap_or_default();
         let _ = writeln!(
             out,
             "      {}",
@@ -137,7 +138,7 @@ fn event(draft: &Draft<'_>, query: &Query, guess: &RoleGuess, out: &mut String) 
     for event in &draft.candidate.events {
         let code = event.code.trim();
         if !draft.answers.events.contains_key(code) {
-            let words = format!("? {code}: {} rows, and nobody said what it does", event.count);
+            let words = format!("? {code}: {}, and nobody said what it does", counted(event.count, "row"));
             let _ = writeln!(out, "    # {}", comment(&words));
         }
     }

@@ -8,7 +8,7 @@ use engine_spec::template::BindValue;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Range, Run, Step};
-use crate::plan::SyncPlan;
+use crate::plan::{Plan, SyncPlan};
 use crate::report::Failure;
 use crate::state::PipelineState;
 
@@ -33,24 +33,17 @@ impl Run<'_> {
             }]),
             SyncMode::Window => {
                 let (mut start, end) = window(sync, self.now);
-                let mut steps = Vec::new();
-                let mut from = unread_from(sync, self.now, &self.state);
                 if self.plan().reads_everything() {
-                    // Slices would read the same again and again.
-                    start = from;
+                    start = unread_from(sync, self.now, &self.state);
                 }
-                // The first fill, or what a pause longer than the window left unread.
-                while from < start {
-                    let to = shifted(from, sync.slice, 1).min(start);
-                    steps.push(Step {
-                        window: Some((from, to)),
-                        range: Some(Range::of((from, to))),
-                        cursor: BTreeMap::new(),
-                        last: false,
-                        filled_until: Some(to),
-                    });
-                    from = to;
-                }
+                let before = slices(self.plan(), self.now, &self.state).into_iter().map(|slice| Step {
+                    window: Some(slice),
+                    range: Some(Range::of(slice)),
+                    cursor: BTreeMap::new(),
+                    last: false,
+                    filled_until: Some(slice.1),
+                });
+                let mut steps: Vec<Step> = before.collect();
                 steps.push(Step {
                     window: Some((start, end)),
                     range: Some(Range::of((start, end))),
@@ -85,6 +78,24 @@ pub fn window(sync: &SyncPlan, now: Timestamp) -> (Timestamp, Timestamp) {
     let end = shifted(now, sync.lookahead, 1);
     let start = shifted(now, sync.lookback, -1);
     (sync.start.map_or(start, |first| start.max(first).min(end)), end)
+}
+
+/// What a run reads before its window, slice by slice: the first fill, or what a pause longer than the window left unread.
+/// None where slices would read the same again and again.
+pub fn slices(plan: &Plan, now: Timestamp, state: &PipelineState) -> Vec<(Timestamp, Timestamp)> {
+    let sync = &plan.sync;
+    if sync.mode != SyncMode::Window || plan.reads_everything() {
+        return Vec::new();
+    }
+    let (start, _) = window(sync, now);
+    let mut from = unread_from(sync, now, state);
+    let mut slices = Vec::new();
+    while from < start {
+        let to = shifted(from, sync.slice, 1).min(start);
+        slices.push((from, to));
+        from = to;
+    }
+    slices
 }
 
 /// Where the next run begins to read in mode `window`: at its window, or before it, where the first fill or a pause left

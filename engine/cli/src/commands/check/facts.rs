@@ -2,6 +2,7 @@
 
 use engine_core::ports::SourceIdentity;
 use engine_core::probe::{ClockReading, Known, Probe, QueryPlan, ReadOnly, Right, difference};
+use engine_core::report::counted;
 
 /// Rights that are shown; more are counted.
 const RIGHTS_SHOWN_MAX: usize = 20;
@@ -76,10 +77,10 @@ fn rights(rights: &Known<Vec<Right>>) -> Vec<Fact> {
 pub(in crate::commands) fn plan(plan: &QueryPlan) -> String {
     let mut parts = Vec::new();
     parts.extend(plan.cost.map(|cost| format!("cost {cost:.2}")));
-    parts.extend(plan.rows.map(|rows| format!("about {rows:.0} rows")));
+    parts.extend(plan.rows.map(|rows| format!("about {}", counted(rows.round(), "row"))));
     parts.extend(plan.reads.iter().map(|read| match (&read.index, read.table_rows) {
         (Some(index), _) => format!("{} by {index}", read.table),
-        (None, Some(rows)) => format!("all of {} (about {rows} rows)", read.table),
+        (None, Some(rows)) => format!("all of {} (about {})", read.table, counted(rows, "row")),
         (None, None) => format!("all of {}", read.table),
     }));
     if parts.is_empty() { "no table is read".to_owned() } else { parts.join("; ") }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use engine_core::discover::{
     Basis, Candidate, Confidence, Name, Role, RowCount, Survey, TableFacts, TableKind, TimeColumn, TimeForm,
 };
+use engine_core::report::counted;
 use engine_spec::model::TableType;
 use serde_json::Value;
 
@@ -90,7 +91,11 @@ fn head(survey: &Survey) -> String {
     if let Some(zone) = &survey.timezone {
         let _ = write!(out, ", factory in {zone}");
     }
-    let _ = writeln!(out, "\n{} tables and views", survey.tables.len());
+    let tables = match survey.tables.len() {
+        1 => "1 table or view".to_owned(),
+        count => format!("{count} tables and views"),
+    };
+    let _ = writeln!(out, "\n{tables}");
     out
 }
 
@@ -107,7 +112,7 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
     let kind = if candidate.table == TableType::Booking { "booking" } else { "order" };
     let rows = facts.map_or(RowCount::Unknown, |facts| facts.rows);
     let name = cell(&shown(&candidate.name));
-    let _ = writeln!(out, "{rank}. {name}  {kind}, score {}, {} rows", candidate.score, rows_of(rows));
+    let _ = writeln!(out, "{rank}. {name}  {kind}, score {}, {}", candidate.score, rows_in_words(rows));
     if let Some((from, to)) = facts.and_then(|facts| range(facts, candidate)) {
         let _ = writeln!(out, "   from {from} to {to}");
     }
@@ -259,6 +264,14 @@ fn value(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::String(text) => cell(text),
         other => cell(&other.to_string()),
+    }
+}
+
+fn rows_in_words(rows: RowCount) -> String {
+    match rows {
+        RowCount::Exact(rows) => counted(rows, "row"),
+        RowCount::Estimate(rows) => format!("about {}", counted(rows, "row")),
+        RowCount::Unknown => "? rows".to_owned(),
     }
 }
 

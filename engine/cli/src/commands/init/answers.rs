@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use engine_core::discover::{Candidate, Role, Survey, TableFacts};
 use engine_core::draft::{self, Answers, Delivery, Meaning, ZoneFrom, facts, frequent, id_of, plain};
+use engine_core::report::counted;
 use engine_spec::model::TableType;
 use engine_spec::scalar::Ident;
 use jiff::tz::TimeZone;
@@ -122,7 +123,8 @@ fn events(
             continue;
         }
         let found = event.meaning.as_deref().unwrap_or("?").to_lowercase();
-        let text = format!("What does `{code}` do ({} rows; {})? start, end, skip or ?", event.count, event.why);
+        voice.tell(&format!("`{code}`: {}; {}", counted(event.count, "row"), event.why))?;
+        let text = format!("What does `{code}` do? start, end, skip, or ? for not known");
         let flag = format!("--event {code}=start|end|skip");
         if let Some(meaning) = voice.ask(&Question { text: &text, default: Some(&found), flag: &flag }, meaning)? {
             events.insert(code.to_owned(), meaning);

@@ -2,9 +2,9 @@
 
 use std::io::{self, BufRead, Write};
 
-use engine_core::draft::yaml::comment;
-
 use crate::exit::{CommandError, Kind};
+use crate::show::harmless;
+use crate::signals;
 
 /// Who answers.
 pub enum Voice<'a> {
@@ -25,7 +25,7 @@ pub struct Question<'q> {
     pub text: &'q str,
     /// The answer of whoever says nothing; `None` where there must be one.
     pub default: Option<&'q str>,
-    /// The flag that answers it where nobody is asked.
+    /// The flag that answers it where nobody is asked; empty where there is none.
     pub flag: &'q str,
 }
 
@@ -33,20 +33,24 @@ impl Voice<'_> {
     /// Tells something before a question; nobody is told nothing.
     pub fn tell(&mut self, line: &str) -> Result<(), CommandError> {
         if let Self::Asks { output, .. } = self {
-            writeln!(output, "{}", comment(line)).map_err(|error| broken(&error))?;
+            writeln!(output, "{}", harmless(line)).map_err(|error| broken(&error))?;
         }
         Ok(())
     }
 
-    /// Asks until there is an answer that can be read. An empty answer, and the end of the answers, is the default.
+    /// Asks until there is an answer that can be read. An empty answer is the default; whoever ends the answers, or hangs
+    /// up, has decided nothing.
     pub fn ask<T>(
         &mut self,
         question: &Question<'_>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, CommandError> {
         let unanswered = |why: &str| {
-            CommandError::new(Kind::Usage, format!("{}: {why}", comment(question.text)))
-                .hint(format!("say it with `{}`", question.flag))
+            let error = CommandError::new(Kind::Usage, format!("{}: {why}", harmless(question.text)));
+            match question.flag {
+                "" => error,
+                flag => error.hint(format!("say it with `{}`", harmless(flag))),
+            }
         };
         let Self::Asks { input, output } = self else {
             let default = question.default.ok_or_else(|| unanswered("nothing was found, and nobody is asked"))?;
@@ -54,22 +58,25 @@ impl Voice<'_> {
         };
         loop {
             let default = question.default.filter(|default| !default.is_empty());
-            let shown = default.map(|default| format!(" [{}]", comment(default))).unwrap_or_default();
-            write!(output, "{}{shown}: ", comment(question.text))
-                .and_then(|()| output.flush())
-                .map_err(|error| broken(&error))?;
+            let shown = default.map(|default| format!(" [{}]", harmless(default))).unwrap_or_default();
+            let prompt = format!("{}{shown}: ", harmless(question.text));
             let mut line = String::new();
-            let is_end = input.read_line(&mut line).map_err(|error| broken(&error))? == 0;
+            let count = signals::while_asking(|| {
+                output.write_all(prompt.as_bytes())?;
+                output.flush()?;
+                input.read_line(&mut line)
+            });
+            if count.map_err(|error| broken(&error))? == 0 {
+                return Err(unanswered("the answers ended; nothing was written"));
+            }
             let answer = match (line.trim(), question.default) {
                 ("", Some(default)) => default,
-                ("", None) if is_end => return Err(unanswered("the answers ended")),
                 ("", None) => continue,
                 (answer, _) => answer,
             };
             match read(answer) {
                 Ok(answer) => return Ok(answer),
-                Err(why) if is_end => return Err(unanswered(&why)),
-                Err(why) => writeln!(output, "  {}", comment(&why)).map_err(|error| broken(&error))?,
+                Err(why) => writeln!(output, "  {}", harmless(&why)).map_err(|error| broken(&error))?,
             }
         }
     }
@@ -97,13 +104,13 @@ mod tests {
     #[test]
     fn a_question_is_asked_until_it_is_answered() {
         assert_eq!(asked("\n", Some("3")).0, Ok(3));
-        assert_eq!(asked("", Some("3")).0, Ok(3));
         assert_eq!(asked("7\n", Some("3")).0, Ok(7));
         let (answer, said) = asked("x\n\n5\n", None);
         assert_eq!(answer, Ok(5));
         assert!(said.contains("`x` is no number") && !said.contains('\u{1b}'), "{said}");
-        for answers in ["", "\n\n", "x"] {
-            let error = asked(answers, None).0.expect_err("no answer");
+        for (answers, default) in [("", None), ("\n\n", None), ("x", None), ("", Some("3")), ("x", Some("3"))] {
+            let error = asked(answers, default).0.expect_err("no answer");
+            assert!(error.message.contains("nothing was written"), "{answers:?}: {error}");
             assert_eq!(error.hint.as_deref(), Some("say it with `--many`"), "{answers:?}");
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use engine_core::discover::{Candidate, Confidence, Name, Role, RoleGuess, Survey, TableFacts};
 use engine_core::draft::{ROLES, required_roles, role_name};
+use engine_core::report::counted;
 use engine_spec::diagnostic::did_you_mean;
 use engine_spec::model::TableType;
 
@@ -49,7 +50,7 @@ pub fn table(
             }
         });
     }
-    voice.tell(&format!("{} tables; these look like orders or bookings:", survey.tables.len()))?;
+    voice.tell(&format!("{}; these look like orders or bookings:", counted(survey.tables.len(), "table")))?;
     for (place, candidate) in candidates.iter().take(OFFERED).enumerate() {
         let kind = match candidate.table {
             TableType::Order => "orders",

@@ -5,11 +5,12 @@ use engine_core::memory::{MemoryPipeline, MemoryStore};
 use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
 use engine_core::report::RunReport;
-use engine_core::run::Runner;
-use engine_core::state::{Brake, LIVE, LedgerRecord};
+use engine_core::run::{Runner, slices};
+use engine_core::state::{Brake, LIVE, LedgerRecord, PipelineState};
 use engine_core::timeline::{Bar, Limits, Timeline, lay_out};
 use engine_spec::model::{Deliver, SyncMode, TableType};
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::follow::{Followed, Follower};
@@ -52,12 +53,31 @@ pub(super) enum Past {
     Empty(String),
 }
 
+/// What the first run of a pipeline reads before its window. A preview leaves it out, as it may take long.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct FirstFill {
+    /// Where it begins: at `sync.start`.
+    pub(super) from: Timestamp,
+    /// Where the window begins.
+    pub(super) until: Timestamp,
+    /// Statements that it takes.
+    pub(super) slices: usize,
+}
+
+impl FirstFill {
+    fn of(plan: &Plan, now: Timestamp, state: &PipelineState) -> Option<Self> {
+        let slices = if state.filled_until.is_none() { slices(plan, now, state) } else { Vec::new() };
+        Some(Self { from: slices.first()?.0, until: slices.last()?.1, slices: slices.len() })
+    }
+}
+
 /// All that is shown of one pipeline.
 pub(super) struct Preview {
     pub(super) plan: Plan,
     pub(super) report: RunReport,
     pub(super) sent: Sent,
     pub(super) past: Past,
+    pub(super) first_fill: Option<FirstFill>,
     /// Brakes that would hold the run.
     pub(super) brakes: Vec<Brake>,
     pub(super) counts: Counts,
@@ -78,10 +98,11 @@ pub(super) fn gather(
     cancel: &Cancel,
 ) -> Result<Preview, CommandError> {
     let mut plan = project.plan(spec, false)?;
-    // The first fill may take long; the window shows what there is to see.
-    plan.sync.start = None;
     let (copy, past) = past(project, &plan.id, args);
     let now = clock.now();
+    let first_fill = FirstFill::of(&plan, now, &copy.snapshot(&plan.id).state);
+    // The first fill may take long; the window shows what there is to see.
+    plan.sync.start = None;
     let heard = Heard::default();
     let open = || Ok(heard.overhear(pipeline::open_source(&plan, cancel)?));
     // A full outbox hides nothing here.
@@ -122,7 +143,21 @@ pub(super) fn gather(
     }
     let timeline = lay_out(&bars, now, &plan.zone, TIMELINE);
     let waiting = before.outbox.len();
-    Ok(Preview { report, sent, past, brakes, counts, waiting, differences, rows, runs, rejected, timeline, plan })
+    Ok(Preview {
+        report,
+        sent,
+        past,
+        first_fill,
+        brakes,
+        counts,
+        waiting,
+        differences,
+        rows,
+        runs,
+        rejected,
+        timeline,
+        plan,
+    })
 }
 
 /// The records that are runs and reach into what was read, by machine and start.

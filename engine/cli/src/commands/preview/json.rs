@@ -8,8 +8,21 @@ use crate::commands::render;
 
 /// All that is shown, under names of its own.
 pub(super) fn preview(preview: &Preview) -> Value {
-    let Preview { plan, report, sent, past, brakes, counts, waiting, differences, rows, runs, rejected, timeline } =
-        preview;
+    let Preview {
+        plan,
+        report,
+        sent,
+        past,
+        first_fill,
+        brakes,
+        counts,
+        waiting,
+        differences,
+        rows,
+        runs,
+        rejected,
+        timeline,
+    } = preview;
     let state = match past {
         Past::Known => json!({ "known": true }),
         Past::Empty(why) => json!({ "known": false, "why": why }),
@@ -33,6 +46,7 @@ pub(super) fn preview(preview: &Preview) -> Value {
         "statement": sent.statement.as_ref().map(|statement| render::as_json(plan, statement)),
         "plan": read_plan,
         "state": state,
+        "first_fill": first_fill,
         "records": report.failure.is_none().then(|| json!({
             "new": counts.new, "changed": counts.changed, "gone": counts.gone, "unchanged": counts.unchanged,
             "waiting": waiting, "held_by": brakes,

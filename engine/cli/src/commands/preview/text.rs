@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use engine_core::report::counted;
+use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
 use super::chart;
+use super::chart::words::{length, local};
 use super::follow::Followed;
 use super::gather::{Past, Preview, Shown};
 use crate::args::PreviewArgs;
@@ -92,6 +95,17 @@ fn ahead(preview: &Preview, out: &mut String) {
         let _ = write!(line, "; {why}");
     }
     let _ = writeln!(out, "{line}");
+    if let Some(fill) = preview.first_fill {
+        let plan = &preview.plan;
+        let _ = writeln!(
+            out,
+            "the first run begins at {} and takes {} of {} up to the window at {}; this preview shows the window only",
+            local(fill.from, &plan.zone),
+            counted(fill.slices, "slice"),
+            length(plan.sync.slice.try_into().unwrap_or(SignedDuration::MAX)),
+            local(fill.until, &plan.zone)
+        );
+    }
     for (number, brake) in preview.brakes.iter().enumerate() {
         let again = if number == 0 { "held" } else { "then held again" };
         let _ = writeln!(out, "{again}: {}; nothing is sent until `engine approve {}`", brake.message, preview.plan.id);

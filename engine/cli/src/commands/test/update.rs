@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine_core::plan::Plan;
+use engine_core::report::counted;
 use engine_spec::model::{Match, SpecTest};
 use engine_spec::text::Text;
 use engine_spec::yaml::SpecFile;
@@ -172,11 +173,10 @@ pub fn finish(changes: &[Change], writes: bool, results: &[TestResult]) -> Resul
             })?;
         }
     }
-    let files = if changes.len() == 1 { "file" } else { "files" };
     match (changes.len(), writes) {
         (0, _) => crate::show::print("nothing to update\n"),
-        (count, true) => crate::show::print(&format!("{count} {files} updated\n")),
-        (count, false) => crate::show::print(&format!("{count} {files} to update; `--yes` writes\n")),
+        (count, true) => crate::show::print(&format!("{} updated\n", counted(count, "file"))),
+        (count, false) => crate::show::print(&format!("{} to update; `--yes` writes\n", counted(count, "file"))),
     }
     let pending = !changes.is_empty() && !writes;
     if pending || cannot_run { Err(CommandError::said(Kind::Run)) } else { Ok(()) }

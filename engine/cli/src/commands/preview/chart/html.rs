@@ -16,10 +16,15 @@ h1{font-size:1.4rem;margin:0 0 .25rem}h2{font-size:1.15rem;margin:2rem 0 .25rem}
 .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:8px;margin:.75rem 0}
 .scroll:focus,summary:focus{outline:2px solid var(--ink);outline-offset:2px}svg{display:block}
 ul{padding-left:1.2rem}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.25rem .75rem .25rem 0;border-bottom:1px solid var(--line)}th{color:var(--soft)}
+caption{text-align:left;padding:.5rem .75rem;color:var(--soft)}
+th,td{text-align:left;white-space:nowrap;padding:.25rem .75rem;border-bottom:1px solid var(--line)}th{color:var(--soft)}
 tbody tr:nth-child(even){background:var(--band)}summary{cursor:pointer;margin:.5rem 0}
 @media print{.scroll{overflow:visible;border:0}}
 ";
+
+/// What the signs of a picture mean.
+const LEGEND: &str = "A colour is a product. Framed, with an arrow: live. Hatched: two at a time. Dotted: nothing runs. \
+                      Pointing at a run tells it in words.";
 
 /// The page.
 pub(super) fn page(charts: &[Chart]) -> String {
@@ -50,6 +55,7 @@ fn section(chart: &Chart, number: usize, out: &mut String) {
         escaped(&words::summary(timeline, &chart.zone)),
         svg::picture(chart, number)
     );
+    let _ = writeln!(out, "<p>{LEGEND}</p>");
     let told = words::told(timeline, &chart.zone);
     if !told.is_empty() {
         let items: String = told.iter().map(|line| format!("<li>{}</li>\n", escaped(line))).collect();
@@ -57,7 +63,8 @@ fn section(chart: &Chart, number: usize, out: &mut String) {
     }
     let _ = writeln!(
         out,
-        "<details>\n<summary>The runs as a table</summary>\n<table>\n<caption>Runs of {name}, local time of {}</caption>\n\
+        "<details>\n<summary>The runs as a table</summary>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+         aria-label=\"runs of {name}\">\n<table>\n<caption>Runs of {name}, local time of {}</caption>\n\
          <thead><tr><th scope=\"col\">machine</th><th scope=\"col\">order</th><th scope=\"col\">product</th>\
          <th scope=\"col\">start</th><th scope=\"col\">end</th><th scope=\"col\">length</th></tr></thead>\n<tbody>",
         escaped(words::zone_name(&chart.zone))
@@ -67,7 +74,7 @@ fn section(chart: &Chart, number: usize, out: &mut String) {
         runs.sort_by_key(|run| run.start);
         runs.into_iter().for_each(|run| row(chart, machine, run, out));
     }
-    out.push_str("</tbody>\n</table>\n</details>\n</section>\n");
+    out.push_str("</tbody>\n</table>\n</div>\n</details>\n</section>\n");
 }
 
 fn row(chart: &Chart, machine: &Machine, run: &Placed, out: &mut String) {

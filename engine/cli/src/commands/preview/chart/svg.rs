@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use engine_core::timeline::{Machine, Placed, Timeline, ticks};
+use engine_core::timeline::{Day, Machine, Placed, Timeline, ticks};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -11,7 +11,7 @@ use super::palette::{LOOKS, STYLE};
 use super::{Chart, escaped, words};
 
 /// Pixels left of the line, for the names of machines.
-const GUTTER: f64 = 132.0;
+const GUTTER: f64 = 160.0;
 /// Pixels above the lanes, for days and hours.
 const HEAD: f64 = 62.0;
 /// Height of a lane, and of a run in it.
@@ -26,10 +26,10 @@ const LINE_MIN: f64 = 960.0;
 const HOUR_MIN: f64 = 4.0;
 /// Pixels from one mark of the axis to the next at least.
 const TICK_MIN: f64 = 48.0;
-/// Pixels of a character of a label, with some to spare.
-const CHARACTER: f64 = 7.2;
-/// Characters of the name of a machine.
-const NAME_CHARS_MAX: usize = 16;
+/// Pixels of a character of a label, with some to spare; of one of a bold label, and of a capital there.
+const CHARACTER: f64 = 7.7;
+const BOLD: f64 = 8.2;
+const BOLD_CAPITAL: f64 = 10.5;
 
 struct Canvas<'a> {
     timeline: &'a Timeline,
@@ -73,8 +73,8 @@ pub(super) fn picture(chart: &Chart, number: usize) -> String {
         "</desc>\n<style>{STYLE}</style>\n<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" \
          patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line class=\"hatch\" x1=\"0\" y1=\"0\" \
          x2=\"0\" y2=\"6\"/></pattern></defs>\n<rect class=\"page\" width=\"{width:.0}\" height=\"{height:.0}\"/>\n\
-         <text class=\"name\" x=\"12\" y=\"20\" font-size=\"14\">{name}</text>\n\
-         <text class=\"soft\" x=\"{GUTTER}\" y=\"20\">{}</text>\n",
+         <text x=\"12\" y=\"20\"><tspan class=\"name\" font-size=\"14\">{name}</tspan>\
+         <tspan class=\"soft\" dx=\"12\">{}</tspan></text>\n",
         escaped(&summary)
     );
     canvas.axis(&mut out);
@@ -106,13 +106,8 @@ impl Canvas<'_> {
                     HEAD - 34.0
                 );
             }
-            let wide = right - left;
-            let mut label = day.date.strftime(if wide < 70.0 { "%d" } else { "%a %m-%d" }).to_string();
-            if day.is_changed() && wide >= 70.0 {
-                let _ = write!(label, ", {} h", day.length().as_secs_f64() / 3600.0);
-            }
             let class = if day.is_changed() { "changed" } else { "soft" };
-            if wide >= 20.0 {
+            if let Some(label) = day_label(day, right - left - 4.0) {
                 let _ = writeln!(out, "<text class=\"{class}\" x=\"{:.1}\" y=\"38\">{label}</text>", left + 4.0);
             }
         }
@@ -127,11 +122,11 @@ impl Canvas<'_> {
                 "<line class=\"tick\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{foot:.1}\"/>",
                 HEAD - 8.0
             );
-            if step < 24 && x + 34.0 < GUTTER + self.line {
+            if step < 24 && x + 38.0 < GUTTER + self.line {
                 let clock = self.zone.to_datetime(tick).strftime("%H:%M").to_string();
                 let _ = writeln!(
                     out,
-                    "<text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"10\">{clock}</text>",
+                    "<text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"11\">{clock}</text>",
                     x + 3.0,
                     HEAD - 8.0
                 );
@@ -142,7 +137,7 @@ impl Canvas<'_> {
     /// One machine from a height on; where the next begins.
     fn machine(&self, machine: &Machine, top: f64, out: &mut String) -> f64 {
         let name = escaped(&machine.name);
-        let short = escaped(&crate::show::clip(&machine.name, NAME_CHARS_MAX));
+        let short = escaped(&in_gutter(&machine.name));
         let height = machine.lanes.len().max(1) as f64 * LANE;
         let middle = top + LANE / 2.0;
         let _ = writeln!(
@@ -203,14 +198,7 @@ impl Canvas<'_> {
             let _ = write!(out, "<path class=\"tip\" d=\"M{x:.1} {:.1}l9 {:.1}l-9 {:.1}z\"/>", middle - 7.0, 7.0, 7.0);
         }
         let room = ((width - 8.0) / CHARACTER) as usize;
-        let label = if run.label.chars().count() <= room {
-            run.label.clone()
-        } else if room >= 4 {
-            crate::show::clip(&run.label, room - 1)
-        } else {
-            String::new()
-        };
-        if !label.is_empty() {
+        if let Some(label) = run_label(&run.label, room) {
             let _ = write!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", left + 5.0, y + 15.0, escaped(&label));
         }
         out.push_str("</g>\n");
@@ -229,6 +217,45 @@ impl Canvas<'_> {
             );
         }
     }
+}
+
+/// The name of a machine, as far as there is room left of the line.
+pub(super) fn in_gutter(name: &str) -> String {
+    let mut room = GUTTER - 12.0 - BOLD;
+    let fits = |char: &char| {
+        room -= if char.is_uppercase() { BOLD_CAPITAL } else { BOLD };
+        room >= 0.0
+    };
+    let count = name.chars().take_while(fits).count();
+    crate::show::clip(name, count)
+}
+
+/// The longest label of a day for which there is room.
+pub(super) fn day_label(day: &Day, room: f64) -> Option<String> {
+    let of = |pattern| day.date.strftime(pattern).to_string();
+    let mut labels = vec![of("%a %m-%d"), of("%m-%d"), of("%d")];
+    let mut character = CHARACTER;
+    if day.is_changed() {
+        let hours = format!("{} h", day.length().as_secs_f64() / 3600.0);
+        labels.splice(0..0, [format!("{}, {hours}", labels[0]), format!("{}, {hours}", labels[1])]);
+        character = BOLD;
+    }
+    labels.into_iter().find(|label| label.len() as f64 * character <= room)
+}
+
+/// A label for so many characters: whole, or without its end; a number without its beginning, which is alike in most.
+pub(super) fn run_label(label: &str, room: usize) -> Option<String> {
+    let count = label.chars().count();
+    if count <= room {
+        return (count > 0).then(|| label.to_owned());
+    }
+    if room < 4 {
+        return None;
+    }
+    if label.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(format!("…{}", &label[count - (room - 1)..]));
+    }
+    Some(crate::show::clip(label, room - 1))
 }
 
 /// A run in one sentence.

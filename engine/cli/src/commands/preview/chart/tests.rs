@@ -54,6 +54,35 @@ fn a_time_line_looks_like_this() {
 }
 
 #[test]
+fn labels_of_a_picture_are_shortened_to_what_tells_them_apart() {
+    for (label, room, expected) in [
+        ("4711", 4, Some("4711")),
+        ("000000004711", 6, Some("…04711")),
+        ("Müller 4711", 6, Some("Mülle…")),
+        ("4711-0010", 3, None),
+        ("", 9, None),
+    ] {
+        assert_eq!(svg::run_label(label, room).as_deref(), expected, "{label}");
+    }
+    for (name, expected) in
+        [("DREH-01", "DREH-01"), ("Spritzgussmaschine", "Spritzgussmaschi…"), ("SPRITZGUSSMASCHINE", "SPRITZGUSSMAS…")]
+    {
+        assert_eq!(svg::in_gutter(name), expected);
+    }
+    let chart = night();
+    let changed = chart.timeline.as_ref().unwrap().days.iter().find(|day| day.is_changed()).unwrap();
+    for (room, expected) in [
+        (200.0, Some("Sun 03-30, 23 h")),
+        (100.0, Some("03-30, 23 h")),
+        (80.0, Some("Sun 03-30")),
+        (20.0, Some("30")),
+        (9.0, None),
+    ] {
+        assert_eq!(svg::day_label(changed, room).as_deref(), expected, "{room}");
+    }
+}
+
+#[test]
 fn no_line_is_longer_than_the_terminal_and_ascii_is_ascii() {
     let chart = night();
     let timeline = chart.timeline.as_ref().unwrap();
@@ -148,7 +177,7 @@ fn no_more_is_told_than_can_be_read() {
     let told = words::told(&timeline, &TimeZone::UTC);
     assert_eq!(told.iter().filter(|line| line.starts_with("overlap on M1: ")).count(), 20);
     assert_eq!(told.iter().filter(|line| line.starts_with("live on M2: ")).count(), 20);
-    for line in ["and 5 overlaps more", "and 3 live runs more"] {
+    for line in ["and 5 more overlaps", "and 3 more live runs"] {
         assert!(told.contains(&line.to_owned()), "{told:?}");
     }
     assert!(

@@ -1,5 +1,6 @@
 //! What a time-line shows, in words.
 
+use engine_core::report::counted;
 use engine_core::timeline::{Machine, Timeline};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +18,7 @@ pub(in crate::commands::preview) fn zone_name(zone: &TimeZone) -> &str {
 }
 
 /// A local time: `2025-03-28 08:00`, with seconds where there are some.
-pub(super) fn local(at: Timestamp, zone: &TimeZone) -> String {
+pub(in crate::commands::preview) fn local(at: Timestamp, zone: &TimeZone) -> String {
     let civil = zone.to_datetime(at);
     let form = if civil.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" };
     civil.strftime(form).to_string()
@@ -31,7 +32,7 @@ fn until(start: Timestamp, end: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// A length: `2 d 3 h`, `3 h 5 min`, `5 min`, `5 s`.
-pub(super) fn length(length: SignedDuration) -> String {
+pub(in crate::commands::preview) fn length(length: SignedDuration) -> String {
     let (days, hours) = (length.as_hours() / 24, length.as_hours() % 24);
     let (minutes, seconds) = (length.as_mins() % 60, length.as_secs() % 60);
     let parts = if days > 0 {
@@ -46,18 +47,13 @@ pub(super) fn length(length: SignedDuration) -> String {
     if words.is_empty() { "0 s".to_owned() } else { words.join(" ") }
 }
 
-/// How many of what.
-pub(super) fn count(number: usize, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
-}
-
 /// What there is, in one line.
 pub(super) fn summary(timeline: &Timeline, zone: &TimeZone) -> String {
-    let runs = timeline.machines.iter().flat_map(|machine| &machine.lanes).map(Vec::len).sum();
+    let runs: usize = timeline.machines.iter().flat_map(|machine| &machine.lanes).map(Vec::len).sum();
     format!(
         "{} on {}, {} to {}, local time of {}",
-        count(runs, "run"),
-        count(timeline.machines.len(), "machine"),
+        counted(runs, "run"),
+        counted(timeline.machines.len(), "machine"),
         local(timeline.from, zone),
         local(timeline.to, zone),
         zone_name(zone)
@@ -90,7 +86,7 @@ pub(super) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
         }
     }
     if overlaps > OVERLAPS_TOLD_MAX {
-        lines.push(format!("and {} more", count(overlaps - OVERLAPS_TOLD_MAX, "overlap")));
+        lines.push(format!("and {}", counted(overlaps - OVERLAPS_TOLD_MAX, "more overlap")));
     }
     lines.extend(timeline.machines.iter().filter_map(|machine| gaps(machine, zone)));
     let live = timeline.machines.iter().flat_map(|machine| machine.live().into_iter().map(move |run| (machine, run)));
@@ -101,7 +97,7 @@ pub(super) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
             .map(|(machine, run)| format!("live on {}: {} since {}", machine.name, run.label, local(run.start, zone))),
     );
     if live.len() > LIVE_TOLD_MAX {
-        lines.push(format!("and {} more", count(live.len() - LIVE_TOLD_MAX, "live run")));
+        lines.push(format!("and {}", counted(live.len() - LIVE_TOLD_MAX, "more live run")));
     }
     for day in timeline.days.iter().filter(|day| day.is_changed()) {
         lines.push(format!("{} has {}: the clock changes", day.date, length_in_hours(day.length())));
@@ -113,7 +109,7 @@ pub(super) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
         (left_out.machines, "machine", "for want of room"),
     ] {
         if number > 0 {
-            lines.push(format!("left out: {}, {why}", count(number, what)));
+            lines.push(format!("left out: {}, {why}", counted(number, what)));
         }
     }
     lines
@@ -121,8 +117,8 @@ pub(super) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
 
 fn length_in_hours(length: SignedDuration) -> String {
     match length.as_mins() % 60 {
-        0 => format!("{} hours", length.as_hours()),
-        minutes => format!("{} hours and {minutes} minutes", length.as_hours()),
+        0 => counted(length.as_hours(), "hour"),
+        minutes => format!("{} and {}", counted(length.as_hours(), "hour"), counted(minutes, "minute")),
     }
 }
 
