@@ -10,7 +10,8 @@ use std::sync::Arc;
 use similar::TextDiff;
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::load::{Companions, is_device_config, load, load_device, peek};
+use crate::load::{Companions, is_device_config, load_device_with, load_with, peek};
+use crate::renamed::{RENAMED, RenamedKey};
 use crate::render::{FileFindings, without_secrets};
 use crate::text::Text;
 
@@ -45,12 +46,18 @@ pub struct FixedFile {
 
 /// Puts a file right.
 pub fn fix(name: &str, bytes: &[u8], companions: &dyn Companions) -> Fixed {
+    fix_with(name, bytes, companions, RENAMED)
+}
+
+/// Puts a file right that may have these keys under their old names.
+pub(crate) fn fix_with(name: &str, bytes: &[u8], companions: &dyn Companions, renamed: &[RenamedKey]) -> Fixed {
     let Ok(content) = std::str::from_utf8(bytes) else { return Fixed::default() };
     let (mark, text) = match content.strip_prefix(BYTE_ORDER_MARK) {
         Some(text) => (BYTE_ORDER_MARK, text),
         None => ("", content),
     };
-    let desk = Desk { name, companions, is_device: is_device_config(&peek(name, bytes)), looks: Cell::new(0) };
+    let is_device = is_device_config(&peek(name, bytes));
+    let desk = Desk { name, companions, renamed, is_device, looks: Cell::new(0) };
     let (first, last, findings) = desk.put_right(text);
     Fixed { files: changed(name, mark, &first, &last), findings }
 }
@@ -83,6 +90,7 @@ struct Edit {
 struct Desk<'a> {
     name: &'a str,
     companions: &'a dyn Companions,
+    renamed: &'a [RenamedKey],
     is_device: bool,
     looks: Cell<usize>,
 }
@@ -126,9 +134,9 @@ impl Desk<'_> {
         self.looks.set(self.looks.get() + 1);
         let overlay = Overlay { outer: self.companions, beside: RefCell::new(draft.beside) };
         let findings = if self.is_device {
-            load_device(self.name, draft.spec.as_bytes()).diagnostics
+            load_device_with(self.name, draft.spec.as_bytes(), self.renamed).diagnostics
         } else {
-            load(self.name, draft.spec.as_bytes(), &overlay).diagnostics
+            load_with(self.name, draft.spec.as_bytes(), &overlay, self.renamed).diagnostics
         };
         State { draft: Draft { spec: draft.spec, beside: overlay.beside.into_inner() }, findings }
     }

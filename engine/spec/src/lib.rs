@@ -14,6 +14,7 @@ mod jinja;
 pub mod load;
 pub mod model;
 pub mod reference;
+pub mod renamed;
 pub mod render;
 pub mod scalar;
 pub mod schema;

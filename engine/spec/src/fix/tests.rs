@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::NoCompanions;
+use crate::{NoCompanions, load};
 
 const GOOD: &str = "version: 1
 id: example
@@ -137,7 +137,7 @@ fn a_file_full_of_mistakes_that_defy_their_cure_is_left_in_time() {
     // Each has the key that was meant.
     let further: String = (0..LOOKS_MAX).map(|number| format!("    a{number}: {{ column: a, colum: b }}\n")).collect();
     let text = GOOD.replace("sync:", &format!("  attributes:\n{further}sync:"));
-    let desk = Desk { name: "a.yaml", companions: &NoCompanions, is_device: false, looks: Cell::new(0) };
+    let desk = Desk { name: "a.yaml", companions: &NoCompanions, renamed: RENAMED, is_device: false, looks: Cell::new(0) };
     let (first, last, fixed) = desk.put_right(&text);
     assert_eq!(first.edits().len(), LOOKS_MAX);
     assert!(fixed.is_empty() && first.draft == last.draft);
