@@ -156,7 +156,6 @@ const UNMET: &[(&str, &str)] = &[
     ("engine/core/src/value.rs", "BATCH_BYTES_MAX"),
     ("engine/spec/src/expr/mod.rs", "EXPR_TEXT_BYTES_MAX"),
     ("engine/spec/src/fix.rs", "ROUNDS_MAX"),
-    ("engine/spec/src/jinja.rs", "SUGGESTION_DISTANCE_MAX"),
     ("engine/spec/src/load/prune.rs", "ROUNDS_MAX"),
     ("engine/spec/src/scalar.rs", "BYTE_SIZE_MAX"),
     ("engine/spec/src/template/bounds.rs", "GAP_MAX"),
