@@ -56,7 +56,10 @@ fn init(args: &InitArgs, config: Option<&Path>, voice: &mut Voice<'_>) -> Result
     };
     let whole = format!("{text}{}", examples_text(&examples));
     prove::checked(&path, &whole, folder)?;
-    write::atomically(&path, &whole, args.force)?;
+    match args.force {
+        true => write::over(&path, &whole),
+        false => write::anew(&path, &whole),
+    }?;
     crate::show::print(&summary(&path, &candidate, &whole, trial.as_ref().ok(), examples.len()));
     match failure {
         None => Ok(()),
