@@ -18,7 +18,6 @@ const MET: &[(&str, &str, &str)] = &[
     ("engine/cli/src/state/postgres/pending.rs", "PENDING_MAX", "thousands_of_writes_are_one_transaction"),
     ("engine/core/src/anonymise.rs", "ATTEMPTS_MAX", "a_shape_that_is_used_up_ends_and_keeps_its_shape"),
     ("engine/core/src/recording.rs", "RECORDED_ROWS_MAX", "what_is_no_recording_says_where"),
-    ("engine/cli/src/diff.rs", "PAIRS_MAX", "a_large_change_is_shown_whole"),
     ("engine/cli/src/recordings.rs", "RECORDING_BYTES_MAX", "a_recording_that_is_none_or_too_long_is_refused"),
     ("engine/core/src/backfill.rs", "SLICES_MAX", "what_cannot_be_filled_is_said"),
     ("engine/core/src/state.rs", "QUARANTINE_ROWS_MAX", "quarantine_is_capped"),

@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use similar::TextDiff;
-
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::diff::unified;
 use crate::load::{Companions, is_device_config, load_device_with, load_with, peek};
 use crate::renamed::{RENAMED, RenamedKey};
 use crate::render::{FileFindings, without_secrets};
@@ -19,8 +18,6 @@ use crate::text::Text;
 pub const ROUNDS_MAX: usize = 8;
 /// Times that a changed text is validated; of a file with more mistakes that defy their cure, some stay.
 pub const LOOKS_MAX: usize = 100;
-/// Lines around a change that a diff shows.
-const CONTEXT_LINES: usize = 3;
 /// What a file may begin with that is no part of its text.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -254,38 +251,17 @@ fn changed(name: &str, mark: &str, first: &State, last: &State) -> Vec<FixedFile
             let findings = state.findings.iter().filter(|finding| finding.companion.is_none()).cloned().collect();
             without_secrets(&FileFindings { text: Arc::new(Text::new(name, &state.draft.spec)), findings })
         };
-        let diff = diff(name, &shown(first), &shown(last));
+        let diff = unified(name, &shown(first), &shown(last));
         files.push(FixedFile { beside: None, content: format!("{mark}{}", last.draft.spec), diff });
     }
     for (path, after) in &last.draft.beside {
         let before = first.draft.beside.get(path);
         if let Some(before) = before.filter(|before| *before != after) {
-            let diff = diff(path, before, after);
+            let diff = unified(path, before, after);
             files.push(FixedFile { beside: Some(path.clone()), content: after.clone(), diff });
         }
     }
     files
-}
-
-/// A unified diff of lines. What a terminal would obey is shown as an escape.
-fn diff(name: &str, before: &str, after: &str) -> String {
-    let (before, after) = (visible(before), visible(after));
-    let diff = TextDiff::from_lines(&before, &after);
-    diff.unified_diff().context_radius(CONTEXT_LINES).header(&visible(name), &visible(name)).to_string()
-}
-
-fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        let is_line_end = char == '\n' || (char == '\r' && chars.peek() == Some(&'\n'));
-        if char.is_control() && !is_line_end && char != '\t' {
-            shown.extend(char.escape_unicode());
-        } else {
-            shown.push(char);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]
