@@ -3,6 +3,7 @@
 //! What two readers of YAML understand differently is refused here, so that the editor, the validator and the engine
 //! never disagree: ambiguous plain scalars, tags, duplicate keys. Anchors, aliases and `<<` are supported.
 
+pub mod emit;
 mod scalar;
 mod tree;
 

@@ -135,7 +135,7 @@ fn summary(path: &Path, candidate: &Candidate, text: &str, trial: Option<&prove:
         TableType::Booking => "bookings",
     };
     let shown = path.display();
-    let table = engine_core::draft::yaml::comment(&candidate.name.table);
+    let table = engine_spec::yaml::emit::comment(&candidate.name.table);
     let mut out = format!("wrote {shown}: {what} of {table}, with {tests} tests\n");
     let doubts = text.lines().filter(|line| line.contains("# ?")).count();
     if doubts > 0 {

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Write};
 
-use engine_core::draft::yaml::comment;
+use engine_spec::yaml::emit::comment;
 
 use crate::exit::{CommandError, Kind};
 
