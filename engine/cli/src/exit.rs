@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use engine_spec::show::harmless_lines;
+
 /// What kind of failure ended a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -70,11 +72,11 @@ impl fmt::Display for CommandError {
     }
 }
 
-/// Tells an error on stderr.
+/// Tells an error on stderr. The words of a server are among it, and a terminal obeys nothing of them.
 pub fn tell(error: &CommandError) {
     use std::io::Write as _;
     // Whoever closed stderr does not want to know.
-    let _ = writeln!(std::io::stderr().lock(), "{error}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", harmless_lines(&error.to_string()));
 }
 
 impl From<std::io::Error> for CommandError {

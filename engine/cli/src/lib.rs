@@ -14,7 +14,6 @@ pub mod clock;
 #[cfg(feature = "run")]
 pub mod commands;
 #[cfg(feature = "run")]
-pub mod diff;
 #[cfg(feature = "run")]
 pub mod exit;
 #[cfg(feature = "run")]

@@ -1,9 +1,9 @@
 //! How results look on a terminal.
 
-use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 use engine_core::report::{RunReport, counted};
+pub use engine_spec::show::{harmless, harmless_lines};
 
 /// Whether stderr takes colours.
 pub fn colour_stderr() -> bool {
@@ -29,13 +29,13 @@ pub fn print_json(value: &impl serde::Serialize) {
     print(&format!("{json}\n"));
 }
 
-/// A table without borders, columns aligned.
+/// A table without borders, columns aligned. Its cells are lines of which a terminal obeys nothing.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(header.iter().map(|name| (*name).to_owned()));
+    table.set_header(header.iter().map(|name| harmless(name)));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| harmless(cell)));
     }
     let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     if text.is_empty() {
@@ -50,37 +50,6 @@ pub fn clip(text: &str, chars_max: usize) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// A text of a database as one line that a terminal obeys nothing of: control characters, and marks that turn the
-/// direction of writing, are written as escapes.
-pub fn harmless(text: &str) -> Cow<'_, str> {
-    let is_obeyed = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
-    };
-    escaped(text, is_obeyed)
-}
-
-/// A text in which some characters are written as escapes.
-pub fn escaped(text: &str, is_obeyed: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(&is_obeyed) {
-        return Cow::Borrowed(text);
-    }
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut out, c| {
-            match is_obeyed(c) {
-                true => out.extend(c.escape_default()),
-                false => out.push(c),
-            }
-            out
-        })
-        .into()
-}
-
-/// A number of things, in words: `1 table`, `2 tables`.
-pub fn several(count: usize, what: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{end}")
 }
 
 /// What a run did, in one line.
@@ -107,21 +76,4 @@ pub fn summary(report: &RunReport) -> String {
         parts.push(format!("noticed: {}", codes.join(", ")));
     }
     parts.join("; ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_obeys_nothing_of_a_text() {
-        for (text, expected) in [
-            ("Müller & Söhne", "Müller & Söhne"),
-            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
-            ("a\r\nb\tc", "a\\r\\nb\\tc"),
-            ("a\u{202e}b\u{9b}", "a\\u{202e}b\\u{9b}"),
-        ] {
-            assert_eq!(harmless(text), expected);
-        }
-    }
 }

@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::show::escaped;
+use crate::show::harmless_lines;
 
 /// Starts logging. `verbose` and `quiet` are the flags of the command line; `ENGINE_LOG` overrides them all.
 pub fn start(log: &Log, verbose: u8, quiet: bool) {
@@ -102,14 +102,9 @@ where
         if let Some(pipeline) = &said.pipeline {
             write!(writer, "{pipeline}: ")?;
         }
-        writeln!(writer, "{}", printable(&said.message))?;
-        said.hint.map_or(Ok(()), |hint| writeln!(writer, "  hint: {}", printable(&hint)))
+        writeln!(writer, "{}", harmless_lines(&said.message))?;
+        said.hint.map_or(Ok(()), |hint| writeln!(writer, "  hint: {}", harmless_lines(&hint)))
     }
-}
-
-/// A text whose control characters a terminal shows and does not obey: servers' words are among what is logged.
-fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    escaped(text, |c| c.is_control() && c != '\n')
 }
 
 #[cfg(test)]

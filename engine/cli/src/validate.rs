@@ -1,5 +1,6 @@
 //! Validating specs and device configs: `validate-spec`, and `engine validate-spec`.
 
+mod beside;
 mod fix;
 pub mod paths;
 mod references;
@@ -15,7 +16,9 @@ use engine_spec::check::check_set;
 use engine_spec::load::{is_device_config, load_tests, peek, tests_without_spec};
 use engine_spec::render::{self, FileFindings};
 use engine_spec::text::{FILE_BYTES_MAX, Text};
-use engine_spec::{Companions, Diagnostic, Loaded, Severity, codes, load, load_device};
+use engine_spec::{Diagnostic, Loaded, Severity, codes, load, load_device};
+
+pub use beside::Beside;
 
 /// Exit code: no finding forbids anything.
 pub const EXIT_OK: u8 = 0;
@@ -231,21 +234,6 @@ impl Files {
         files.extend(self.others);
         files.sort_by(|left, right| left.text.name.cmp(&right.text.name));
         files
-    }
-}
-
-/// The files beside a spec, in its folder.
-pub struct Beside<'a>(pub &'a Path);
-
-impl Companions for Beside<'_> {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        let path = self.0.join(path);
-        read_limited(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
-    }
-
-    fn find(&self, path: &str) -> Result<(), String> {
-        let path = self.0.join(path);
-        regular(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
     }
 }
 

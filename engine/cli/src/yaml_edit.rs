@@ -1,12 +1,12 @@
 //! Changes of a YAML file by the places of its values: everything else stays as it is, comments and layout included.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use engine_spec::diagnostic::child;
 use engine_spec::text::Text;
 use engine_spec::yaml::SpecFile;
-use serde_json::{Map, Value};
+use engine_spec::yaml::emit::{flow, quoted};
+use serde_json::Value;
 
 /// One replacement of a part of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,49 +36,6 @@ pub fn apply(text: &str, mut edits: Vec<Edit>) -> String {
     let mut out = text.to_owned();
     for edit in edits {
         out.replace_range(edit.span, &edit.text);
-    }
-    out
-}
-
-/// A value on one line.
-pub fn flow(value: &Value) -> String {
-    match value {
-        Value::String(text) => scalar(text),
-        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
-        Value::Object(members) if members.is_empty() => "{}".to_owned(),
-        Value::Object(members) => {
-            let members = members.iter().map(|(name, value)| format!("{}: {}", scalar(name), flow(value)));
-            format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// A text as YAML: as it is where every reader takes it for the same text, and in quotes otherwise.
-fn scalar(text: &str) -> String {
-    let is_name = text.starts_with(|c: char| c.is_alphanumeric() || c == '_')
-        && text.chars().all(|c| c.is_alphanumeric() || "_-.:+ /".contains(c));
-    if is_name {
-        let (file, findings) = SpecFile::parse(Arc::new(Text::new("", &format!("[{text}, {{ {text}: {text} }}]"))));
-        let mut member = Map::new();
-        member.insert(text.to_owned(), text.into());
-        if findings.is_empty() && file.value == Value::Array(vec![text.into(), member.into()]) {
-            return text.to_owned();
-        }
-    }
-    quoted(text)
-}
-
-/// The quotes of JSON are quotes of YAML, escapes included; YAML takes more characters for breaks of a line.
-fn quoted(text: &str) -> String {
-    let mut out = String::new();
-    for c in Value::from(text).to_string().chars() {
-        match c {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            c => out.push(c),
-        }
     }
     out
 }
@@ -241,6 +198,8 @@ fn is_in_flow(file: &SpecFile, pointer: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
@@ -267,9 +226,9 @@ mod tests {
             block,
             &[member.clone(), ItemChange::Keep],
             &[json!({"x": 7})],
-            "a:\n  # first\n  - { x: 1,  z: M 1 } # one\n  - x: 3\n    z: 4\n  - { x: 7 }\n# end\nb: 5\n",
+            "a:\n  # first\n  - { x: 1,  z: \"M 1\" } # one\n  - x: 3\n    z: 4\n  - { x: 7 }\n# end\nb: 5\n",
         );
-        check(block, &[ItemChange::Remove, member], &[], "a:\n  # first\n  - x: 3\n    z: M 1\n# end\nb: 5\n");
+        check(block, &[ItemChange::Remove, member], &[], "a:\n  # first\n  - x: 3\n    z: \"M 1\"\n# end\nb: 5\n");
         check(
             block,
             &[ItemChange::Keep, ItemChange::Remove],
@@ -280,25 +239,6 @@ mod tests {
         check("a: [] # none\n", &[], &[json!({"x": 1})], "a:\n  - { x: 1 } # none\n");
         check("{ a: [{ x: 1 }] }\n", &[ItemChange::Keep], &[json!(2)], "{ a: [{ x: 1 }, 2] }\n");
         check("a:\n- 1", &[ItemChange::Rewrite(json!({"x": null}))], &[json!(2)], "a:\n- { x: null }\n- 2\n");
-    }
-
-    #[test]
-    fn a_text_is_quoted_where_readers_differ() {
-        for (text, expected) in [
-            ("M1", "M1"),
-            ("2025-03-29T21:00:00Z", "2025-03-29T21:00:00Z"),
-            ("0047", "\"0047\""),
-            ("no", "\"no\""),
-            ("a: b", "\"a: b\""),
-            ("12:30", "\"12:30\""),
-            ("", "\"\""),
-            ("M1  ", "\"M1  \""),
-            ("a\tb", "\"a\\tb\""),
-            ("a\u{85}\u{2028}", "\"a\\u0085\\u2028\""),
-        ] {
-            assert_eq!(scalar(text), expected);
-            assert_eq!(file(&format!("[{expected}]")).value[0], text);
-        }
     }
 
     #[test]

@@ -8,19 +8,18 @@ mod fields;
 mod name;
 mod query;
 mod times;
-pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use engine_spec::model::TableType;
 use engine_spec::sql::Dialect;
+use engine_spec::yaml::emit::{self, comment};
 use serde_json::Value;
 
 pub use self::examples::{Example, examples_text};
 pub use self::name::id_of;
 use self::query::Query;
-use self::yaml::comment;
 use crate::discover::{Candidate, Confidence, Role, Survey, TableFacts};
 
 /// Columns whose meaning a spec must know, by table type.
@@ -197,7 +196,7 @@ impl Draft<'_> {
              # What is marked with `?` was guessed: look at it.\n\
              version: 1\nid: {}\ndescription: {}\n\n",
             self.answers.id,
-            yaml::text(&format!("{what} of {table}")),
+            emit::scalar(&format!("{what} of {table}")),
         );
     }
 
@@ -210,7 +209,7 @@ impl Draft<'_> {
 
     fn source(&self, out: &mut String) {
         let written = self.answers.source.trim_end();
-        let zone = yaml::text(&self.answers.zone);
+        let zone = emit::scalar(&self.answers.zone);
         let remark = match self.answers.zone_from {
             ZoneFrom::Source => None,
             ZoneFrom::Said => Some(String::new()),
@@ -264,7 +263,7 @@ impl Draft<'_> {
             return;
         }
         let names: Vec<String> =
-            self.candidate.key.iter().map(|column| yaml::text(query.result_name(column))).collect();
+            self.candidate.key.iter().map(|column| emit::scalar(query.result_name(column))).collect();
         let _ = writeln!(out, "key: [{}]\n", names.join(", "));
     }
 
@@ -290,7 +289,7 @@ impl Draft<'_> {
             "# Machines that were seen. To send the ids of the platform with them, fill these in.\n# machines:\n",
         );
         for code in codes {
-            let _ = writeln!(out, "#   {}: 00000000-0000-0000-0000-000000000000", yaml::text(code));
+            let _ = writeln!(out, "#   {}: 00000000-0000-0000-0000-000000000000", emit::scalar(code));
         }
         out.push('\n');
     }
@@ -318,7 +317,7 @@ impl Draft<'_> {
             ("skip_when", "such a row starts and ends nothing", &skipped),
         ] {
             if !conditions.is_empty() {
-                let _ = writeln!(out, "{key}: {}   # {why}", yaml::text(&conditions.join(" or ")));
+                let _ = writeln!(out, "{key}: {}   # {why}", emit::scalar(&conditions.join(" or ")));
             }
         }
         if !cancelled.is_empty() || !skipped.is_empty() {
@@ -353,7 +352,7 @@ impl Draft<'_> {
         let [key] = self.candidate.key.as_slice() else { return };
         let is_number = self.table.columns.iter().any(|column| column.name == *key && is_whole(&column.source_type));
         if self.candidate.table == TableType::Booking && is_number {
-            let name = yaml::text(query.result_name(key));
+            let name = emit::scalar(query.result_name(key));
             let _ =
                 writeln!(out, "pairing: {{ tie_break: [{name}] }}   # of one second, the key says which came first\n");
         }
@@ -381,7 +380,7 @@ impl Draft<'_> {
                 "destination: { type: stdout }   # a trial; without this line, the device config says where to\n",
             ),
             Delivery::Platform(url) => {
-                let url = yaml::text(url);
+                let url = emit::scalar(url);
                 let _ = writeln!(out, "destination:\n  type: enlyze\n  url: {url}\n  token: {{ env: ENLYZE_TOKEN }}");
             }
         }

@@ -14,6 +14,7 @@ pub mod draft;
 pub mod mapping;
 pub mod memory;
 pub mod merge;
+pub mod overlap;
 pub mod pairing;
 pub mod plan;
 pub mod ports;

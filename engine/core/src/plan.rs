@@ -120,6 +120,12 @@ impl Plan {
             && (self.table == TableType::Booking || self.merge_gap.is_some() || self.checks.overlap == Action::Reject)
     }
 
+    /// Whether rows are runs that are looked through for overlaps when the ledger has them.
+    pub fn watches_overlaps(&self) -> bool {
+        let is_run = self.table == TableType::Order && self.deliver == Deliver::Runs && !self.is_folded();
+        is_run && self.checks.overlap == Action::Report
+    }
+
     /// Whether the source gives everything that it has, whatever the window: then the window says only where a missing
     /// row is gone.
     pub fn reads_everything(&self) -> bool {

@@ -17,6 +17,7 @@ use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
 use crate::derive::Deriver;
 use crate::mapping::{Mapper, Outcome};
+use crate::overlap::Changed;
 use crate::plan::Plan;
 use crate::ports::{Ask, Cancel, Clock, Source, SourceError};
 use crate::report::{Failure, FailureKind, RunReport};
@@ -87,6 +88,7 @@ impl Runner<'_> {
             quarantine: Vec::new(),
             healing: Healing::default(),
             change: Change::None,
+            changed: Changed::default(),
             keeps_unfolded: false,
             approved_before: None,
         };
@@ -134,6 +136,8 @@ struct Run<'a> {
     quarantine: Vec<QuarantineEntry>,
     healing: Healing,
     change: Change,
+    /// Where runs that are rows may overlap. What was committed early is looked through with the rest.
+    changed: Changed,
     /// Records of before rows were folded are there still, because their rows were refused: the change stays noticed.
     keeps_unfolded: bool,
     /// The approval that this run found.
@@ -342,6 +346,9 @@ impl Run<'_> {
         deriver.remove(tx, removed, &mut self.report)?;
         deriver.put(tx, &reading.staged.rows, &is_new, &mut self.report)?;
         deriver.place(tx, &reading.moved.rows)?;
+        if plan.watches_overlaps() {
+            reading.staged.rows.iter().for_each(|row| self.changed.put(&row.details.machine_code, row.start.micros()));
+        }
         deriver.finish(tx, &mut self.report)
     }
 
@@ -359,6 +366,7 @@ impl Run<'_> {
         removed.extend(gone);
         let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
         self.derive(tx.as_mut(), &reading, &removed, false).map_err(state_failure)?;
+        self.report.report("overlap", self.changed.count(tx.as_mut()).map_err(state_failure)?);
         if reading.chunks > 0 || step.last {
             tx.release().map_err(state_failure)?;
         }

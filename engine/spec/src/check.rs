@@ -20,6 +20,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expr::RowExpr;
 use crate::load::LoadedCompanions;
 use crate::model::{Setting, Spec, SpecTest, TableType};
+use crate::template::TemplateFinding;
 use crate::yaml::SpecFile;
 
 pub use references::{ReferenceAt, references};
@@ -128,11 +129,31 @@ impl Checker<'_> {
     pub(crate) fn expression(&mut self, pointer: &str, text: &str) {
         for found in RowExpr::parse(text).1 {
             let span = self.file.span_in_scalar(pointer, &found.range);
-            let mut finding = Diagnostic::new(found.code, span, found.message).at(pointer);
-            finding.severity = found.severity.into();
-            finding.help = found.help;
-            self.push(finding);
+            let finding = Diagnostic::new(found.code, span, found.message.as_str()).at(pointer);
+            self.template(finding, text, &found);
         }
+    }
+
+    /// A finding at its place, with what the template that it is about says: how bad it is, what to do, and the name
+    /// that was meant, where the file has the wrong one letter for letter, and once.
+    pub(crate) fn template(
+        &mut self,
+        mut finding: Diagnostic,
+        template: &str,
+        found: &TemplateFinding,
+    ) -> &mut Diagnostic {
+        finding.severity = found.severity.into();
+        finding.help.clone_from(&found.help);
+        let text = finding.companion.as_deref().unwrap_or(&self.file.text);
+        let written =
+            text.text.get(finding.span.clone()).filter(|written| template.get(found.range.clone()) == Some(written));
+        let place = |name: &str| Some((finding.span.start, only_place(written?, name)?));
+        if let Some(meant) = &found.meant
+            && let Some((start, at)) = place(&meant.wrong)
+        {
+            finding = finding.fix(start + at..start + at + meant.wrong.len(), &meant.right);
+        }
+        self.push(finding)
     }
 
     /// An IANA zone that exists.
@@ -152,6 +173,15 @@ impl Checker<'_> {
             self.value(codes::BAD_VALUE, pointer, "the text is empty");
         }
     }
+}
+
+/// Where a name stands in a text, as a whole name; none where that is not one place.
+fn only_place(text: &str, name: &str) -> Option<usize> {
+    let is_part = |char: char| char.is_alphanumeric() || char == '_';
+    let is_whole = |at: usize| !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part);
+    let mut places = text.match_indices(name).map(|(at, _)| at).filter(|at| is_whole(*at));
+    let only = places.next()?;
+    places.next().is_none().then_some(only)
 }
 
 fn table(checker: &mut Checker<'_>, spec: &Spec) {

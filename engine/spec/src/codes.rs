@@ -17,7 +17,7 @@ pub struct CodeInfo {
     /// Why it is a finding and what to do; empty where the meaning says it all.
     pub explanation: &'static str,
     /// Top-level keys of a spec that provoke it when they replace those of the base spec; a device config where the
-    /// first line is `# engine.yaml`. Empty where only bytes, or a second file, can provoke it.
+    /// first line is `# engine.yaml`. Empty where only bytes, a second file, or a key that was renamed can provoke it.
     pub example: &'static str,
 }
 
@@ -89,6 +89,8 @@ codes! {
     UNKNOWN_KEY = "unknown_key", Error, "A key that the format does not have.",
         "Unknown keys are errors, so that a typing mistake never switches something off in silence.",
         "shedule: { every: 2m }\n";
+    RENAMED_KEY = "renamed_key", Warning, "A key that has another name by now.",
+        "It is read as before. `--fix` writes the new name, which a device with an older engine does not know: bring those up to date first.", "";
     MISSING_KEY = "missing_key", Error, "A required key is missing.",
         "The finding names the key. `engine schema` and the editor show what belongs there.",
         "source: { type: sqlite }\n";

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use similar::TextDiff;
-
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::load::{Companions, is_device_config, load, load_device, peek};
+use crate::diff::unified;
+use crate::load::{Companions, is_device_config, load_device_with, load_with, peek};
+use crate::renamed::{RENAMED, RenamedKey};
 use crate::render::{FileFindings, without_secrets};
 use crate::text::Text;
 
@@ -18,8 +18,6 @@ use crate::text::Text;
 pub const ROUNDS_MAX: usize = 8;
 /// Times that a changed text is validated; of a file with more mistakes that defy their cure, some stay.
 pub const LOOKS_MAX: usize = 100;
-/// Lines around a change that a diff shows.
-const CONTEXT_LINES: usize = 3;
 /// What a file may begin with that is no part of its text.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -45,12 +43,18 @@ pub struct FixedFile {
 
 /// Puts a file right.
 pub fn fix(name: &str, bytes: &[u8], companions: &dyn Companions) -> Fixed {
+    fix_with(name, bytes, companions, RENAMED)
+}
+
+/// Puts a file right that may have these keys under their old names.
+pub(crate) fn fix_with(name: &str, bytes: &[u8], companions: &dyn Companions, renamed: &[RenamedKey]) -> Fixed {
     let Ok(content) = std::str::from_utf8(bytes) else { return Fixed::default() };
     let (mark, text) = match content.strip_prefix(BYTE_ORDER_MARK) {
         Some(text) => (BYTE_ORDER_MARK, text),
         None => ("", content),
     };
-    let desk = Desk { name, companions, is_device: is_device_config(&peek(name, bytes)), looks: Cell::new(0) };
+    let is_device = is_device_config(&peek(name, bytes));
+    let desk = Desk { name, companions, renamed, is_device, looks: Cell::new(0) };
     let (first, last, findings) = desk.put_right(text);
     Fixed { files: changed(name, mark, &first, &last), findings }
 }
@@ -83,6 +87,7 @@ struct Edit {
 struct Desk<'a> {
     name: &'a str,
     companions: &'a dyn Companions,
+    renamed: &'a [RenamedKey],
     is_device: bool,
     looks: Cell<usize>,
 }
@@ -126,9 +131,9 @@ impl Desk<'_> {
         self.looks.set(self.looks.get() + 1);
         let overlay = Overlay { outer: self.companions, beside: RefCell::new(draft.beside) };
         let findings = if self.is_device {
-            load_device(self.name, draft.spec.as_bytes()).diagnostics
+            load_device_with(self.name, draft.spec.as_bytes(), self.renamed).diagnostics
         } else {
-            load(self.name, draft.spec.as_bytes(), &overlay).diagnostics
+            load_with(self.name, draft.spec.as_bytes(), &overlay, self.renamed).diagnostics
         };
         State { draft: Draft { spec: draft.spec, beside: overlay.beside.into_inner() }, findings }
     }
@@ -246,38 +251,17 @@ fn changed(name: &str, mark: &str, first: &State, last: &State) -> Vec<FixedFile
             let findings = state.findings.iter().filter(|finding| finding.companion.is_none()).cloned().collect();
             without_secrets(&FileFindings { text: Arc::new(Text::new(name, &state.draft.spec)), findings })
         };
-        let diff = diff(name, &shown(first), &shown(last));
+        let diff = unified(name, &shown(first), &shown(last));
         files.push(FixedFile { beside: None, content: format!("{mark}{}", last.draft.spec), diff });
     }
     for (path, after) in &last.draft.beside {
         let before = first.draft.beside.get(path);
         if let Some(before) = before.filter(|before| *before != after) {
-            let diff = diff(path, before, after);
+            let diff = unified(path, before, after);
             files.push(FixedFile { beside: Some(path.clone()), content: after.clone(), diff });
         }
     }
     files
-}
-
-/// A unified diff of lines. What a terminal would obey is shown as an escape.
-fn diff(name: &str, before: &str, after: &str) -> String {
-    let (before, after) = (visible(before), visible(after));
-    let diff = TextDiff::from_lines(&before, &after);
-    diff.unified_diff().context_radius(CONTEXT_LINES).header(&visible(name), &visible(name)).to_string()
-}
-
-fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        let is_line_end = char == '\n' || (char == '\r' && chars.peek() == Some(&'\n'));
-        if char.is_control() && !is_line_end && char != '\t' {
-            shown.extend(char.escape_unicode());
-        } else {
-            shown.push(char);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -7,11 +7,8 @@ use minijinja::machinery::{Span, Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
 
-use crate::diagnostic::edit_distance;
-use crate::template::{Severity, TemplateFinding};
-
-/// Letters by which a name may differ from the one that is suggested for it.
-const SUGGESTION_DISTANCE_MAX: usize = 2;
+use crate::diagnostic::guess;
+use crate::template::{Meant, Severity, TemplateFinding};
 
 /// Words and signs of one expression. The tree of a longer one is as deep, and is walked by recursion.
 pub(crate) const EXPR_TOKENS_MAX: usize = 1_000;
@@ -35,7 +32,26 @@ impl Findings {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        self.0.push(TemplateFinding { code, severity: Severity::Error, message: message.into(), range, help });
+        let (severity, message) = (Severity::Error, message.into());
+        self.0.push(TemplateFinding { code, severity, message, range, help, meant: None });
+    }
+
+    /// A name that there is not: the known one that is near it is suggested, and `otherwise` is said where none is.
+    pub(crate) fn unknown<S: AsRef<str>>(
+        &mut self,
+        code: &'static str,
+        range: Range<usize>,
+        message: impl Into<String>,
+        name: &str,
+        known: &[S],
+        otherwise: impl FnOnce() -> String,
+    ) {
+        let near = guess(name, known.iter().map(AsRef::as_ref));
+        let help = near.map_or_else(otherwise, |near| format!("did you mean `{}`?", near.name));
+        self.error(code, range, message, Some(help));
+        if let (Some(finding), Some(near)) = (self.0.last_mut(), near.filter(|near| near.is_certain)) {
+            finding.meant = Some(Box::new(Meant { wrong: name.to_owned(), right: near.name.to_owned() }));
+        }
     }
 
     pub(crate) fn has_error(&self) -> bool {
@@ -108,17 +124,19 @@ pub(crate) fn check_names(
 ) {
     match expr {
         Expr::Filter(filter) if !filters.contains(&filter.name) => {
-            let help = match filter.name {
-                "safe" | "raw" | "escape" | "e" => {
-                    Some("there is no way to put a value into the text: it is always bound".to_owned())
-                }
-                other => suggest(other, filters).or_else(|| Some(format!("there are: {}", filters.join(", ")))),
-            };
-            findings.error(codes.0, range_of(expr), format!("there is no filter `{}`", filter.name), help);
+            let (range, message) = (range_of(expr), format!("there is no filter `{}`", filter.name));
+            if matches!(filter.name, "safe" | "raw" | "escape" | "e") {
+                let help = "there is no way to put a value into the text: it is always bound".to_owned();
+                findings.error(codes.0, range, message, Some(help));
+            } else {
+                let otherwise = || format!("there are: {}", filters.join(", "));
+                findings.unknown(codes.0, range, message, filter.name, filters, otherwise);
+            }
         }
         Expr::Test(test) if !tests.contains(&test.name) => {
-            let help = suggest(test.name, tests).or_else(|| Some(format!("there are: {}", tests.join(", "))));
-            findings.error(codes.1, range_of(expr), format!("there is no test `{}`", test.name), help);
+            let message = format!("there is no test `{}`", test.name);
+            let otherwise = || format!("there are: {}", tests.join(", "));
+            findings.unknown(codes.1, range_of(expr), message, test.name, tests, otherwise);
         }
         Expr::Call(call) => {
             let name = match &call.expr {
@@ -135,15 +153,6 @@ pub(crate) fn check_names(
         }
         _ => {}
     }
-}
-
-/// "did you mean" for a name that nearly is one of the known ones.
-pub(crate) fn suggest<S: AsRef<str>>(name: &str, known: &[S]) -> Option<String> {
-    let lower = name.to_lowercase();
-    let best =
-        known.iter().map(|known| (edit_distance(&lower, &known.as_ref().to_lowercase()), known.as_ref())).min()?;
-    let near = best.0 <= SUGGESTION_DISTANCE_MAX && best.0 < name.chars().count().max(2);
-    near.then(|| format!("did you mean `{}`?", best.1))
 }
 
 /// What of a text is too large to be read; `in_expr` where it is one expression.
@@ -176,7 +185,7 @@ pub(crate) fn syntax_finding(code: &'static str, text: &str, error: &Error) -> T
     let range = clamp(error.range().unwrap_or(0..text.len()), text);
     let what = error.detail().unwrap_or("it cannot be read");
     let message = if error.kind() == ErrorKind::SyntaxError { format!("syntax: {what}") } else { what.to_owned() };
-    TemplateFinding { code, severity: Severity::Error, message, range, help: None }
+    TemplateFinding { code, severity: Severity::Error, message, range, help: None, meant: None }
 }
 
 /// A range that lies within a text, at its characters' boundaries.
@@ -198,16 +207,21 @@ mod tests {
 
     #[test]
     fn a_near_miss_is_suggested() {
-        let known = ["window", "params", "cursor"];
-        let check = |name: &str, expected: Option<&str>| {
-            let expected = expected.map(|known| format!("did you mean `{known}`?"));
-            assert_eq!(suggest(name, &known), expected, "{name}");
+        let check = |known: &[&str], name: &str, help: &str, meant: Option<&str>| {
+            let mut findings = Findings::default();
+            findings.unknown("template_unknown_name", 0..0, "", name, known, || "none".to_owned());
+            let found = &findings.0[0];
+            assert_eq!(found.help.as_deref(), Some(help), "{name}");
+            let meant = meant.map(|right| Meant { wrong: name.to_owned(), right: right.to_owned() });
+            assert_eq!(found.meant.as_deref(), meant.as_ref(), "{name}");
         };
-        check("windw", Some("window"));
-        check("Window", Some("window"));
-        check("wnidow", Some("window"));
-        check("parms", Some("params"));
-        check("xyz", None);
-        check("", None);
+        let known = ["window", "params", "cursor"];
+        for name in ["windw", "Window", "wnidow"] {
+            check(&known, name, "did you mean `window`?", Some("window"));
+        }
+        check(&known, "parms", "did you mean `params`?", Some("params"));
+        check(&known, "xyz", "none", None);
+        check(&known, "", "none", None);
+        check(&["plant_1", "plant_2"], "plant_3", "did you mean `plant_1`?", None);
     }
 }

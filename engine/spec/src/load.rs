@@ -14,6 +14,7 @@ use crate::codes;
 use crate::device::Device;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{Spec, TestFile};
+use crate::renamed::{self, RENAMED, RenamedKey};
 use crate::schema::{self, Document};
 use crate::text::Text;
 use crate::yaml::SpecFile;
@@ -82,7 +83,12 @@ fn has_errors(findings: &[Diagnostic]) -> bool {
 
 /// Loads and checks a spec. `name` is the path for messages.
 pub fn load(name: &str, bytes: &[u8], companions: &dyn Companions) -> Loaded {
-    let shape = read_shape::<Spec>(name, bytes, Document::Pipeline);
+    load_with(name, bytes, companions, RENAMED)
+}
+
+/// Loads and checks a spec that may have these keys under their old names.
+pub(crate) fn load_with(name: &str, bytes: &[u8], companions: &dyn Companions, renamed: &[RenamedKey]) -> Loaded {
+    let shape = read_shape::<Spec>(name, bytes, Document::Pipeline, renamed);
     let mut diagnostics = shape.findings;
     let mut loaded = LoadedCompanions::default();
     if let Some(spec) = &shape.readable {
@@ -101,7 +107,12 @@ pub fn load(name: &str, bytes: &[u8], companions: &dyn Companions) -> Loaded {
 
 /// Loads and checks a device config. `name` is the path for messages.
 pub fn load_device(name: &str, bytes: &[u8]) -> LoadedDevice {
-    let shape = read_shape::<Device>(name, bytes, Document::Device);
+    load_device_with(name, bytes, RENAMED)
+}
+
+/// Loads and checks a device config that may have these keys under their old names.
+pub(crate) fn load_device_with(name: &str, bytes: &[u8], renamed: &[RenamedKey]) -> LoadedDevice {
+    let shape = read_shape::<Device>(name, bytes, Document::Device, renamed);
     let mut diagnostics = shape.findings;
     if let Some(device) = &shape.readable {
         let found = check::check_device(&shape.file, device);
@@ -115,7 +126,7 @@ pub fn load_device(name: &str, bytes: &[u8]) -> LoadedDevice {
 
 /// Loads and checks the tests beside a spec. `name` is the path for messages; `companions` has the recordings.
 pub fn load_tests(name: &str, bytes: &[u8], companions: &dyn Companions) -> LoadedTests {
-    let shape = read_shape::<TestFile>(name, bytes, Document::Tests);
+    let shape = read_shape::<TestFile>(name, bytes, Document::Tests, RENAMED);
     let mut diagnostics = shape.findings;
     if let Some(file) = &shape.readable {
         let mut found = check::check_tests(&shape.file, &file.tests);
@@ -156,18 +167,19 @@ struct Shape<T> {
     is_whole: bool,
 }
 
-fn read_shape<T: DeserializeOwned>(name: &str, bytes: &[u8], document: Document) -> Shape<T> {
+fn read_shape<T: DeserializeOwned>(name: &str, bytes: &[u8], document: Document, renamed: &[RenamedKey]) -> Shape<T> {
     let (text, unreadable) = Text::decode(name, bytes);
     if let Some(finding) = unreadable {
         return nothing(SpecFile::unreadable(text), vec![finding]);
     }
-    let (file, mut findings) = SpecFile::parse(text);
+    let (mut file, mut findings) = SpecFile::parse(text);
     if file.value.is_null() {
         if findings.is_empty() {
             findings.push(Diagnostic::new(codes::EMPTY_FILE, 0..0, "the file is empty"));
         }
         return nothing(file, findings);
     }
+    findings.extend(renamed::read(&mut file, document, renamed));
     let outcome = schema::validate(&file, &file.value, document);
     // A secret in the file is said before anything that would show it; otherwise what is wrong with the text of a
     // value says more than what the schema makes of it.

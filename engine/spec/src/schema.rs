@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::device::Device;
 use crate::model::{Spec, TestFile};
+use crate::renamed::{self, RENAMED, RenamedKey};
 
 pub use editor::title_of;
 pub use validate::compile;
@@ -42,7 +43,7 @@ pub static TESTS: LazyLock<Value> = LazyLock::new(|| schema_of::<TestFile>("test
 
 /// What a file may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Document {
+pub enum Document {
     /// A pipeline spec.
     Pipeline,
     /// A device config.
@@ -51,10 +52,34 @@ pub(crate) enum Document {
     Tests,
 }
 
+impl Document {
+    /// The schema of what is valid.
+    pub(crate) fn schema(self) -> &'static Value {
+        match self {
+            Self::Pipeline => &PIPELINE,
+            Self::Device => &DEVICE,
+            Self::Tests => &TESTS,
+        }
+    }
+}
+
 /// The generated files: their names in `schemas/`, and their contents, with all that helps in an editor.
 pub fn files() -> [(&'static str, String); 3] {
-    [("pipeline.schema.json", &*PIPELINE), ("engine.schema.json", &*DEVICE), ("tests.schema.json", &*TESTS)]
-        .map(|(name, schema)| (name, format!("{:#}\n", editor::dress(schema))))
+    files_with(RENAMED)
+}
+
+/// The generated files, with the old names of these keys.
+pub(crate) fn files_with(renamed: &[RenamedKey]) -> [(&'static str, String); 3] {
+    let documents = [
+        ("pipeline.schema.json", Document::Pipeline),
+        ("engine.schema.json", Document::Device),
+        ("tests.schema.json", Document::Tests),
+    ];
+    documents.map(|(name, document)| {
+        let mut dressed = editor::dress(document.schema());
+        renamed::deprecate(&mut dressed, document, renamed);
+        (name, format!("{dressed:#}\n"))
+    })
 }
 
 fn schema_of<T: JsonSchema>(file: &str) -> Value {

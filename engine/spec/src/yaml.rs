@@ -3,6 +3,7 @@
 //! What two readers of YAML understand differently is refused here, so that the editor, the validator and the engine
 //! never disagree: ambiguous plain scalars, tags, duplicate keys. Anchors, aliases and `<<` are supported.
 
+pub mod emit;
 mod scalar;
 mod tree;
 
@@ -114,6 +115,27 @@ impl SpecFile {
         match (place_of(range.start), place_of(range.end)) {
             (Some(start), Some(end)) => self.text.clamp(&(start..end.max(start))),
             _ => whole,
+        }
+    }
+
+    /// Gives a value another pointer, with all that is in it; where there is a value already, this one goes.
+    pub(crate) fn rename(&mut self, old: &str, new: &str) {
+        let (Some((parent, old_name)), Some((_, new_name))) = (old.rsplit_once('/'), new.rsplit_once('/')) else {
+            return;
+        };
+        let Some(Value::Object(members)) = self.value.pointer_mut(parent) else { return };
+        let Some(value) = members.swap_remove(old_name) else { return };
+        if members.contains_key(new_name) {
+            return;
+        }
+        members.insert(new_name.to_owned(), value);
+        let is_within =
+            |pointer: &str| pointer.strip_prefix(old).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let moved: Vec<String> = self.places.keys().filter(|pointer| is_within(pointer)).cloned().collect();
+        for pointer in moved {
+            if let Some(place) = self.places.remove(&pointer) {
+                self.places.insert(format!("{new}{}", &pointer[old.len()..]), place);
+            }
         }
     }
 

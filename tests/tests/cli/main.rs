@@ -4,6 +4,7 @@ mod check;
 mod discover;
 mod exits;
 mod findings;
+mod harmless;
 mod render;
 mod secrets;
 mod testing;

@@ -248,15 +248,18 @@ fn ci_servers_read_the_results() {
     assert!(!text.contains('\u{7}') && text.contains("\\u{7}more"), "{text}");
 }
 
+/// The branches of the spec of a workspace that its tests exercise, or that they do not.
+fn branches(workspace: &Workspace, exercised: bool) -> Vec<String> {
+    let all = workspace.engine(&["test", "--coverage", "-o", "json", "acme.yaml"]).json();
+    let branches = all["coverage"][0]["branches"].as_array().expect("branches").clone();
+    let found = branches.iter().filter(|branch| branch["exercised"] == exercised);
+    found.map(|branch| branch["path"].as_str().expect("a path").to_owned()).collect()
+}
+
 #[test]
 fn branches_that_no_test_exercises_are_named() {
     let workspace = with_tests(&one_run("      runs: [{ order_code: \"0047\" }]\n"));
-    let never = |workspace: &Workspace| -> Vec<String> {
-        let all = workspace.engine(&["test", "--coverage", "-o", "json", "acme.yaml"]).json();
-        let branches = all["coverage"][0]["branches"].as_array().expect("branches").clone();
-        let never = branches.iter().filter(|branch| branch["exercised"] == false);
-        never.map(|branch| branch["path"].as_str().expect("a path").to_owned()).collect()
-    };
+    let never = |workspace: &Workspace| branches(workspace, false);
     assert_eq!(
         never(&workspace),
         [
@@ -307,6 +310,81 @@ fn branches_that_no_test_exercises_are_named() {
     );
     let left = never(&workspace);
     assert_eq!(left, ["checks.zero_length"], "an END sorts before a START of the same moment");
+}
+
+#[test]
+fn a_test_at_a_change_of_the_clock_exercises_what_is_said_of_it() {
+    let tests = |rows: &[(&str, &str)]| {
+        let rows: String = rows
+            .iter()
+            .enumerate()
+            .map(|(id, (start, end))| {
+                format!("      - {{ id: {id}, anr: A, mnr: M1, von: \"{start}\", bis: \"{end}\" }}\n")
+            })
+            .collect();
+        format!("tests:\n  - name: the clock\n    rows:\n{rows}    expect: {{ match: subset, runs: [] }}\n")
+    };
+    let workspace = with_tests("");
+    let check = |start: &str, end: &str, rows: &[(&str, &str)], expected: &[&str]| {
+        workspace.write(
+            "acme.yaml",
+            format!(
+                "version: 1
+id: acme
+source: {{ type: sqlite, path: mes.db, timezone: Europe/Berlin }}
+table: order
+query:
+  sql: SELECT id, anr, mnr, von, bis FROM auftrag WHERE von >= {{{{ window.start }}}} AND von < {{{{ window.end }}}}
+key: [id]
+fields:
+  start: {start}
+  end: {end}
+  order_code: anr
+  product_code: anr
+  machine_code: mnr
+destination: {{ type: stdout }}
+"
+            ),
+        );
+        workspace.write("acme.tests.yaml", tests(rows));
+        assert_eq!(branches(&workspace, true), expected, "{start} {end} {rows:?}");
+    };
+    let all = "on_gap: forward, on_fold: later";
+    let (start, end) = (format!("{{ column: von, {all} }}"), format!("{{ column: bis, {all} }}"));
+    let (gap, fold) = ("2025-03-30 02:30:00", "2025-10-26 02:30:00");
+    check(&start, &end, &[("2025-03-30 01:59:59", "2025-03-30 03:00:00")], &[]);
+    check(&start, &end, &[(gap, "2025-03-30 04:00:00")], &["fields.start.on_gap"]);
+    check(&start, &end, &[("2025-03-30 00:00:00", gap)], &["fields.end.on_gap"]);
+    check(&start, &end, &[(fold, "2025-10-26 03:00:00")], &["fields.start.on_fold"]);
+    check(&start, &end, &[("2025-10-26 01:00:00", fold)], &["fields.end.on_fold"]);
+    let refusing = "{ column: von, on_gap: reject, on_fold: reject }";
+    let both = ["fields.start.on_gap", "fields.start.on_fold"];
+    check(refusing, "bis", &[(gap, ""), (fold, "")], &both);
+    // What happens in the second pass of the hour is later than the start in its first.
+    let night = "{ column: bis, after: start, on_fold: earlier }";
+    check("{ column: von, on_fold: later }", night, &[(fold, fold)], &["fields.start.on_fold", "fields.end.on_fold"]);
+    // What the spec does not say is nothing that a test could leave out.
+    check("von", "bis", &[(gap, fold)], &[]);
+    assert_eq!(branches(&workspace, false), [""; 0]);
+}
+
+#[test]
+fn machines_that_no_test_names_are_told() {
+    let workspace = with_tests(&one_run("      runs: [{ order_code: \"0047\" }]\n"));
+    let told = |machines: &str| {
+        workspace.write("acme.yaml", format!("{SPEC}{machines}"));
+        let of = |exercised| {
+            branches(&workspace, exercised).into_iter().filter(|path| path.starts_with("machines")).collect::<Vec<_>>()
+        };
+        (of(true), of(false))
+    };
+    let both = (vec!["machines.M1".to_owned()], vec!["machines.M/2".to_owned()]);
+    assert_eq!(told("machines: { M1: id-1, M/2: id-2 }\n"), both);
+    workspace.write("machines.csv", "code,id\nM1,id-1\nM2,id-2\n");
+    assert_eq!(told("machines: { file: machines.csv }\n"), (vec!["machines.file".to_owned()], vec![]));
+    workspace.write("machines.csv", "code,id\nM2,id-2\n");
+    assert_eq!(told("machines: { file: machines.csv }\n"), (vec![], vec!["machines.file".to_owned()]));
+    assert_eq!(told(""), (vec![], vec![]));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::args::{ApproveArgs, Output};
 use crate::exit::CommandError;
+use crate::show::harmless;
 use crate::{project, show, store};
 
 /// What became of one pipeline.
@@ -69,10 +70,10 @@ fn text(outcomes: &[Outcome], only_list: bool) -> String {
         .iter()
         .map(|outcome| match (&outcome.brake, outcome.approved) {
             (Some(brake), true) => {
-                format!("{}: approved; the next run may pass: {}\n", outcome.pipeline, brake.message)
+                format!("{}: approved; the next run may pass: {}\n", outcome.pipeline, harmless(&brake.message))
             }
             (Some(brake), false) => {
-                format!("{}: waits since {:.0}: {}\n", outcome.pipeline, brake.since, brake.message)
+                format!("{}: waits since {:.0}: {}\n", outcome.pipeline, brake.since, harmless(&brake.message))
             }
             (None, _) => format!("{}: nothing waits for approval\n", outcome.pipeline),
         })

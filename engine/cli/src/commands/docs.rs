@@ -10,6 +10,7 @@ use std::path::Path;
 
 use clap::CommandFactory as _;
 use engine_spec::reference::{FilterInfo, QUERY_FILTERS, ROW_FILTERS};
+use engine_spec::renamed::{self, RENAMED};
 use engine_spec::{Severity, codes};
 
 use crate::args::{Cli, DocsArgs};
@@ -54,7 +55,17 @@ fn spec() -> String {
         [reference](#reference) may stand instead of the value; *reference* alone means that the value is a secret and \
         a literal is refused.\n\nPeriods are `90s`, `5m`, `1h30m`, `14d`, `2w`. Sizes are `1MiB`, `256KiB`. Shares are \
         `5%`.\n\nThe guide is [Write a spec](../guides/write-a-spec.md).";
-    head("The pipeline spec", text) + &schema::sections(&engine_spec::schema::PIPELINE, "Spec", None)
+    head("The pipeline spec", text)
+        + &schema::sections(&engine_spec::schema::PIPELINE, "Spec", None)
+        + &renamed_keys(&renamed::reference(RENAMED))
+}
+
+fn renamed_keys(table: &str) -> String {
+    let table = if table.is_empty() { "No key has another name so far.\n" } else { table };
+    format!(
+        "\n## Renamed keys\n\nA key that gets another name is read under the old one as before, with the warning \
+         [`renamed_key`](codes.md#renamed_key). `validate-spec --fix` writes the new one.\n\n{table}"
+    )
 }
 
 fn device() -> String {

@@ -59,7 +59,10 @@ fn init(args: &InitArgs, config: Option<&Path>, voice: &mut Voice<'_>) -> Result
     };
     let whole = format!("{text}{}", examples_text(&examples));
     prove::checked(&path, &whole, folder)?;
-    write::atomically(&path, &whole, args.force)?;
+    match args.force {
+        true => write::over(&path, &whole),
+        false => write::anew(&path, &whole),
+    }?;
     crate::show::print(&summary(&path, &candidate, &whole, trial.as_ref().ok(), examples.len()));
     match failure {
         None => Ok(()),
@@ -143,7 +146,7 @@ fn summary(path: &Path, candidate: &Candidate, text: &str, trial: Option<&prove:
         TableType::Booking => "bookings",
     };
     let shown = path.display();
-    let table = engine_core::draft::yaml::comment(&candidate.name.table);
+    let table = engine_spec::yaml::emit::comment(&candidate.name.table);
     let mut out = format!("wrote {shown}: {what} of {table}, with {}\n", counted(tests, "test"));
     let doubts = text.lines().filter(|line| line.contains("# ?")).count();
     if doubts > 0 {

@@ -414,6 +414,9 @@ pub(super) fn records_of_a_lane(store: &dyn StateStore) {
         assert_eq!(found(false, 26), [2, 1]);
         assert_eq!(found(false, LIVE), [1]);
         assert_eq!(found(true, 0), [6]);
+        let mut spans = |from: i64| transaction.lane_spans("m1", from).expect("reads");
+        assert_eq!(spans(i64::MIN), [(5, 9), (10, 100), (20, 25), (30, LIVE)], "by start, and none that was refused");
+        assert_eq!(spans(26), [(10, 100), (30, LIVE)]);
     });
 }
 

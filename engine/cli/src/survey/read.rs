@@ -6,6 +6,7 @@ use std::path::Path;
 use engine_core::discover::{Name, RowCount, Survey, TableFacts, TableKind, name_weight, worth_a_look};
 use engine_core::plan;
 use engine_core::ports::{Cancel, Clock, SourceError};
+use engine_core::report::counted;
 use engine_core::run::source_failure;
 use engine_spec::model::{Param, Scalar};
 
@@ -15,7 +16,6 @@ use super::session::Session;
 use super::{SourceBlock, Values, Wanted, sample};
 use crate::exit::CommandError;
 use crate::references::ProcessReferences;
-use crate::show::several;
 use crate::{pipeline, project};
 
 /// Tables whose names are read.
@@ -97,7 +97,7 @@ fn tables(
     let (found, unreadable) = decode::tables(&answer.rows, wanted.schema.as_deref(), bare);
     survey.tables = found;
     if unreadable > 0 {
-        survey.notes.push(format!("{} may not be read by this account", several(unreadable, "table")));
+        survey.notes.push(format!("{} may not be read by this account", counted(unreadable, "table")));
     }
     if survey.tables.len() > TABLES_MAX {
         survey.tables.sort_by_cached_key(|table| {
@@ -106,7 +106,7 @@ fn tables(
         });
         let left_out = survey.tables.len() - TABLES_MAX;
         survey.tables.truncate(TABLES_MAX);
-        let left_out = several(left_out, "more table");
+        let left_out = counted(left_out, "more table");
         survey.notes.push(format!("{left_out} left out, whose names say less: name a schema to see others"));
     }
     survey.tables.sort_by(|left, right| left.name.cmp(&right.name));
@@ -147,11 +147,11 @@ fn facts(
     let is_asked = |table: &&TableFacts| !names[asked..].contains(&table.name.table);
     let (known, unknown): (Vec<&TableFacts>, Vec<&TableFacts>) = survey.tables.iter().partition(is_asked);
     if !unknown.is_empty() {
-        survey.notes.push(format!("{} left out: nothing more was asked", several(unknown.len(), "more table")));
+        survey.notes.push(format!("{} left out: nothing more was asked", counted(unknown.len(), "more table")));
     }
     let without = known.iter().filter(|table| table.columns.is_empty()).count();
     if without > 0 {
-        survey.notes.push(format!("{} left out, of which no column is shown", several(without, "table")));
+        survey.notes.push(format!("{} left out, of which no column is shown", counted(without, "table")));
     }
     survey.tables.retain(|table| !table.columns.is_empty());
     Ok(())
@@ -174,17 +174,17 @@ fn rows(
     };
     let sampled = &worth[..if wanted.tables.is_empty() { worth.len().min(SAMPLED_TABLES_MAX) } else { worth.len() }];
     let mut failures = Vec::new();
-    let (mut counted, mut looked_at, mut uncounted) = (0, 0, 0);
+    let (mut asked, mut looked_at, mut uncounted) = (0, 0, 0);
     for table in &mut survey.tables {
         let is_sampled = sampled.contains(&table.name);
         let is_unknown = table.rows == RowCount::Unknown && table.kind == TableKind::Table;
-        if session.is_over().is_some() || cancel.is_cancelled() || (!is_sampled && counted >= COUNTED_TABLES_MAX) {
+        if session.is_over().is_some() || cancel.is_cancelled() || (!is_sampled && asked >= COUNTED_TABLES_MAX) {
             uncounted += usize::from(is_unknown);
             continue;
         }
         let mut outcome = Ok(());
         if is_sampled || is_unknown {
-            counted += 1;
+            asked += 1;
             outcome = sample::count(session, questions, block.dialect, table);
         }
         if is_sampled && wanted.values != Values::LeftOut && outcome.is_ok() {
@@ -203,16 +203,16 @@ fn rows(
     if unsampled > 0 && wanted.values != Values::LeftOut {
         survey.notes.push(format!(
             "no row of {} was looked at that could hold orders or bookings: `--table NAME` shows one",
-            several(unsampled, "more table")
+            counted(unsampled, "more table")
         ));
     }
     if uncounted > 0 {
-        survey.notes.push(format!("the rows of {} were not counted", several(uncounted, "table")));
+        survey.notes.push(format!("the rows of {} were not counted", counted(uncounted, "table")));
     }
     let untold = failures.len().saturating_sub(FAILURES_TOLD_MAX);
     survey.notes.extend(failures.into_iter().take(FAILURES_TOLD_MAX));
     if untold > 0 {
-        survey.notes.push(format!("{} could not be read", several(untold, "more table")));
+        survey.notes.push(format!("{} could not be read", counted(untold, "more table")));
     }
     Ok(())
 }

@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
+use engine_spec::yaml::emit;
 use serde_json::{Map, Value};
-
-use super::yaml;
 
 /// Rows, and what a run makes of them.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -34,9 +33,9 @@ const EXPECTED: [&str; 9] = [
 pub fn examples_text(examples: &[Example]) -> String {
     let mut out = String::new();
     for example in examples.iter().filter(|example| !example.rows.is_empty()) {
-        let _ = writeln!(out, "  - name: {}\n    rows:", yaml::text(&example.name));
+        let _ = writeln!(out, "  - name: {}\n    rows:", emit::scalar(&example.name));
         for row in &example.rows {
-            let _ = writeln!(out, "      - {}", yaml::value(&Value::Object(row.clone())));
+            let _ = writeln!(out, "      - {}", emit::flow(&Value::Object(row.clone())));
         }
         let list = if example.runs.is_empty() { "runs: []" } else { "runs:" };
         let _ = writeln!(out, "    expect:\n      {list}");
@@ -47,7 +46,7 @@ pub fn examples_text(examples: &[Example]) -> String {
                 .filter(|name| run.contains_key(**name) || **name == "end")
                 .map(|name| ((*name).to_owned(), run.get(*name).cloned().unwrap_or_default()))
                 .collect();
-            let _ = writeln!(out, "        - {}", yaml::value(&Value::Object(expected)));
+            let _ = writeln!(out, "        - {}", emit::flow(&Value::Object(expected)));
         }
     }
     if out.is_empty() { out } else { format!("\ntests:\n{out}") }

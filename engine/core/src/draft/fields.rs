@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use engine_spec::yaml::emit::{self, comment};
 use serde_json::Value;
 
 use super::query::{Query, used_roles};
 use super::times::{field, shares_date, time_of};
-use super::yaml::{self, comment};
 use super::{Draft, Meaning, doubt, frequent, role_name};
 use crate::discover::{Basis, Role, RoleGuess};
 use crate::report::counted;
@@ -19,7 +19,7 @@ pub(super) fn write(draft: &Draft<'_>, query: &Query, out: &mut String) {
     out.push_str("fields:\n");
     for (role, constant) in &draft.answers.constants {
         let _ =
-            writeln!(out, "  {:NAME_WIDTH$} {{ value: {} }}", format!("{}:", role_name(*role)), yaml::text(constant));
+            writeln!(out, "  {:NAME_WIDTH$} {{ value: {} }}", format!("{}:", role_name(*role)), emit::scalar(constant));
     }
     for (role, guess) in used_roles(draft) {
         match role {
@@ -51,7 +51,7 @@ fn remark(guess: &RoleGuess) -> String {
 }
 
 fn text(draft: &Draft<'_>, query: &Query, role: Role, guess: &RoleGuess, out: &mut String) {
-    let column = yaml::text(query.role_name(role, guess));
+    let column = emit::scalar(query.role_name(role, guess));
     let mut steps = Vec::new();
     if is_any(draft, guess, |text| text != text.trim()) {
         steps.push("trim");
@@ -114,7 +114,7 @@ fn time(draft: &Draft<'_>, query: &Query, role: Role, guess: &RoleGuess, out: &m
 
 fn event(draft: &Draft<'_>, query: &Query, guess: &RoleGuess, out: &mut String) {
     let _ = writeln!(out, "  # {}", comment(&remark(guess)));
-    let _ = writeln!(out, "  event:\n    column: {}", yaml::text(query.role_name(Role::Event, guess)));
+    let _ = writeln!(out, "  event:\n    column: {}", emit::scalar(query.role_name(Role::Event, guess)));
     // Blanks around a code are no part of it.
     if is_any(draft, guess, |text| text != text.trim()) {
         out.push_str("    transform: [trim]\n");
@@ -131,7 +131,7 @@ fn event(draft: &Draft<'_>, query: &Query, guess: &RoleGuess, out: &mut String) 
         let _ = writeln!(
             out,
             "      {}",
-            format!("{}: {word}   # {}", yaml::text(code), comment(&why)).trim_end_matches("   # ")
+            format!("{}: {word}   # {}", emit::scalar(code), comment(&why)).trim_end_matches("   # ")
         );
     }
     out.push_str("    unmapped: reject   # another code goes to quarantine, and nothing is lost\n");

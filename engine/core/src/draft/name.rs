@@ -1,8 +1,8 @@
 //! Names of tables and columns, as a query has them.
 
 use engine_spec::sql::Dialect;
+use engine_spec::yaml::emit::is_unfit;
 
-use super::yaml::is_unfit;
 use crate::discover::Name;
 
 /// Words that are no names without quotes, in at least one of the dialects or for the check that a statement only reads.

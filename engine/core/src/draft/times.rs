@@ -1,8 +1,9 @@
 //! Times: how the window is compared with a column, and how a field reads it.
 
 use engine_spec::sql::Dialect;
+use engine_spec::yaml::emit;
 
-use super::{Draft, yaml};
+use super::Draft;
 use crate::discover::{Basis, Role, RoleGuess, TimeColumn, TimeForm};
 
 /// A bound of the window.
@@ -143,10 +144,10 @@ pub(super) fn field(
             members.push(format!("format: {format}"));
         }
         if !fillers.is_empty() {
-            let fillers: Vec<String> = fillers.iter().map(|filler| yaml::text(filler)).collect();
+            let fillers: Vec<String> = fillers.iter().map(|filler| emit::scalar(filler)).collect();
             members.push(format!("null_if: [{}]", fillers.join(", ")));
         }
-        let column = yaml::text(&name(column));
+        let column = emit::scalar(&name(column));
         (column, members)
     };
     let object = |(column, members): (String, Vec<String>)| match members.is_empty() {

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine_spec::diagnostic::child;
 use engine_spec::model::{
-    Action, FieldOptions, FieldSource, FutureCheck, IgnoreOrReject, OnStartWhileRunning, Spec, TextField, TimeField,
-    TimeSource, Transform,
+    Action, FieldOptions, FieldSource, FutureCheck, IgnoreOrReject, Machines, OnStartWhileRunning, Spec, TextField,
+    TimeField, TimeSource, Transform,
 };
 
 use super::build::Build;
@@ -17,7 +18,7 @@ use crate::derive::{as_interval, merge_series};
 use crate::pairing::{Before, Booking, Interval, Rules, fold};
 use crate::plan::Plan;
 use crate::text::text_of;
-use crate::time::Instant;
+use crate::time::{Instant, Shift, TimeErrorCode};
 use crate::transform::Transforms;
 use crate::value::{Cell, Columns, Row, RowBatch};
 
@@ -37,6 +38,16 @@ pub fn branches(spec: &Spec, plan: &Plan) -> Branches {
         if options.default.is_some() {
             all.insert(format!("{pointer}/default"));
         }
+    }
+    for (name, field) in plan.fields.times() {
+        all.extend(field.options.on_gap.map(|_| of_clock(name, "on_gap")));
+        all.extend(field.options.on_fold.map(|_| of_clock(name, "on_fold")));
+    }
+    match &spec.machines {
+        Some(Machines::Inline(machines)) => all.extend(machines.keys().map(|code| of_machine(code))),
+        // The file has its codes for all specs that name it.
+        Some(Machines::File(_)) => _ = all.insert(MACHINES_FILE.to_owned()),
+        None => {}
     }
     for (name, condition) in [("skip_when", &spec.skip_when), ("cancelled_when", &spec.cancelled_when)] {
         all.extend(condition.is_some().then(|| format!("/{name}")));
@@ -64,6 +75,9 @@ pub fn branches(spec: &Spec, plan: &Plan) -> Branches {
     all.extend(plan.merge_gap.filter(|_| plan.is_folded()).map(|_| "/merge".to_owned()));
     all
 }
+
+/// The list of machines in a file, one branch whatever it holds.
+const MACHINES_FILE: &str = "/machines/file";
 
 type Strict = fn(Rules) -> Rules;
 
@@ -104,7 +118,7 @@ impl<'a> Trace<'a> {
         for row in batch.rows() {
             let mut canonical = CanonicalRow::default();
             let outcome = self.mapper.map(row, now, &mut canonical);
-            self.row(row, outcome);
+            self.row(row, outcome, &canonical);
             if outcome == Outcome::Row {
                 self.rows.push(canonical);
             }
@@ -120,7 +134,7 @@ impl<'a> Trace<'a> {
         self.taken
     }
 
-    fn row(&mut self, row: Row<'_>, outcome: Outcome) {
+    fn row(&mut self, row: Row<'_>, outcome: Outcome, canonical: &CanonicalRow) {
         if row.unreadable().is_some() {
             return;
         }
@@ -139,6 +153,37 @@ impl<'a> Trace<'a> {
         }
         for field in &self.fields {
             field.trace(row, &mut self.taken);
+        }
+        if outcome != Outcome::Skipped {
+            self.clock(row);
+            self.machine(&canonical.details.machine_code);
+        }
+    }
+
+    /// Whether a change of the clock lets `on_gap` or `on_fold` decide.
+    fn clock(&mut self, row: Row<'_>) {
+        let mut scratch = String::new();
+        let mut start = None;
+        for column in std::iter::once(&self.mapper.start).chain(&self.mapper.end) {
+            let read = column.read(row, start, &mut scratch);
+            let is_refused =
+                |code: TimeErrorCode| read.as_ref().is_err_and(|rejection| rejection.code == code.as_str());
+            let shifted = read.as_ref().ok().and_then(|value| value.as_ref()?.shifted);
+            let name = column.path.trim_start_matches("fields.");
+            if shifted == Some(Shift::Gap) || is_refused(TimeErrorCode::Gap) {
+                self.taken.insert(of_clock(name, "on_gap"));
+            }
+            if shifted == Some(Shift::Fold) || is_refused(TimeErrorCode::Fold) {
+                self.taken.insert(of_clock(name, "on_fold"));
+            }
+            start = read.ok().flatten().map(|value| value.instant);
+        }
+    }
+
+    fn machine(&mut self, code: &str) {
+        if self.plan.machines.as_ref().is_some_and(|machines| machines.contains_key(code)) {
+            // A spec has one of the two.
+            self.taken.extend([of_machine(code), MACHINES_FILE.to_owned()]);
         }
     }
 
@@ -245,7 +290,15 @@ fn of_time<'a>(pointer: &str, field: &'a TimeField, all: &mut Vec<(String, Optio
 }
 
 fn of_map(pointer: &str, code: &str) -> String {
-    engine_spec::diagnostic::child(&format!("{pointer}/map"), code)
+    child(&format!("{pointer}/map"), code)
+}
+
+fn of_clock(field: &str, policy: &str) -> String {
+    format!("/fields/{field}/{policy}")
+}
+
+fn of_machine(code: &str) -> String {
+    child("/machines", code)
 }
 
 struct Field {

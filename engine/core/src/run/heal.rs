@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use engine_spec::model::SyncMode;
 
 use super::failure::state_failure;
-use super::{Change, Run, Step};
+use super::{Run, Step};
 use crate::canonical::RowKey;
 use crate::report::Failure;
 use crate::state::{QUARANTINE_ROWS_MAX, Stage, StateError, StateTransaction};
@@ -42,7 +42,7 @@ impl Run<'_> {
         let in_parts = steps.len() > 1 || plan.sync.mode == SyncMode::Cursor;
         // Rows before the window are read where live runs are watched.
         let watches = plan.sync.mode == SyncMode::Window && !plan.is_paired();
-        let derives_no_more = self.change != Change::None && !plan.is_folded();
+        let derives_no_more = !plan.is_folded();
         if !in_parts && !watches && !derives_no_more {
             return Ok(());
         }

@@ -408,6 +408,22 @@ fn quarantine_heals_where_runs_are_no_longer_derived() {
 }
 
 #[test]
+fn quarantine_heals_where_no_run_went_well_before_runs_were_no_longer_derived() {
+    let rows = [order(1, "A", "M1", 0, Some(9)), order(2, "B", "M1", 5, Some(12))];
+    let bad = with(order(3, "C", "M1", 20, Some(30)), &json!({ "anr": null }));
+    let spec = order_spec("checks: { overlap: reject }\nmax_rejected: 1%");
+    let mut world = World::with_rows(&spec, order_table(), &[rows.as_slice(), &[bad]].concat());
+    world.plan.stage_bytes_max = 0;
+    assert!(world.run().failure.is_some(), "after something of it was committed");
+    assert!(world.quarantine().iter().any(|(code, _)| code == "overlap"));
+    world.plan = plan(&order_spec(""));
+    world.set_rows(&rows);
+    world.run_and_deliver();
+    assert_eq!(world.runs(), ["A M1 0-9", "B M1 5-12"]);
+    assert_eq!(world.quarantine(), []);
+}
+
+#[test]
 fn a_row_that_moves_while_runs_begin_to_be_derived_leaves_nothing_behind() {
     let before = [order(1, "A", "M1", 0, Some(5)), order(2, "A", "M2", 0, Some(5)), order(3, "C", "M2", 30, Some(40))];
     let moved = order(2, "A", "M1", 5, Some(9));

@@ -387,6 +387,30 @@ fn overlaps_are_reported_or_rejected() {
 }
 
 #[test]
+fn rows_that_are_runs_overlap_what_was_read_and_what_is_remembered() {
+    let rows = |end: i64| {
+        let two = [order(1, "A", "M1", 0, Some(end)), order(2, "B", "M1", 5, Some(15))];
+        let others = [order(3, "C", "M2", 6, Some(9)), order(4, "D", "M1", 20, None)];
+        [two, others].concat()
+    };
+    let later = [rows(30), vec![order(5, "E", "M1", 40, Some(50))]].concat();
+    for (checks, expected) in [
+        ("", [1, 0, 0, 2, 1]),
+        ("checks: { overlap: report }", [1, 0, 0, 2, 1]),
+        ("checks: { overlap: allow }", [0; 5]),
+    ] {
+        let mut world = World::new(&order_spec(checks), order_table());
+        // B begins while A runs; nothing changes; A ends as B begins; B and D begin while A runs; E begins while D
+        // runs, which the ledger knows.
+        let found = [rows(10), rows(10), rows(5), rows(30), later.clone()].map(|rows| {
+            world.set_rows(&rows);
+            world.run_and_deliver().reported.get("overlap").copied().unwrap_or_default()
+        });
+        assert_eq!(found, expected, "{checks}");
+    }
+}
+
+#[test]
 fn a_run_without_length_is_rejected_reported_or_allowed() {
     let rows = [order(1, "A", "M1", 5, Some(5))];
     let world = check(&order_spec(""), order_table(), &rows, &[]);

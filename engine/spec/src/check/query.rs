@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use super::{Checker, query_lint};
 use crate::codes;
@@ -45,11 +46,8 @@ pub(super) fn check(checker: &mut Checker<'_>, spec: &Spec, companions: &LoadedC
     let zone = zone.and_then(super::zone).unwrap_or(TimeZone::UTC);
     let cursor: BTreeSet<String> = spec.sync.cursor.iter().cloned().collect();
     for found in check_sql(sql, dialect, &query.params, &cursor, &zone) {
-        let help = advice(spec, &found);
-        let mut finding = in_sql(checker, companions, found.code, &found.range, found.message);
-        finding.severity = found.severity.into();
-        finding.help = help;
-        checker.push(finding);
+        let finding = in_sql(checker, companions, found.code, &found.range, found.message.clone());
+        checker.template(finding, sql, &found).help = advice(spec, &found);
     }
     if let (Some(parsed), _) = SqlTemplate::parse(sql, dialect) {
         if let Some(place) = parsed.place_of_window().filter(|_| spec.sync.mode != SyncMode::Window) {
@@ -96,12 +94,10 @@ fn request(checker: &mut Checker<'_>, spec: &Spec, api: &HttpSource, zone: Optio
     let params = spec.query.as_ref().map_or(&no_params, |query| &query.params);
     for RequestFinding { pointer, finding: found } in check_request(&api.request, params, &cursor, &zone) {
         let pointer = format!("/source/request{pointer}");
-        let help = advice(spec, &found);
         let span = checker.file.span_in_scalar(&pointer, &found.range);
-        let mut finding = Diagnostic::new(found.code, span, found.message).at(&pointer);
-        finding.severity = found.severity.into();
-        finding.help = help;
-        checker.push(finding);
+        let finding = Diagnostic::new(found.code, span, found.message.as_str()).at(&pointer);
+        let template = checker.file.value.pointer(&pointer).and_then(Value::as_str).unwrap_or_default();
+        checker.template(finding, template, &found).help = advice(spec, &found);
     }
     let (Some(template), _) = RequestTemplate::parse(&api.request) else { return };
     let place = if checker.file.value.pointer("/source/request").is_some() { "/source/request" } else { "/source" };

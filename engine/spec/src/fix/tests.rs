@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::NoCompanions;
+use crate::{NoCompanions, load};
 
 const GOOD: &str = "version: 1
 id: example
@@ -80,6 +80,45 @@ fn text_in_digits_gets_its_quotes() {
 }
 
 #[test]
+fn a_name_in_a_template_is_put_right() {
+    let with = |text: &str, right: &str, wrong: &str| {
+        assert_eq!(text.matches(right).count(), 1, "{right}");
+        assert_eq!(fixed(&text.replace(right, wrong)), text, "{wrong}");
+    };
+    with(GOOD, "window.start", "windw.start");
+    with(GOOD, "window.start", "window.strat");
+    with(&GOOD.replace("window.start", "(window.start) | format('%Y')"), "| format(", "| fromat(");
+    with(&GOOD.replace("window.end", "window.end | date"), "| date", "| dat");
+    let params = GOOD.replace("query:\n", "query:\n  params: { plant: a }\n");
+    with(&params.replace("WHERE", "WHERE b = {{ params.plant }} AND"), "{{ params.plant }}", "{{ params.plnt }}");
+    let cursor = GOOD.replace("ts >= {{ window.start }} AND ts < {{ window.end }}", "ts > {{ cursor.ts }}");
+    let cursor = cursor.replace("mode: window, lookback: 14d", "mode: cursor, cursor: [ts], overlap: 10m");
+    with(&cursor, "cursor.ts", "curser.ts");
+    let condition = format!("{GOOD}skip_when: a | trim == 'X' and b is defined\n");
+    with(&condition, "| trim", "| tirm");
+    with(&condition, "defined", "definde");
+    let field = GOOD.replace("order_code: a", "order_code: { template: \"{{ a | trim }}-{{ b | upper }}\" }");
+    with(&field, "upper", "uper");
+    with(&field, "trim", "tirm");
+}
+
+#[test]
+fn a_name_in_a_template_stays_where_its_place_or_its_meaning_is_not_certain() {
+    let params = GOOD.replace("query:\n", "query:\n  params: { plant_1: a, plant_2: b }\n");
+    for wrong in [
+        // Two names are as near.
+        params.replace("WHERE", "WHERE b = {{ params.plant_3 }} AND"),
+        // The file has other letters than the template.
+        GOOD.replace("order_code: a", "order_code: { template: \"{{ a | \\x74irm }}\" }"),
+        // The name stands there twice.
+        format!("{GOOD}skip_when: a | replace('tirm', 'x') | tirm == 'X'\n"),
+    ] {
+        assert!(load("a.yaml", wrong.as_bytes(), &NoCompanions).has_errors(), "{wrong}");
+        assert_eq!(fixed(&wrong), wrong);
+    }
+}
+
+#[test]
 fn oracle_loses_the_as_that_it_does_not_take() {
     let oracle = GOOD
         .replace("type: sqlite, path: mes.db", "type: oracle, host: h, database: d, username: u, password: { env: P }");
@@ -137,7 +176,8 @@ fn a_file_full_of_mistakes_that_defy_their_cure_is_left_in_time() {
     // Each has the key that was meant.
     let further: String = (0..LOOKS_MAX).map(|number| format!("    a{number}: {{ column: a, colum: b }}\n")).collect();
     let text = GOOD.replace("sync:", &format!("  attributes:\n{further}sync:"));
-    let desk = Desk { name: "a.yaml", companions: &NoCompanions, is_device: false, looks: Cell::new(0) };
+    let desk =
+        Desk { name: "a.yaml", companions: &NoCompanions, renamed: RENAMED, is_device: false, looks: Cell::new(0) };
     let (first, last, fixed) = desk.put_right(&text);
     assert_eq!(first.edits().len(), LOOKS_MAX);
     assert!(fixed.is_empty() && first.draft == last.draft);

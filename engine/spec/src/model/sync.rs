@@ -144,8 +144,7 @@ pub struct Checks {
     #[schemars(example = &"5m")]
     #[serde(default, deserialize_with = "present")]
     pub future: Option<FutureCheck>,
-    /// Two runs on one machine at the same time; in order tables without `merge`, only `reject` looks for them.
-    /// Default `report`.
+    /// Two runs on one machine at the same time. Default `report`.
     #[schemars(example = &"report")]
     #[serde(default, deserialize_with = "present")]
     pub overlap: Option<Action>,

@@ -54,11 +54,12 @@ pub(crate) struct Offender {
 
 /// Validates a file against the schema of what it is.
 pub(crate) fn validate(file: &SpecFile, value: &Value, document: Document) -> Outcome {
-    let (validator, schema): (&Validator, &Value) = match document {
-        Document::Pipeline => (&PIPELINE_VALIDATOR, &PIPELINE),
-        Document::Device => (&DEVICE_VALIDATOR, &DEVICE),
-        Document::Tests => (&TESTS_VALIDATOR, &TESTS),
+    let validator: &Validator = match document {
+        Document::Pipeline => &PIPELINE_VALIDATOR,
+        Document::Device => &DEVICE_VALIDATOR,
+        Document::Tests => &TESTS_VALIDATOR,
     };
+    let schema = document.schema();
     let mut translation =
         Translation { file, schema, outcome: Outcome { findings: Vec::new(), offenders: Vec::new() } };
     if validator.is_valid(value) {

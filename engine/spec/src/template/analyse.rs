@@ -7,7 +7,7 @@ use minijinja::machinery::ast::{Expr, Stmt};
 
 use super::render::Medium;
 use super::values::{FILTERS, TESTS};
-use crate::jinja::{Findings, check_names, children, range_of, span_range, suggest};
+use crate::jinja::{Findings, check_names, children, range_of, span_range};
 
 /// Names at the root of a template.
 const ROOTS: [&str; 4] = ["cursor", "params", "run", "window"];
@@ -160,6 +160,7 @@ impl Walk<'_> {
                     message: message.to_owned(),
                     range: range_of(expr),
                     help: Some(help),
+                    meant: None,
                 });
             }
             _ => {}
@@ -237,10 +238,9 @@ impl Walk<'_> {
         }
         let locals = self.found.locals.iter().map(String::as_str);
         let known: Vec<&str> = ROOTS.into_iter().chain(locals).collect();
-        let help = suggest(name, &known).unwrap_or_else(|| {
-            "there are `params.…`, `window.start`, `window.end`, `cursor.…` and `run.now`".to_owned()
-        });
-        self.findings.error("template_unknown_name", range, format!("there is no `{name}`"), Some(help));
+        let otherwise = || "there are `params.…`, `window.start`, `window.end`, `cursor.…` and `run.now`".to_owned();
+        let message = format!("there is no `{name}`");
+        self.findings.unknown("template_unknown_name", range, message, name, &known, otherwise);
     }
 
     fn named(&mut self, root: &str, name: &str, range: Range<usize>) {
@@ -254,9 +254,9 @@ impl Walk<'_> {
                 let known: &[&str] = if root == "window" { &["start", "end"] } else { &["now"] };
                 let known: Vec<String> = known.iter().map(|known| format!("{root}.{known}")).collect();
                 let wrong = format!("{root}.{name}");
-                let help = suggest(&wrong, &known).unwrap_or_else(|| format!("there is `{}`", known.join("` and `")));
+                let otherwise = || format!("there is `{}`", known.join("` and `"));
                 let message = format!("there is no `{wrong}`");
-                return self.findings.error("template_unknown_name", range, message, Some(help));
+                return self.findings.unknown("template_unknown_name", range, message, &wrong, &known, otherwise);
             }
         };
         self.found.uses.push((used, range));

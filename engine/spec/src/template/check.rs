@@ -10,7 +10,7 @@ use super::analyse::Name;
 use super::render::{Body, SqlTemplate};
 use super::request::{RequestFinding, RequestTemplate};
 use super::{BindValue, Scope, Severity, TemplateFinding, Uses};
-use crate::jinja::{Findings, suggest};
+use crate::jinja::Findings;
 use crate::model::{Param, Request};
 use crate::scalar::Scalar;
 use crate::sql::{Dialect, check_read_only};
@@ -78,15 +78,15 @@ fn unknown_names(
         match name {
             Name::Param(name) if !params.contains_key(name) => {
                 let known: Vec<&String> = params.keys().collect();
-                let help = suggest(name, &known).unwrap_or_else(|| "add it to `query.params`".to_owned());
+                let otherwise = || "add it to `query.params`".to_owned();
                 let message = format!("there is no parameter `{name}`");
-                findings.error("template_unknown_param", range.clone(), message, Some(help));
+                findings.unknown("template_unknown_param", range.clone(), message, name, &known, otherwise);
             }
             Name::Cursor(name) if !cursor_columns.contains(name) => {
                 let known: Vec<&String> = cursor_columns.iter().collect();
-                let help = suggest(name, &known).unwrap_or_else(|| "add it to `sync.cursor`".to_owned());
+                let otherwise = || "add it to `sync.cursor`".to_owned();
                 let message = format!("`{name}` is not a column of `sync.cursor`");
-                findings.error("template_unknown_cursor", range.clone(), message, Some(help));
+                findings.unknown("template_unknown_cursor", range.clone(), message, name, &known, otherwise);
             }
             _ => {}
         }
@@ -167,6 +167,7 @@ fn check_choice(template: &SqlTemplate, scope: &Scope<'_>, choice: &[(Range<usiz
             message: finding.message,
             range: placed.origin(&finding.range),
             help: finding.help,
+            meant: None,
         })
         .collect()
 }

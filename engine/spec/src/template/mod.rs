@@ -72,6 +72,17 @@ pub struct TemplateFinding {
     pub range: Range<usize>,
     /// What to do.
     pub help: Option<String>,
+    /// The name that was meant, where one is certain.
+    pub meant: Option<Box<Meant>>,
+}
+
+/// A name that there is not, and the known one that was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meant {
+    /// The name as the template has it.
+    pub wrong: String,
+    /// The one that there is.
+    pub right: String,
 }
 
 /// Names that a template uses.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::analyse::Name;
 use super::place::{origin_of, strip_places};
 use super::render::SqlTemplate;
+use crate::jinja::clamp;
 use crate::sql::{Dialect, PARSE_TOKENS_MAX, Token, TokenKind, lex, unquoted};
 
 mod habits;
@@ -389,9 +390,18 @@ impl Outline {
 
     /// The bytes of the template behind tokens.
     fn origin(&self, first: usize, last: usize) -> Range<usize> {
-        let (first, last) = (&self.tokens[first].range, &self.tokens[last].range);
-        let start = origin_of(first.start, &self.places);
-        start..origin_of(last.end.saturating_sub(1), &self.places).max(start) + 1
+        let (first, last) = (&self.tokens[first], &self.tokens[last]);
+        let start = origin_of(first.range.start, &self.places);
+        let end = match last.kind {
+            // The mark of a value has another length than its braces.
+            TokenKind::Slot(slot) => {
+                let value = self.values[slot].1.end;
+                value + self.template[value..].find("}}").map_or(0, |braces| braces + "}}".len())
+            }
+            _ => origin_of(last.range.end.saturating_sub(1), &self.places) + 1,
+        };
+        // Where a quote is never closed, the blanks that stand for the ends of blocks are a part of the last word.
+        clamp(start..end, &self.template)
     }
 }
 

@@ -242,7 +242,7 @@ impl Body {
         };
         let help = (code == "template_no_value" && shown.starts_with("cursor."))
             .then(|| format!("before the first run there is no cursor: `{{% if {shown} is defined %}}`"));
-        TemplateFinding { code, severity: super::Severity::Error, message, range, help }
+        TemplateFinding { code, severity: super::Severity::Error, message, range, help, meant: None }
     }
 
     /// The expression of a `{{ … }}`, by its number.

@@ -235,7 +235,7 @@ impl TextTemplate {
     fn refused(&self, message: String) -> TemplateFinding {
         let range: Range<usize> = 0..self.body.text.len();
         let severity = Severity::Error;
-        TemplateFinding { code: "template_value", severity, message, range, help: None }
+        TemplateFinding { code: "template_value", severity, message, range, help: None, meant: None }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::args::Output;
 use crate::exit::{CommandError, Kind};
 use crate::fixture::as_run;
 use crate::rehearsal::{Rehearsal, copy_of, rehearse};
+use crate::show::harmless;
 use crate::{clock, pipeline, project, show, signals};
 
 /// Records that are listed as text; JSON has all.
@@ -172,17 +173,17 @@ fn deleted(id: Uuid, record: Option<&LedgerRecord>) -> Deleted {
 fn text(preview: &Preview) -> String {
     let Preview { pipeline, brakes, identity, notes, deletes, sends, sent } = preview;
     let mut out = match brakes.first() {
-        Some(brake) => format!("{pipeline}: held since {:.0}: {}\n", brake.since, brake.message),
+        Some(brake) => format!("{pipeline}: held since {:.0}: {}\n", brake.since, harmless(&brake.message)),
         None => format!("{pipeline}: nothing waits for approval\n"),
     };
     for brake in brakes.iter().skip(1) {
-        let _ = writeln!(out, "  then it is held again, for an approval of its own: {}", brake.message);
+        let _ = writeln!(out, "  then it is held again, for an approval of its own: {}", harmless(&brake.message));
     }
     for Fact { name, before, now } in identity {
-        let _ = writeln!(out, "  {name} of the source: `{before}` before, `{now}` now");
+        let _ = writeln!(out, "  {name} of the source: `{}` before, `{}` now", harmless(before), harmless(now));
     }
     for note in notes {
-        let _ = writeln!(out, "  {note}");
+        let _ = writeln!(out, "  {}", harmless(note));
     }
     let _ = writeln!(out, "the next run would delete {} records and send {sends}", deletes.len());
     if !deletes.is_empty() {

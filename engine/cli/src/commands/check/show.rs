@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Checked;
 use super::sample::Sample;
 use crate::exit::Kind;
-use crate::show::table;
+use crate::show::{clip, harmless, harmless_lines, table};
 
 /// Characters of a cell in a table.
 const CELL_CHARS_MAX: usize = 40;
@@ -27,18 +27,18 @@ pub(super) fn text(checked: &Checked) -> String {
         let name = if fact.name == last { "" } else { fact.name };
         last = fact.name;
         let _ = match &fact.said {
-            Ok(said) => writeln!(out, "  {name:NAME_WIDTH$}  {said}"),
-            Err(why) => writeln!(out, "  {name:NAME_WIDTH$}  unknown: {why}"),
+            Ok(said) => writeln!(out, "  {name:NAME_WIDTH$}  {}", harmless(said)),
+            Err(why) => writeln!(out, "  {name:NAME_WIDTH$}  unknown: {}", harmless(why)),
         };
     }
     for remark in &checked.remarks {
-        let _ = writeln!(out, "{}: {}", word(remark.severity), remark.message);
+        let _ = writeln!(out, "{}: {}", word(remark.severity), harmless(&remark.message));
         if let Some(action) = &remark.action {
-            let _ = writeln!(out, "  do: {action}");
+            let _ = writeln!(out, "  do: {}", harmless_lines(action));
         }
     }
     for failure in &checked.failures {
-        let _ = writeln!(out, "{failure}");
+        let _ = writeln!(out, "{}", harmless_lines(&failure.to_string()));
     }
     out.push('\n');
     if let Some(sample) = &checked.sample {
@@ -65,13 +65,9 @@ fn sample_text(sample: &Sample, out: &mut String) {
 }
 
 fn plain(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    match text.char_indices().nth(CELL_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+    match value {
+        Value::String(text) => clip(text, CELL_CHARS_MAX),
+        other => clip(&other.to_string(), CELL_CHARS_MAX),
     }
 }
 

@@ -10,7 +10,7 @@ use engine_spec::model::TableType;
 use serde_json::Value;
 
 use crate::args::DiscoverArgs;
-use crate::show::{clip, harmless, several, table};
+use crate::show::{clip, harmless, table};
 use crate::survey::{is_meant, shown};
 
 /// Characters of a cell.
@@ -170,7 +170,7 @@ fn one(survey: &Survey, candidate: &Candidate, rank: usize, out: &mut String) {
 fn more(count: usize, shown: usize, what: &str, out: &mut String) {
     let more = count.saturating_sub(shown);
     if more > 0 {
-        let _ = writeln!(out, "   and {}: `-o json` has them", several(more, &format!("more {what}")));
+        let _ = writeln!(out, "   and {}: `-o json` has them", counted(more, &format!("more {what}")));
     }
 }
 
@@ -271,6 +271,7 @@ fn rows_in_words(rows: RowCount) -> String {
     match rows {
         RowCount::Exact(rows) => counted(rows, "row"),
         RowCount::Estimate(rows) => format!("about {}", counted(rows, "row")),
+        RowCount::MoreThan(rows) => format!("more than {}", counted(rows, "row")),
         RowCount::Unknown => "? rows".to_owned(),
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use engine_core::discover::{Candidate, Role, Survey, TableFacts};
-use engine_core::draft::{self, Answers, Delivery, Meaning, ZoneFrom, facts, frequent, id_of, plain};
+use engine_core::draft::{Answers, Delivery, Meaning, ZoneFrom, facts, frequent, id_of, plain};
 use engine_core::report::counted;
 use engine_spec::model::TableType;
 use engine_spec::scalar::Ident;
+use engine_spec::yaml::emit;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -135,7 +136,7 @@ fn events(
             let seen: Vec<&str> = candidate.events.iter().map(|event| event.code.trim()).collect();
             return Err(CommandError::new(
                 Kind::Usage,
-                format!("no code is known that means `{word}`; seen were: {}", draft::yaml::comment(&seen.join(", "))),
+                format!("no code is known that means `{word}`; seen were: {}", emit::comment(&seen.join(", "))),
             )
             .hint(format!("say it with `--event CODE={word}`")));
         }

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::exit::{CommandError, Kind};
+use crate::folder;
 
 /// What is said where there is a file already.
 pub fn exists(path: &Path) -> CommandError {
@@ -12,26 +13,30 @@ pub fn exists(path: &Path) -> CommandError {
         .hint("give the new one another name with `-o`, or write over it with `--force`")
 }
 
-/// Writes a file whole: over another one only where that is wanted.
-pub fn atomically(path: &Path, text: &str, force: bool) -> Result<(), CommandError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => exists(path),
-        _ => CommandError::new(Kind::Environment, format!("{} cannot be written: {error}", path.display())),
-    };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
+/// Writes a file whole, also where there is one already.
+pub fn over(path: &Path, text: &str) -> Result<(), CommandError> {
+    let written = fs::create_dir_all(folder::of(path)).and_then(|()| folder::replace(path, text.as_bytes()));
+    written.map_err(|error| unwritten(path, &error))
+}
+
+/// Writes a file whole where there is none.
+pub fn anew(path: &Path, text: &str) -> Result<(), CommandError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = path.with_file_name(name);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&part)
+    let written = fs::create_dir_all(folder::of(path))
+        .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&part))
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
         // A link fails where there is a file, a renaming would replace it.
-        .and_then(|()| if force { fs::rename(&part, path) } else { fs::hard_link(&part, path) });
-    // After a renaming it is gone already.
+        .and_then(|()| fs::hard_link(&part, path));
+    // What is left of it would only be in the way.
     let _ = fs::remove_file(&part);
-    written.map_err(failed)
+    written.map_err(|error| unwritten(path, &error))
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> CommandError {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => CommandError::new(Kind::Environment, format!("{} cannot be written: {error}", path.display())),
+    }
 }

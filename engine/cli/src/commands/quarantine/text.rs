@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Quarantine, Refusal, Retry};
-use crate::show;
+use crate::show::{self, harmless, harmless_lines};
 
 /// Characters of a reason that a line of the list shows; `show` has it whole.
 const REASON_CHARS_MAX: usize = 100;
@@ -38,8 +38,8 @@ pub(super) fn list(all: &[Quarantine]) -> String {
 pub(super) fn refusals(refusals: &[Refusal]) -> String {
     let mut out = String::new();
     for refusal in refusals {
-        let _ = writeln!(out, "{}: {}", refusal.code, refusal.reason);
-        let mut line = |name: &str, value: &str| _ = writeln!(out, "  {name:<11}{value}");
+        let _ = writeln!(out, "{}: {}", harmless(&refusal.code), harmless(&refusal.reason));
+        let mut line = |name: &str, value: &str| _ = writeln!(out, "  {name:<11}{}", harmless(value));
         line("stage", refusal.stage.as_str());
         line("key", &refusal.key);
         match &refusal.place {
@@ -53,7 +53,7 @@ pub(super) fn refusals(refusals: &[Refusal]) -> String {
         }
         if let Some(row) = &refusal.row {
             let json = serde_json::to_string_pretty(row).unwrap_or_default();
-            let _ = writeln!(out, "  {}\n", json.replace('\n', "\n  "));
+            let _ = writeln!(out, "  {}\n", harmless_lines(&json).replace('\n', "\n  "));
         }
     }
     out

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use engine_core::plan::Plan;
 use engine_spec::load_tests;
 use engine_spec::model::Deliver;
+use engine_spec::yaml::emit::flow;
 use serde_json::{Map, Value};
 
 use crate::commands::test::{sets, update};
@@ -96,5 +97,5 @@ fn list(key: &str, items: &[Map<String, Value>], names: Option<&[String]>, lines
         return;
     }
     lines.push(format!("  {key}:"));
-    lines.extend(items.iter().map(|item| format!("    - {}", yaml_edit::flow(&update::written(item, names)))));
+    lines.extend(items.iter().map(|item| format!("    - {}", flow(&update::written(item, names)))));
 }

@@ -6,7 +6,7 @@ use engine_core::cursor::CursorValue;
 use jiff::Timestamp;
 
 use super::{Remembered, Whole};
-use crate::show;
+use crate::show::{self, harmless};
 
 /// The values of a cursor, as people write them.
 pub(super) fn cursor(values: &[CursorValue]) -> String {
@@ -53,7 +53,7 @@ pub(super) fn whole(whole: &Whole) -> String {
     let Whole { remembered, state, delivery } = whole;
     let counts = &remembered.counts;
     let mut out = format!("{}\n", remembered.pipeline);
-    let mut line = |name: &str, value: String| _ = writeln!(out, "  {name:<14}{}", value.replace('\n', " "));
+    let mut line = |name: &str, value: String| _ = writeln!(out, "  {name:<14}{}", harmless(&value.replace('\n', " ")));
     line(
         "ledger",
         format!("{} source rows, {} records, {} of them live", remembered.rows, counts.records, counts.live),

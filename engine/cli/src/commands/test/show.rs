@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::TestResult;
 use super::compare::{Difference, Item, Member};
 use super::execute::ClockFrom;
+use crate::show::harmless_lines;
 
 /// Indent of what belongs to a test.
 const INDENT: &str = "       ";
@@ -32,7 +33,7 @@ pub fn text(results: &[TestResult], tints: Tints) -> String {
     let Tints { good, bad, faint, reset } = tints;
     let mut out = String::new();
     for result in results {
-        let (pipeline, name) = (&result.pipeline, visible(&result.name));
+        let (pipeline, name) = (&result.pipeline, harmless_lines(&result.name));
         if result.passed {
             let _ = writeln!(out, "{good}ok{reset}     {pipeline}: {name}");
         } else {
@@ -65,7 +66,7 @@ fn indented(text: &str) -> String {
 /// A difference in words.
 pub fn describe(difference: &Difference, tints: Tints) -> String {
     match difference {
-        Difference::Failed { reason } => visible(reason),
+        Difference::Failed { reason } => harmless_lines(reason).into_owned(),
         Difference::Missing { list, expected, nearest, members } => {
             let mut out = format!("no {} {}", list.item(), item(expected));
             if let Some(nearest) = nearest {
@@ -76,7 +77,7 @@ pub fn describe(difference: &Difference, tints: Tints) -> String {
         Difference::Extra { list, found: item } => format!("one {} too many: {}", list.item(), found(item)),
         Difference::Sql { expected, found, .. } => {
             let Tints { good, bad, reset, .. } = tints;
-            let (expected, found) = (visible(expected), visible(found));
+            let (expected, found) = (harmless_lines(expected), harmless_lines(found));
             format!("sql: expected\n{good}{expected}{reset}\nbut it is\n{bad}{found}{reset}")
         }
         Difference::Params { expected, found } => {
@@ -92,7 +93,7 @@ fn table(members: &[Member], tints: Tints) -> String {
         .iter()
         .map(|member| {
             let expected = member.expected.as_ref().map_or_else(|| "(not named)".to_owned(), json);
-            [visible(&member.name), expected, json(&member.found)]
+            [harmless_lines(&member.name).into_owned(), expected, json(&member.found)]
         })
         .collect();
     let header = ["member", "expected", "found"];
@@ -117,15 +118,5 @@ fn found(item: &Map<String, Value>) -> String {
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    visible(&serde_json::to_string(value).unwrap_or_default())
-}
-
-/// A text whose control characters a terminal shows and does not obey: recordings hold what a database held.
-pub fn visible(text: &str) -> String {
-    let obeyed =
-        |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.contains(obeyed) {
-        return text.to_owned();
-    }
-    text.chars().map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    harmless_lines(&serde_json::to_string(value).unwrap_or_default()).into_owned()
 }

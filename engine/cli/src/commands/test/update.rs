@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use engine_core::plan::Plan;
 use engine_core::report::counted;
+use engine_spec::diff::unified;
 use engine_spec::model::{Match, SpecTest};
 use engine_spec::text::Text;
 use engine_spec::yaml::SpecFile;
@@ -16,8 +17,8 @@ use super::compare::{self, Fate, Item, List};
 use super::execute::Ran;
 use super::sets::TestSet;
 use crate::exit::{CommandError, Kind};
+use crate::folder;
 use crate::yaml_edit::{self, Edit, ItemChange};
-use crate::{diff, folder};
 
 /// The change of a file.
 pub struct Change {
@@ -153,8 +154,7 @@ fn verify(plan: &Plan, set: &TestSet, failed: &[(usize, Option<Ran>)], after: &s
 /// Shows the changes, and writes them if they are wanted.
 pub fn finish(changes: &[Change], writes: bool, results: &[TestResult]) -> Result<(), CommandError> {
     for change in changes {
-        let shown = diff::unified(&change.path.display().to_string(), &change.before, &change.after);
-        crate::show::print(&super::show::visible(&shown));
+        crate::show::print(&unified(&change.path.display().to_string(), &change.before, &change.after));
     }
     for result in results.iter().filter(|result| result.cannot_run()) {
         crate::show::print(&format!(

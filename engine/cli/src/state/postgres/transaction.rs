@@ -103,6 +103,8 @@ const LANE_ROWS: &str = "SELECT key, hash, at, lane, starts, body FROM source_ro
      WHERE pipeline = $1 AND lane = $2 AND starts >= $3 ORDER BY starts, key";
 const LANE_RECORDS: &str = "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record \
      WHERE pipeline = $1 AND part = $2 AND lane = $3 AND ends >= $4 ORDER BY starts, key";
+const LANE_SPANS: &str = "SELECT starts, ends FROM record \
+     WHERE pipeline = $1 AND NOT part AND lane = $2 AND ends >= $3 ORDER BY starts, ends";
 const LANE_BEGINS: &str = "SELECT 1 FROM record WHERE pipeline = $1 AND lane = $2 AND starts < $3 LIMIT 1";
 
 pub(super) fn ledger_row(row: &PgRow) -> Result<LedgerRow, Problem> {
@@ -208,6 +210,14 @@ impl StateTransaction for PostgresTransaction<'_> {
             let rows =
                 query(LANE_RECORDS).bind(no).bind(part).bind(lane.as_bytes()).bind(from).fetch_all(connection).await?;
             rows.iter().map(ledger_record).collect()
+        })
+    }
+
+    fn lane_spans(&mut self, lane: &str, from: i64) -> Result<Vec<(i64, i64)>, StateError> {
+        self.flush()?;
+        self.attempt("reading how far the records of a machine reach", async |connection, no| {
+            let rows = query(LANE_SPANS).bind(no).bind(lane.as_bytes()).bind(from).fetch_all(connection).await?;
+            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
         })
     }
 

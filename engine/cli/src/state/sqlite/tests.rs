@@ -494,6 +494,7 @@ fn questions_are_answered_from_an_index() {
         (COUNT_OUTBOX, "COVERING INDEX outbox_queue (pipeline=?)", true),
         (transaction::LANE_ROWS, "INDEX source_row_lane (pipeline=? AND lane=? AND starts>?)", false),
         (transaction::LANE_RECORDS, "INDEX record_lane (pipeline=? AND part=? AND lane=? AND ends>?)", false),
+        (transaction::LANE_SPANS, "INDEX record_lane (pipeline=? AND part=? AND lane=? AND ends>?)", false),
         (transaction::LANE_BEGINS, "COVERING INDEX record_lane (pipeline=? AND part=? AND lane=?)", true),
         (outbox::QUEUE, "INDEX outbox_queue (pipeline=? AND held=?)", true),
         (quarantine::IN_LANE, "COVERING INDEX quarantine_lane (pipeline=? AND stage=? AND lane=?", true),

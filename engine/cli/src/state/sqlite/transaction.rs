@@ -71,6 +71,8 @@ pub(super) const LANE_ROWS: &str = "SELECT key, hash, at, lane, starts, body FRO
      WHERE pipeline = ?1 AND lane = ?2 AND starts >= ?3 ORDER BY starts, key";
 pub(super) const LANE_RECORDS: &str = "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record \
      WHERE pipeline = ?1 AND part = ?2 AND lane = ?3 AND ends >= ?4 ORDER BY starts, key";
+pub(super) const LANE_SPANS: &str = "SELECT starts, ends FROM record \
+     WHERE pipeline = ?1 AND part = 0 AND lane = ?2 AND ends >= ?3 ORDER BY starts, ends";
 pub(super) const LANE_BEGINS: &str =
     "SELECT 1 FROM record WHERE pipeline = ?1 AND part IN (0, 1) AND lane = ?2 AND starts < ?3";
 
@@ -196,6 +198,13 @@ impl StateTransaction for SqliteTransaction<'_> {
     fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError> {
         self.attempt("reading the records of a machine", |connection, no| {
             connection.prepare_cached(LANE_RECORDS)?.query_map(params![no, part, lane, from], ledger_record)?.collect()
+        })
+    }
+
+    fn lane_spans(&mut self, lane: &str, from: i64) -> Result<Vec<(i64, i64)>, StateError> {
+        self.attempt("reading how far the records of a machine reach", |connection, no| {
+            let span = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            connection.prepare_cached(LANE_SPANS)?.query_map(params![no, lane, from], span)?.collect()
         })
     }
 

@@ -105,3 +105,20 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_place_never_ends_within_a_character() {
+    let limit = "LIMIT {{  {'ö': 1}['ö'] }}";
+    let sql = format!("SELECT a FROM t {limit}");
+    let found = outline(&sql, Dialect::SqlServer).foreign_syntax();
+    let places: Vec<Option<&str>> = found.into_iter().map(|habit| sql.get(habit.place)).collect();
+    assert_eq!(places, [Some(limit)], "the mark of a value has another length than the value");
+    // A quote that is never closed holds the blanks that stand for the ends of blocks.
+    for count in 0..12 {
+        let loops = "{%for x in['éé']%}{%endfor%}".repeat(count);
+        let sql = format!("SELECT a FROM t WHERE {{{{ window.start }}}} <= \"a{loops}");
+        let compared = outline(&sql, Dialect::Postgres).comparisons();
+        let (_, place) = compared[0].column.clone().expect("a column");
+        assert!(sql.get(place.clone()).is_some_and(|text| text.starts_with("\"a")), "{place:?} of {sql}");
+    }
+}

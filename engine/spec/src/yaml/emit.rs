@@ -2,29 +2,31 @@
 
 use serde_json::Value;
 
+use crate::show::is_obeyed;
+
 /// Longest comment, in characters; what is longer is cut.
 const COMMENT_CHARS: usize = 110;
 /// Digits that a number without quotes keeps with every reader.
 const NUMBER_DIGITS: usize = 15;
 
 /// A text as a scalar, in quotes where another reader could take it for something else. It may stand in `[]` and `{}`.
-pub fn text(text: &str) -> String {
+pub fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
 /// A value as YAML on one line.
-pub fn value(value: &Value) -> String {
+pub fn flow(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(truth) => truth.to_string(),
         Value::Number(number) => number_text(&number.to_string()),
         Value::String(string) if is_moment(string) => string.clone(),
-        Value::String(string) => text(string),
-        Value::Array(items) => format!("[{}]", items.iter().map(self::value).collect::<Vec<_>>().join(", ")),
+        Value::String(string) => scalar(string),
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(members) if members.is_empty() => "{}".to_owned(),
         Value::Object(members) => {
             let members: Vec<String> =
-                members.iter().map(|(name, member)| format!("{}: {}", text(name), self::value(member))).collect();
+                members.iter().map(|(name, member)| format!("{}: {}", scalar(name), flow(member))).collect();
             format!("{{ {} }}", members.join(", "))
         }
     }
@@ -36,13 +38,9 @@ pub fn comment(words: &str) -> String {
     if words.chars().nth(COMMENT_CHARS).is_some() { format!("{}…", line.trim_end()) } else { line }
 }
 
-/// Whether a character would end a line, or change what a terminal shows.
+/// Whether a character would end a line, change what a terminal shows, or is no text to every reader.
 pub fn is_unfit(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{fffe}' | '\u{ffff}')
-        || ('\u{202a}'..='\u{202e}').contains(&char)
-        || ('\u{2066}'..='\u{2069}').contains(&char)
-        || ('\u{fdd0}'..='\u{fdef}').contains(&char)
+    is_obeyed(char) || matches!(char, '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{fdd0}'..='\u{fdef}')
 }
 
 /// A whole number or a fraction that no reader rounds; anything else in quotes.
@@ -67,7 +65,8 @@ fn is_moment(text: &str) -> bool {
     ["0000-00-00", "0000-00-00T00:00:00", "0000-00-00T00:00:00Z"].contains(&mask.as_str())
 }
 
-fn quoted(text: &str) -> String {
+/// A text in double quotes, on one line.
+pub fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for char in text.chars() {
         match char {
@@ -91,12 +90,12 @@ fn quoted(text: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use engine_spec::text::Text;
-    use engine_spec::yaml::SpecFile;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::text::Text;
+    use crate::yaml::SpecFile;
 
     fn read(yaml: &str) -> Value {
         let (file, findings) = SpecFile::parse(Arc::new(Text::new("a.yaml", yaml)));
@@ -111,23 +110,28 @@ mod tests {
             ("no", "\"no\""),
             ("0047", "\"0047\""),
             ("M1  ", "\"M1  \""),
+            ("M 1", "\"M 1\""),
+            ("12:30", "\"12:30\""),
+            ("a\tb", "\"a\\tb\""),
+            ("a\u{85}\u{2028}", "\"a\\u0085\\u2028\""),
             ("a: b", "\"a: b\""),
             ("#", "\"#\""),
             ("Fräse", "\"Fräse\""),
             ("a\"b\\", "\"a\\\"b\\\\\""),
             ("", "\"\""),
         ] {
-            assert_eq!(text(plain), expected);
+            assert_eq!(scalar(plain), expected);
+            assert_eq!(read(&format!("[{expected}]"))[0], plain);
         }
-        assert_eq!(value(&json!("2025-03-29T22:00:00")), "2025-03-29T22:00:00");
-        assert_eq!(value(&json!({"a": [1, null, "x y"]})), "{ a: [1, null, \"x y\"] }");
+        assert_eq!(flow(&json!("2025-03-29T22:00:00")), "2025-03-29T22:00:00");
+        assert_eq!(flow(&json!({"a": [1, null, "x y"]})), "{ a: [1, null, \"x y\"] }");
     }
 
     proptest! {
         #[test]
         fn whatever_is_written_is_read_again(key in ".*", text in "\\PC*", wild in any::<String>(), number in any::<i32>()) {
             let given = json!({ key: [text, wild, number] });
-            prop_assert_eq!(read(&format!("root: {}\n", value(&given))), json!({ "root": given }));
+            prop_assert_eq!(read(&format!("root: {}\n", flow(&given))), json!({ "root": given }));
         }
 
         #[test]
