@@ -5,6 +5,7 @@ import subprocess
 
 from lib import plant
 from lib.figures import Figure, median
+from lib.world import Wrong
 
 DATABASES = ("postgres", "mariadb")
 NAMES = {"postgres": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite", "csv": "CSV", "http": "HTTP"}
@@ -84,7 +85,7 @@ def p3(world, rounds):
         with open(f"{folder}/output.log") as log:
             text = log.read()
         if f'"rows":{rows},' not in text:
-            raise AssertionError(f"P3 read another number of rows than {rows}: {text[-400:]}")
+            raise Wrong(f"P3 read another number of rows than {rows}: {text[-400:]}")
         cpu = median(cost.cpu for cost in costs)
         note = f"{rows:,} rows, {median(cost.wall for cost in costs):.2f} s wall, first run {first.cpu:.2f} s"
         yield Figure("P3", f"{NAMES[database]}: window read again", cpu, "s", 0.12, 0.08, note=note, digits=3)
@@ -116,8 +117,10 @@ def p4(world, rounds):
     for database in DATABASES:
         folder = world.folder(f"one-{database}")
         world.once(f"one-{database}", folder, {"rows": 0})
-        run = lambda expected: world.once(f"one-{database}", folder, expected)
-        costs = [one_row(world, database, run) for _ in range(5 * rounds)]
+        costs = [
+            one_row(world, database, lambda expected: world.once(f"one-{database}", folder, expected))
+            for _ in range(5 * rounds)
+        ]
         wall, cpu = (median(getattr(cost, name) for cost in costs) * 1000 for name in ("wall", "cpu"))
         yield Figure("P4", f"{NAMES[database]}: one new row, wall", wall, "ms", 40, 25, digits=1)
         yield Figure("P4", f"{NAMES[database]}: one new row, CPU", cpu, "ms", 25, 15, digits=1)
@@ -154,10 +157,11 @@ def p9(world, rounds):
     with open(f"{folder}/bookings.csv", "w") as file:
         file.write(world.sql("postgres", copy))
     names = ("postgres", "mariadb", "sqlite", "csv", "http")
+    api = {"BENCH_API": f"http://{world.sink_address}/bookings/{rows}"}
     costs = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
-            costs[name].append(first_fill(world, name, rows))
+            costs[name].append(first_fill(world, name, rows, api))
     million = rows / MILLION
     read = {d: median(floor(world, d, rows, "read").cpu for _ in range(rounds)) / million for d in DATABASES}
     cpu = {name: median(cost.cpu for cost in of) / million for name, of in costs.items()}

@@ -63,8 +63,10 @@ def compare(world, rounds):
                     (read_with(world, name, database, world.rows), floor(world, database, world.rows))
                     for _ in range(rounds)
                 ]
-                new = lambda _: read_with(world, name, database, 1, only_new=True)  # noqa: B023, E731
-                ones = [one_row(world, database, new) for _ in range(rounds)]
+                ones = [
+                    one_row(world, database, lambda _: read_with(world, name, database, 1, only_new=True))
+                    for _ in range(rounds)
+                ]
             except Wrong as error:
                 yield f"{told} no figure: {str(error).splitlines()[0][:120]} | | | | |"
                 continue

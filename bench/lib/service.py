@@ -26,10 +26,10 @@ ARRIVAL_SECONDS_MAX = 15
 
 FILL = {
     "postgres": """TRUNCATE live_booking; INSERT INTO live_booking
-        SELECT p * 1000 + n, 'FA-' || p || '-' || (n + 1) / 2, 'PRD-1', 'L-' || p, CASE WHEN n % 2 = 1 THEN 'S' ELSE 'E' END,
-               t, t, 0, 0, NULL, NULL, p
+        SELECT p * 1000 + n, 'FA-' || p || '-' || (n + 1) / 2, 'PRD-1', 'L-' || p,
+               CASE WHEN n % 2 = 1 THEN 'S' ELSE 'E' END, t, t, 0, 0, NULL, NULL, p
         FROM generate_series(0, {last}) p, generate_series(1, {each}) n,
-             LATERAL (SELECT clock_timestamp() AT TIME ZONE 'Europe/Istanbul' - interval '4 hours' + n * interval '1 minute' AS t) x""",
+             LATERAL (SELECT now() AT TIME ZONE 'Europe/Istanbul' - (240 - n) * interval '1 minute' AS t) x""",
     "mariadb": """TRUNCATE live_booking; INSERT INTO live_booking
         SELECT p.seq * 1000 + n.seq, CONCAT('FA-', p.seq, '-', (n.seq + 1) DIV 2), 'PRD-1', CONCAT('L-', p.seq),
                IF(n.seq MOD 2 = 1, 'S', 'E'), UTC_TIMESTAMP(3) - INTERVAL 60 - n.seq MINUTE,
@@ -116,7 +116,8 @@ def measure(world, seconds):
     log = f"{folder}/output.log"
     with open(log, "wb") as output:
         command = [world.engine, "run", f"{folder}/specs"]
-        service = subprocess.Popen(command, env=world.env, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+        service = subprocess.Popen(command, env=world.env, cwd=folder, **streams)
     session = Session(world)
     committed, resident = {}, 0.0
     try:

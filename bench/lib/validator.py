@@ -3,7 +3,7 @@ import os
 import subprocess
 
 from lib.figures import Figure, median
-from lib.world import BENCH, ROOT
+from lib.world import BENCH, ROOT, Wrong
 
 SPECS = 1000
 STARTS = 50
@@ -33,7 +33,7 @@ def p8(world, rounds):
     costs = [world.run([validator, folder], folder, {"requests": 0}) for _ in range(rounds)]
     with open(f"{folder}/output.log") as log:
         if f"{SPECS} files: 0 errors" not in (text := log.read()):
-            raise AssertionError(f"P8 did not validate {SPECS} specs: {text[-300:]}")
+            raise Wrong(f"P8 did not validate {SPECS} specs: {text[-300:]}")
     one = [world.run([validator, world.spec("runs-postgres")], folder, {}) for _ in range(STARTS)]
     yield Figure("P8", f"{SPECS:,} specs, CPU", median(cost.cpu for cost in costs), "s", 2, 1)
     yield Figure("P8", "start, with one spec", median(cost.wall for cost in one) * 1000, "ms", 20, 10, digits=1)

@@ -34,7 +34,6 @@ class World:
             BENCH_DATABASE=self.env["DB_NAME"],
             BENCH_PASSWORD="reader",
             BENCH_SINK=f"http://{self.sink_address}/deliveries",
-            BENCH_API=f"http://{self.sink_address}/bookings",
             BENCH_SQLITE=f"{self.work}/{self.env['DB_NAME']}.db",
             BENCH_CSV=f"{self.work}/csv",
             SINK=self.sink_address,

@@ -9,15 +9,16 @@ const MACHINES: u64 = 120;
 /// Milliseconds from booking to booking.
 const STEP_MILLIS: u64 = 15_700;
 
-/// A page of the bookings `from` to `to`, by number: `from=1&to=100&page=1&size=50`.
-pub fn page(query: &str) -> Option<String> {
+/// A page of the first so many bookings: `/bookings/100` and `page=1&size=50`.
+pub fn page(path: &str, query: &str) -> Option<String> {
+    let last: u64 = path.strip_prefix("/bookings/")?.parse().ok()?;
     let number = |name: &str| {
         query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?.1.parse::<u64>().ok()
     };
-    let (from, to, page, size) = (number("from")?, number("to")?, number("page")?, number("size")?.min(PAGE_ROWS_MAX));
-    let first = from + page.checked_sub(1)? * size;
+    let size = number("size")?.min(PAGE_ROWS_MAX);
+    let first = number("page")?.checked_sub(1)? * size + 1;
     let mut out = String::from(r#"{"rows":["#);
-    for id in first..(first + size).min(to + 1) {
+    for id in first..(first + size).min(last + 1) {
         if id > first {
             out.push(',');
         }
@@ -69,14 +70,14 @@ mod tests {
 
     #[test]
     fn a_booking_is_the_one_of_the_databases() {
-        let row = page("from=1&to=3&page=1&size=1").unwrap_or_default();
+        let row = page("/bookings/3", "page=1&size=1").unwrap_or_default();
         assert_eq!(
             row,
             r#"{"rows":[{"id":1,"order_code":"FA-00000001","product_code":"PRD-02919","machine_code":"M-000","event":"S","booked_at":"2024-01-01T00:00:16.313","changed_at":"2024-01-01T00:01:45.700"}]}"#
         );
-        assert!(page("from=1&to=3&page=3&size=1").unwrap_or_default().contains(r#""id":3,"#));
-        assert_eq!(page("from=1&to=3&page=4&size=1").as_deref(), Some(r#"{"rows":[]}"#));
-        assert_eq!(page("from=1&to=3"), None);
+        assert!(page("/bookings/3", "page=3&size=1").unwrap_or_default().contains(r#""id":3,"#));
+        assert_eq!(page("/bookings/3", "page=4&size=1").as_deref(), Some(r#"{"rows":[]}"#));
+        assert_eq!(page("/bookings/3", "page=1"), None);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! send, reads every record, and answers as the delivery contract says.
 //!
 //! `sink 127.0.0.1:58080`. POST to any path delivers; `GET /stats` says what came since `POST /reset`; `GET /seen` lists
-//! the ids of small requests with the times of their answers; `GET /bookings` serves bookings, for the source `http`.
+//! the ids of small requests with the times of their answers; `GET /bookings/N?page=1&size=50` serves the first N bookings, for
+//! the source `http`.
 
 mod bookings;
 mod records;
@@ -149,16 +150,16 @@ async fn serve(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infa
         (&Method::GET, "/seen") => {
             answer(StatusCode::OK, serde_json::to_vec(&stats().get_or_insert_default().seen).unwrap_or_default())
         }
-        (&Method::GET, "/bookings") => match bookings::page(parts.uri.query().unwrap_or_default()) {
+        (&Method::GET, path) => match bookings::page(path, parts.uri.query().unwrap_or_default()) {
             Some(page) => answer(StatusCode::OK, page),
-            None => answer(StatusCode::BAD_REQUEST, r#"{"message":"from, to, page and size are needed"}"#),
+            None => answer(StatusCode::NOT_FOUND, "{}"),
         },
         (&Method::POST, "/reset") => {
             *stats() = None;
             answer(StatusCode::OK, "{}")
         }
         (&Method::POST, _) => take(parts.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()), &body),
-        _ => answer(StatusCode::NOT_FOUND, "{}"),
+        _ => answer(StatusCode::METHOD_NOT_ALLOWED, "{}"),
     })
 }
 
