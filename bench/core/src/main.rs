@@ -86,18 +86,18 @@ fn measure(name: &str) -> Option<()> {
         // Bookings with times of the driver's own kind.
         "map" => {
             let (plan, batches) = (plant::booking_plan(), bookings());
-            measured(|| map(&plan, &batches, |row| drop(black_box(&row.key_text))));
+            measured(|| map(&plan, &batches, |row| _ = black_box(&row.key_text)));
         }
         // Orders whose times are texts, in two forms.
         "times" => {
             let (plan, batches) = (plant::text_time_plan(), plant::text_times(ROWS));
-            measured(|| map(&plan, &batches, |row| drop(black_box(row.end))));
+            measured(|| map(&plan, &batches, |row| _ = black_box(row.end)));
         }
         // The content of rows, as it is compared.
         "hash" => {
             let rows = canonical(&plant::booking_plan(), &bookings());
             let mut scratch = Vec::new();
-            measured(|| rows.iter().for_each(|row| drop(black_box(row.content_hash(&mut scratch)))));
+            measured(|| rows.iter().for_each(|row| _ = black_box(row.content_hash(&mut scratch))));
         }
         // Bookings of 120 machines to runs.
         "pair" => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine_core::plan::{Plan, PlanInput};
 use engine_core::ports::{Ask, Cancel, Clock, Fetched, References, Source, SourceError, SourceIdentity};
 use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
-use engine_spec::reference::Reference;
+use engine_spec::scalar::Reference;
 use engine_spec::{NoCompanions, load};
 use jiff::Timestamp;
 use secrecy::SecretString;
