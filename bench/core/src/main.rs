@@ -1,0 +1,170 @@
+//! One measure of the pure core after the other, to be counted: `bench-core map`. Everything that is prepared stands
+//! outside of [`measured`], and only what happens inside is counted by `run`.
+
+mod plant;
+
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use engine_core::canonical::{CanonicalRow, RowKey, record_id};
+use engine_core::mapping::{Mapper, Outcome};
+use engine_core::memory::MemoryStore;
+use engine_core::pairing::{Before, Booking, Rules, fold};
+use engine_core::plan::Plan;
+use engine_core::ports::Cancel;
+use engine_core::record;
+use engine_core::run::{OUTBOX_BYTES_MAX, Runner, Silent};
+use engine_core::time::Instant;
+use engine_core::value::RowBatch;
+use plant::{Batches, Still};
+
+/// Rows of every measure.
+const ROWS: usize = 20_000;
+
+/// Where counting begins and ends. The name is what `run` looks for.
+#[inline(never)]
+fn measured<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Maps all rows, and hands each to `take`.
+fn map(plan: &Plan, batches: &[RowBatch], mut take: impl FnMut(&CanonicalRow)) {
+    let mut mapper = Mapper::new(plan, batches[0].columns()).expect("the columns are there");
+    let mut row = CanonicalRow::default();
+    let now = Instant::from_timestamp(plant::now()).expect("an instant");
+    for batch in batches {
+        for source in batch.rows() {
+            let outcome = mapper.map(source, now, &mut row);
+            assert!(matches!(outcome, Outcome::Row), "a row was refused: {:?}", mapper.rejections());
+            take(&row);
+        }
+    }
+}
+
+fn canonical(plan: &Plan, batches: &[RowBatch]) -> Vec<CanonicalRow> {
+    let mut rows = Vec::with_capacity(ROWS);
+    map(plan, batches, |row| rows.push(row.clone()));
+    rows
+}
+
+/// Bookings of each machine, as they are folded.
+fn by_machine(plan: &Plan, batches: &[RowBatch]) -> Vec<Vec<Booking>> {
+    let mut machines = vec![Vec::new(); plant::MACHINES];
+    map(plan, batches, |row| {
+        let machine = &row.details.machine_code;
+        let at = machine.trim_start_matches("M-").parse::<usize>().expect("a number");
+        machines[at].push(Booking {
+            key: RowKey::of(&row.key_text),
+            at: row.start,
+            event: row.event.expect("a booking has an event"),
+            tie: row.tie.clone(),
+            details: row.details.clone(),
+        });
+    });
+    machines
+}
+
+/// Runs a plan over a store in memory.
+fn run(plan: &Plan, store: &MemoryStore, batches: &[RowBatch]) {
+    let runner = Runner {
+        plan,
+        store,
+        clock: &Still,
+        cancel: &Cancel::default(),
+        open: &|| Ok(Box::new(Batches::new(batches.to_vec()))),
+        outbox_bytes_max: OUTBOX_BYTES_MAX,
+        next_run: None,
+    };
+    let report = runner.run(&mut Silent);
+    assert!(report.failure.is_none(), "{:?}", report.failure);
+    assert_eq!(report.rows, ROWS as u64, "rows of the run");
+}
+
+fn measure(name: &str) -> Option<()> {
+    let bookings = || plant::bookings(ROWS);
+    match name {
+        // Bookings with times of the driver's own kind.
+        "map" => {
+            let (plan, batches) = (plant::booking_plan(), bookings());
+            measured(|| map(&plan, &batches, |row| _ = black_box(&row.key_text)));
+        }
+        // Orders whose times are texts, in two forms.
+        "times" => {
+            let (plan, batches) = (plant::text_time_plan(), plant::text_times(ROWS));
+            measured(|| map(&plan, &batches, |row| _ = black_box(row.end)));
+        }
+        // The content of rows, as it is compared.
+        "hash" => {
+            let rows = canonical(&plant::booking_plan(), &bookings());
+            let mut scratch = Vec::new();
+            measured(|| rows.iter().for_each(|row| _ = black_box(row.content_hash(&mut scratch))));
+        }
+        // Bookings of 120 machines to runs.
+        "pair" => {
+            let machines = by_machine(&plant::booking_plan(), &bookings());
+            let runs = measured(|| {
+                let fold = |of: &Vec<Booking>| black_box(fold(of, Before::default(), Rules::default())).runs.len();
+                machines.iter().map(fold).sum::<usize>()
+            });
+            assert_eq!(runs, plant::runs_of(ROWS), "runs that were folded");
+        }
+        // Records as JSON: rows, and runs.
+        "json-rows" => {
+            let plan = plant::booking_plan();
+            let rows = canonical(&plan, &bookings());
+            let id = record_id("bench", "1");
+            let mut out = String::with_capacity(1 << 20);
+            measured(|| {
+                for row in &rows {
+                    out.clear();
+                    record::write_row(&mut out, id, black_box(row), plan.table);
+                    black_box(&out);
+                }
+            });
+        }
+        "json-runs" => {
+            let machines = by_machine(&plant::booking_plan(), &bookings());
+            let fold = |of: &Vec<Booking>| fold(of, Before::default(), Rules::default()).runs;
+            let runs: Vec<_> = machines.iter().flat_map(fold).collect();
+            let id = record_id("bench", "1");
+            let mut out = String::with_capacity(1 << 20);
+            measured(|| {
+                for run in &runs {
+                    out.clear();
+                    record::write_run(&mut out, id, black_box(run));
+                    black_box(&out);
+                }
+            });
+        }
+        // A whole run: everything is new, and then nothing is.
+        "first-run" => {
+            let (plan, batches) = (plant::booking_plan(), bookings());
+            let store = MemoryStore::new();
+            measured(|| run(&plan, &store, &batches));
+        }
+        "same-again" => {
+            let (plan, batches) = (plant::booking_plan(), bookings());
+            let store = MemoryStore::new();
+            run(&plan, &store, &batches);
+            measured(|| run(&plan, &store, &batches));
+        }
+        // A spec from its text to its plan.
+        "load-spec" => {
+            let _ = plant::booking_plan();
+            measured(|| drop(black_box(plant::booking_plan())));
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn main() -> ExitCode {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    match measure(&name) {
+        Some(()) => ExitCode::SUCCESS,
+        None => {
+            eprintln!("there is no measure `{name}`");
+            ExitCode::from(2)
+        }
+    }
+}

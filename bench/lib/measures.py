@@ -1,0 +1,186 @@
+"""P1 to P5, P9 and P10: one process at a time, read, compare and deliver."""
+import datetime
+import os
+import subprocess
+
+from lib import plant
+from lib.figures import Figure, median
+from lib.world import Wrong
+
+DATABASES = ("postgres", "mariadb")
+NAMES = {"postgres": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite", "csv": "CSV", "http": "HTTP"}
+COLUMNS = "id, order_code, product_code, machine_code, event, booked_at, changed_at"
+MILLION = 1e6
+# Rows of the window that is read again and again.
+WINDOW_ROWS = 100_000
+# Rows that are read of every kind of source.
+SOURCE_ROWS = 200_000
+
+
+def feed(rows):
+    return f"SELECT {COLUMNS} FROM booking WHERE id <= {rows}"
+
+
+def stateless(world, database, rows):
+    """A backfill of rows: the ledger and the outbox stay as they are."""
+    command = [world.engine, "backfill", world.spec(f"rows-{database}"), "--from", "2024-01-01"]
+    command += ["--to", plant.local(rows).isoformat(sep=" "), "--now", plant.instant(rows, days=2)]
+    command += ["--slice", "30d", "--yes"]
+    return world.run(command, world.folder(f"rows-{database}"), plant.rows_truth(rows))
+
+
+def first_fill(world, database, rows, env=None):
+    """Everything that there is, folded to runs, with ledger and outbox on disk."""
+    folder = world.folder(f"runs-{database}")
+    return world.once(f"runs-{database}", folder, plant.runs_truth(rows), plant.instant(rows), env)
+
+
+def first_orders(world, database):
+    """The order table, where a row is a run."""
+    orders = int(world.env["ORDERS"])
+    folder = world.folder(f"orders-{database}")
+    return world.once(f"orders-{database}", folder, plant.orders_truth(orders), plant.orders_instant(orders))
+
+
+def floor(world, database, rows, what="post"):
+    expected = plant.rows_truth(rows) if what == "post" else {"rows": 0}
+    return world.floor(database, what, feed(rows), expected)
+
+
+def p1(world, rounds):
+    for database in DATABASES:
+        pairs = [(stateless(world, database, world.rows), floor(world, database, world.rows)) for _ in range(rounds)]
+        ratio = median(ours.cpu / theirs.cpu for ours, theirs in pairs)
+        million = world.rows / MILLION
+        cpu, wall = (median(getattr(ours, name) for ours, _ in pairs) for name in ("cpu", "wall"))
+        floor_cpu = median(theirs.cpu for _, theirs in pairs) / million
+        note = f"{cpu / million:.2f} s/M, {world.rows / wall:,.0f} rows/s, floor {floor_cpu:.2f} s/M"
+        yield Figure("P1", f"{NAMES[database]}: rows without state", ratio, "× floor", 1.6, 1.3, ratio, note=note)
+        yield Figure("P1", f"{NAMES[database]}: peak of it", median(ours.peak for ours, _ in pairs), "MiB", digits=1)
+
+
+def p2(world, rounds):
+    million = world.rows / MILLION
+    for database in DATABASES:
+        pairs = [(first_fill(world, database, world.rows), floor(world, database, world.rows)) for _ in range(rounds)]
+        cpu = median(ours.cpu for ours, _ in pairs) / million
+        ratio = median(ours.cpu / theirs.cpu for ours, theirs in pairs)
+        note = f"{world.rows / median(ours.wall for ours, _ in pairs):,.0f} rows/s"
+        yield Figure("P2", f"{NAMES[database]}: first fill to runs", cpu, "s/M", 3.0, 2.0, ratio, note=note)
+        yield Figure("P2", f"{NAMES[database]}: peak of it", median(ours.peak for ours, _ in pairs), "MiB", 48, 24, digits=1)
+        orders = int(world.env["ORDERS"])
+        costs = [first_orders(world, database) for _ in range(rounds)]
+        cpu = median(cost.cpu for cost in costs) / orders * MILLION
+        yield Figure("P2", f"{NAMES[database]}: first fill of {orders:,} orders", cpu, "s/M")
+
+
+def p3(world, rounds):
+    rows = min(WINDOW_ROWS, world.rows)
+    for database in DATABASES:
+        folder = world.folder(f"window-{database}")
+        now = plant.instant(world.rows)
+        nothing = {"rows": 0, "runs": 0, "deletes": 0, "requests": 0}
+        first = world.once(f"window-{database}", folder, {"rows": 0}, now)
+        costs = [world.once(f"window-{database}", folder, nothing, now) for _ in range(rounds)]
+        with open(f"{folder}/output.log") as log:
+            text = log.read()
+        if f'"rows":{rows},' not in text:
+            raise Wrong(f"P3 read another number of rows than {rows}: {text[-400:]}")
+        cpu = median(cost.cpu for cost in costs)
+        note = f"{rows:,} rows, {median(cost.wall for cost in costs):.2f} s wall, first run {first.cpu:.2f} s"
+        yield Figure("P3", f"{NAMES[database]}: window read again", cpu, "s", 0.12, 0.08, note=note, digits=3)
+        yield Figure("P3", f"{NAMES[database]}: written by it", median(cost.written for cost in costs), "KiB", digits=0)
+        yield Figure("P3", f"{NAMES[database]}: peak of it", median(cost.peak for cost in costs), "MiB", digits=1)
+
+
+# A new booking on a machine of its own, a moment ago.
+NEW_ROW = {
+    "postgres": """INSERT INTO booking SELECT {id}, 'FA-{id}', product_code, 'N-{machine}', 'S', now, now, 0, 0, NULL, NULL
+        FROM booking, (SELECT clock_timestamp() AT TIME ZONE 'Europe/Istanbul' AS now) t WHERE id = 1""",
+    "mariadb": """INSERT INTO booking SELECT {id}, 'FA-{id}', product_code, 'N-{machine}', 'S', now, now, 0, 0, NULL, NULL
+        FROM booking, (SELECT UTC_TIMESTAMP(3) + INTERVAL 3 HOUR AS now) t WHERE id = 1""",
+}
+
+
+def one_row(world, database, run):
+    """Inserts a booking, calls `run` with what must arrive, and takes the booking away again."""
+    new = int(datetime.datetime.now().timestamp() * 1000)
+    world.sql(database, NEW_ROW[database].format(id=new, machine=new % 10**9))
+    try:
+        return run({"runs": 1, "id_sum": new, "deletes": 0})
+    finally:
+        world.sql(database, f"DELETE FROM booking WHERE id > {world.rows}")
+
+
+def p4(world, rounds):
+    # A process is short: more rounds cost little.
+    for database in DATABASES:
+        folder = world.folder(f"one-{database}")
+        world.once(f"one-{database}", folder, {"rows": 0})
+        costs = [
+            one_row(world, database, lambda expected: world.once(f"one-{database}", folder, expected))
+            for _ in range(5 * rounds)
+        ]
+        wall, cpu = (median(getattr(cost, name) for cost in costs) * 1000 for name in ("wall", "cpu"))
+        yield Figure("P4", f"{NAMES[database]}: one new row, wall", wall, "ms", 40, 25, digits=1)
+        yield Figure("P4", f"{NAMES[database]}: one new row, CPU", cpu, "ms", 25, 15, digits=1)
+        yield Figure("P4", f"{NAMES[database]}: peak of it", median(cost.peak for cost in costs), "MiB", digits=1)
+
+
+def sizes(world):
+    return [count for count in (10**4, 10**5, 10**6, 10**7) if count <= world.rows]
+
+
+def growth(world, rounds):
+    """(what, bookings, CPU s/M, peak MiB) of the stateless delivery and of the first fill."""
+    for what, measure in (("rows without state", stateless), ("first fill to runs", first_fill)):
+        for database in DATABASES:
+            for count in sizes(world):
+                costs = [measure(world, database, count) for _ in range(rounds)]
+                cpu = median(cost.cpu for cost in costs) / count * MILLION
+                yield f"{NAMES[database]}: {what}", count, cpu, median(cost.peak for cost in costs)
+
+
+def p5(world, rounds):
+    for database in DATABASES:
+        peaks = {c: median(first_fill(world, database, c).peak for _ in range(rounds)) for c in sizes(world)}
+        for count, peak in peaks.items():
+            yield Figure("P5", f"{NAMES[database]}: peak of a first fill of {count:,}", peak, "MiB", 48, 24, digits=1)
+        yield Figure("P5", f"{NAMES[database]}: largest to smallest of them", max(peaks.values()) / min(peaks.values()), "×")
+
+
+def p9(world, rounds):
+    rows = min(SOURCE_ROWS, world.rows)
+    folder = f"{world.work}/csv"
+    os.makedirs(folder, exist_ok=True)
+    copy = f"COPY ({feed(rows)} ORDER BY id) TO STDOUT (FORMAT csv, HEADER)"
+    with open(f"{folder}/bookings.csv", "w") as file:
+        file.write(world.sql("postgres", copy))
+    names = ("postgres", "mariadb", "sqlite", "csv", "http")
+    api = {"BENCH_API": f"http://{world.sink_address}/bookings/{rows}"}
+    costs = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            costs[name].append(first_fill(world, name, rows, api))
+    million = rows / MILLION
+    read = {d: median(floor(world, d, rows, "read").cpu for _ in range(rounds)) / million for d in DATABASES}
+    cpu = {name: median(cost.cpu for cost in of) / million for name, of in costs.items()}
+    for name in names:
+        note = f"{cpu[name]:.2f} s/M"
+        if name in read:
+            note += f", {read[name]:.2f} of it reading alone"
+        ratio = cpu[name] / cpu["postgres"]
+        budget = None if name == "postgres" else 1.5
+        yield Figure("P9", f"{NAMES[name]}: first fill of {rows:,}", ratio, "× PostgreSQL", budget, note=note)
+
+
+def p10(world, rounds):
+    for database in DATABASES:
+        ratios = []
+        for _ in range(rounds):
+            ours = stateless(world, database, world.rows).server[database]
+            theirs = floor(world, database, world.rows, "read").server[database]
+            ratios.append((ours / theirs, ours, theirs))
+        ratio, ours, theirs = sorted(ratios)[len(ratios) // 2]
+        note = f"{ours:.2f} s of the server, {theirs:.2f} s for the plain SELECT"
+        yield Figure("P10", f"{NAMES[database]}: the server's CPU", ratio, "× SELECT", 1.05, note=note)
