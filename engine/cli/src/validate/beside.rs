@@ -27,15 +27,20 @@ impl Companions for Beside<'_> {
 }
 
 impl Beside<'_> {
-    /// The path of a file that lies in the folder of the spec or below it, or below the nearest folder above that has a
-    /// device config. Links are followed: what counts is where the file is.
+    /// The path of a file that lies in the folder of the spec or below it, or below what the spec is a part of: the
+    /// nearest folder above that has a device config, or the working directory. Links are followed: what counts is
+    /// where the file is.
     fn inside(&self, path: &str) -> Result<PathBuf, String> {
         let joined = self.0.join(path);
         let is_inside = || -> io::Result<bool> {
-            let folder = plain(&std::path::absolute(self.0)?);
+            let current = std::env::current_dir()?;
+            let folder = plain(&current.join(self.0));
             let shared = folder.ancestors().find(|folder| folder.join(DEVICE_CONFIG).is_file());
-            let roots: Vec<&Path> = std::iter::once(folder.as_path()).chain(shared).collect();
-            let named = plain(&std::path::absolute(&joined)?);
+            // A program that was started in `/` was started nowhere.
+            let is_root_of_specs = current.parent().is_some() && folder.starts_with(&current);
+            let current = is_root_of_specs.then_some(current.as_path());
+            let roots: Vec<&Path> = std::iter::once(folder.as_path()).chain(shared).chain(current).collect();
+            let named = plain(&folder.join(path));
             if !roots.iter().any(|root| named.starts_with(root)) {
                 return Ok(false);
             }
@@ -47,7 +52,7 @@ impl Beside<'_> {
             Ok(true) => Ok(joined),
             Ok(false) => Err(format!(
                 "{path} is not read: it lies neither in the folder of the spec or below it, nor below that of \
-                 `{DEVICE_CONFIG}`"
+                 `{DEVICE_CONFIG}`, nor below the working directory"
             )),
             Err(error) => Err(format!("{} cannot be read: {error}", joined.display())),
         }

@@ -20,7 +20,8 @@ pub struct Query {
     #[schemars(example = &"SELECT id, anr FROM buchung WHERE ts >= {{ window.start }} AND ts < {{ window.end }}")]
     #[serde(default, deserialize_with = "present")]
     pub sql: Option<String>,
-    /// File with the template, relative to the spec: in its folder or below it, or below that of `engine.yaml`.
+    /// File with the template, relative to the spec: in its folder or below it, or below that of `engine.yaml` or the
+    /// working directory.
     #[schemars(example = &"bookings.sql")]
     #[serde(default, deserialize_with = "present")]
     pub file: Option<String>,
