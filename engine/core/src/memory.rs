@@ -12,7 +12,7 @@ use crate::canonical::RowKey;
 use crate::state::{
     Brake, DeliveryState, Forget, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
     PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SavedOutbox, SliceState, Stage, StateCounts,
-    StateError, StateStore, StateTransaction,
+    StateError, StateStore, StateTransaction, Waiting,
 };
 
 /// Everything that is known of one pipeline.
@@ -133,13 +133,22 @@ impl StateStore for MemoryStore {
         Ok(self.lock().keys().cloned().collect())
     }
 
-    fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError> {
-        Ok(self.with(pipeline, |known| StateCounts {
-            records: known.records.keys().filter(|(part, _)| !part).count() as u64,
-            live: known.records.values().filter(|record| !record.part && record.end == LIVE).count() as u64,
+    fn waiting(&self, pipeline: &str) -> Result<Waiting, StateError> {
+        Ok(self.with(pipeline, |known| Waiting {
             outbox: known.outbox.len() as u64,
             outbox_bytes: known.outbox.values().map(|(record, _)| record.body.len() as u64).sum(),
             quarantine: known.quarantine.len() as u64,
+        }))
+    }
+
+    fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError> {
+        let Waiting { outbox, outbox_bytes, quarantine } = self.waiting(pipeline)?;
+        Ok(self.with(pipeline, |known| StateCounts {
+            records: known.records.keys().filter(|(part, _)| !part).count() as u64,
+            live: known.records.values().filter(|record| !record.part && record.end == LIVE).count() as u64,
+            outbox,
+            outbox_bytes,
+            quarantine,
         }))
     }
 

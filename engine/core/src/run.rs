@@ -194,7 +194,7 @@ impl Run<'_> {
         self.state = store.load(&id).map_err(state_failure)?;
         self.approved_before = self.state.approved;
         self.state.next_run = self.runner.next_run;
-        let waiting = store.counts(&id).map_err(state_failure)?;
+        let waiting = store.waiting(&id).map_err(state_failure)?;
         // Held records are let go by a run: they must not keep it from running.
         let is_full = waiting.outbox_bytes >= self.runner.outbox_bytes_max;
         if is_full && !store.claim(&id, 1, 0).map_err(state_failure)?.is_empty() {

@@ -302,6 +302,17 @@ pub struct StateCounts {
     pub quarantine: u64,
 }
 
+/// What of a pipeline waits for something. Costs what waits, however large the ledger is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Records in the outbox.
+    pub outbox: u64,
+    /// Bytes in the outbox.
+    pub outbox_bytes: u64,
+    /// Rows in quarantine.
+    pub quarantine: u64,
+}
+
 /// A failure of the state store.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{tried}: {message}")]
@@ -383,7 +394,9 @@ pub trait StateStore: Send + Sync {
     fn delivery(&self, pipeline: &str) -> Result<DeliveryState, StateError>;
     /// Ids of the pipelines that the store knows.
     fn pipelines(&self) -> Result<Vec<String>, StateError>;
-    /// Counts, for the status.
+    /// What waits, as every run asks before it reads.
+    fn waiting(&self, pipeline: &str) -> Result<Waiting, StateError>;
+    /// Counts, for the status: they go through the whole ledger.
     fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError>;
     /// Entries whose window column lies in `[from, to)`.
     fn entries(

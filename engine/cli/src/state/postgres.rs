@@ -26,6 +26,7 @@ use engine_core::canonical::RowKey;
 use engine_core::state::{
     Brake, DeliveryState, Holder, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry,
     RefusedEntry, RefusedRecord, Saved, Share, SliceState, StateCounts, StateError, StateStore, StateTransaction,
+    Waiting,
 };
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
@@ -263,6 +264,12 @@ const COUNTS: &str = "SELECT \
      (SELECT count(*) FROM quarantine WHERE pipeline = no) + (SELECT count(*) FROM refused WHERE pipeline = no) \
      FROM pipeline WHERE id = $1";
 
+const WAITING: &str = "SELECT \
+     (SELECT count(*) FROM outbox WHERE pipeline = no), \
+     (SELECT coalesce(sum(bytes), 0)::bigint FROM outbox WHERE pipeline = no), \
+     (SELECT count(*) FROM quarantine WHERE pipeline = no) + (SELECT count(*) FROM refused WHERE pipeline = no) \
+     FROM pipeline WHERE id = $1";
+
 impl StateStore for PostgresStore {
     fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
         lease::take(&self.shared, pipeline)
@@ -311,6 +318,16 @@ impl StateStore for PostgresStore {
         self.shared.run("listing the pipelines", async |connection| {
             let rows = query("SELECT id FROM pipeline ORDER BY id").fetch_all(connection).await?;
             Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn waiting(&self, pipeline: &str) -> Result<Waiting, StateError> {
+        self.shared.run("counting what waits", async |connection| {
+            let Some(row) = query(WAITING).bind(pipeline).fetch_optional(connection).await? else {
+                return Ok(Waiting::default());
+            };
+            let number = |column: usize| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
+            Ok(Waiting { outbox: number(0)?, outbox_bytes: number(1)?, quarantine: number(2)? })
         })
     }
 

@@ -29,7 +29,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use engine_core::canonical::RowKey;
 use engine_core::state::{
     Brake, DeliveryState, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry, RefusedEntry,
-    RefusedRecord, Saved, SliceState, StateCounts, StateError, StateStore, StateTransaction,
+    RefusedRecord, Saved, SliceState, StateCounts, StateError, StateStore, StateTransaction, Waiting,
 };
 use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, Type};
@@ -286,9 +286,22 @@ const RECORDS_IN_WINDOW: &str =
 const LIVE_BEFORE: &str = "SELECT key, hash, at, ends FROM record \
      WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807 AND at < ?2 ORDER BY at, key LIMIT ?3";
 
-const COUNT_RECORDS: &str = "SELECT count(*), 0 FROM record WHERE pipeline = ?1 AND part = 0";
-const COUNT_LIVE: &str = "SELECT count(*), 0 FROM record INDEXED BY record_live WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807";
+const COUNT_RECORDS: &str = "SELECT count(*) FROM record WHERE pipeline = ?1 AND part = 0";
+const COUNT_LIVE: &str = "SELECT count(*) FROM record INDEXED BY record_live WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807";
 const COUNT_OUTBOX: &str = "SELECT count(*), coalesce(sum(bytes), 0) FROM outbox WHERE pipeline = ?1";
+const COUNT_QUARANTINE: &str = "SELECT (SELECT count(*) FROM quarantine WHERE pipeline = ?1) \
+     + (SELECT count(*) FROM refused WHERE pipeline = ?1)";
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+fn waiting(connection: &Connection, no: i64) -> rusqlite::Result<Waiting> {
+    let outbox = |row: &Row<'_>| Ok((unsigned(row, 0)?, unsigned(row, 1)?));
+    let (outbox, outbox_bytes) = connection.prepare_cached(COUNT_OUTBOX)?.query_row([no], outbox)?;
+    let quarantine = connection.prepare_cached(COUNT_QUARANTINE)?.query_row([no], |row| unsigned(row, 0))?;
+    Ok(Waiting { outbox, outbox_bytes, quarantine })
+}
 
 impl StateStore for SqliteStore {
     fn lease(&self, pipeline: &str) -> Result<Result<Box<dyn Lease>, String>, StateError> {
@@ -331,20 +344,21 @@ impl StateStore for SqliteStore {
         })
     }
 
+    fn waiting(&self, pipeline: &str) -> Result<Waiting, StateError> {
+        self.read_of("counting what waits", pipeline, waiting)
+    }
+
     fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError> {
         self.read_of("counting", pipeline, |connection, no| {
-            let count = |sql: &str| {
-                let number = |row: &Row<'_>, column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);
-                connection.prepare_cached(sql)?.query_row([no], |row| Ok((number(row, 0)?, number(row, 1)?)))
-            };
-            let (outbox, outbox_bytes) = count(COUNT_OUTBOX)?;
-            let (records, _) = count(COUNT_RECORDS)?;
-            let (live, _) = count(COUNT_LIVE)?;
-            let (rejected, refused) = count(
-                "SELECT (SELECT count(*) FROM quarantine WHERE pipeline = ?1), \
-                        (SELECT count(*) FROM refused WHERE pipeline = ?1)",
-            )?;
-            Ok(StateCounts { records, live, outbox, outbox_bytes, quarantine: rejected + refused })
+            let Waiting { outbox, outbox_bytes, quarantine } = waiting(connection, no)?;
+            let count = |sql: &str| connection.prepare_cached(sql)?.query_row([no], |row| unsigned(row, 0));
+            Ok(StateCounts {
+                records: count(COUNT_RECORDS)?,
+                live: count(COUNT_LIVE)?,
+                outbox,
+                outbox_bytes,
+                quarantine,
+            })
         })
     }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use engine_core::canonical::RowKey;
 use engine_core::state::{
     Brake, BrakeKind, DeliveryState, Fingerprint, LIVE, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry,
-    PipelineState, QuarantineEntry, RefusedRecord, Stage, StateCounts, StateStore, StateTransaction,
+    PipelineState, QuarantineEntry, RefusedRecord, Stage, StateCounts, StateStore, StateTransaction, Waiting,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -479,6 +479,8 @@ pub(super) fn counts_are_of_everything(store: &dyn StateStore) {
         store.counts(P).expect("reads"),
         StateCounts { records: 2, live: 1, outbox: 2, outbox_bytes: 5, quarantine: 2 }
     );
+    assert_eq!(store.waiting(P).expect("reads"), Waiting { outbox: 2, outbox_bytes: 5, quarantine: 2 });
+    assert_eq!(store.waiting("unknown").expect("reads"), Waiting::default());
 }
 
 pub(super) fn a_lease_is_exclusive(store: &dyn StateStore) {

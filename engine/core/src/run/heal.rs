@@ -1,12 +1,12 @@
 //! What leaves quarantine although the run does not judge all of it anew.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use engine_spec::model::SyncMode;
 
 use super::failure::state_failure;
 use super::{Run, Step};
-use crate::canonical::RowKey;
+use crate::canonical::{KeyMap, RowKey};
 use crate::report::Failure;
 use crate::state::{QUARANTINE_ROWS_MAX, Stage, StateError, StateTransaction};
 
@@ -14,7 +14,7 @@ use crate::state::{QUARANTINE_ROWS_MAX, Stage, StateError, StateTransaction};
 #[derive(Default)]
 pub(super) struct Healing {
     /// Key texts of rows that were rejected, where a run does not read again all that was rejected.
-    rejected: HashMap<RowKey, String>,
+    rejected: KeyMap<String>,
     healed: Vec<String>,
     /// Lanes with refused runs, where runs are no longer derived: no fold will judge them.
     lanes: BTreeSet<String>,

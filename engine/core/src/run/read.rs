@@ -96,7 +96,7 @@ impl Run<'_> {
             if fetched == Fetched::End {
                 break;
             }
-            reading.part = batch.part();
+            reading.begin_part(batch.part());
             reading.rows += batch.len() as u64;
             self.report.rows += batch.len() as u64;
             for row in batch.rows() {
@@ -146,9 +146,7 @@ impl Run<'_> {
                     continue;
                 }
                 reading.revive(key, later);
-                if reading.known.contains_key(&key) {
-                    self.classify(reading, key, &row_buffer, later);
-                } else {
+                if !self.classify(reading, key, &row_buffer, later) {
                     // Two rows with a key that the ledger was not asked for are told apart after it was.
                     reading.misses.push((row_buffer.clone(), later));
                 }
@@ -185,19 +183,26 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Decides what a row is: unchanged, changed, new, or in conflict with another row of the result.
+    /// Decides what a row is: unchanged, changed, new, or in conflict with another row of the result. Of a key that the
+    /// ledger was not asked for yet, nothing can be said: `false`.
     ///
     /// `later` is set in mode `cursor`: how the row compares with the one of the same key that was read before.
-    pub(super) fn classify(&mut self, reading: &mut Reading, key: RowKey, row: &CanonicalRow, later: Option<Ordering>) {
+    pub(super) fn classify(
+        &mut self,
+        reading: &mut Reading,
+        key: RowKey,
+        row: &CanonicalRow,
+        later: Option<Ordering>,
+    ) -> bool {
+        let Some(known) = reading.known.get_mut(&key) else { return false };
         if reading.cancelled.contains(&key) {
-            return;
+            return true;
         }
         let hash = row.content_hash(&mut reading.scratch);
-        let Some(mut known) = reading.known.get(&key).copied() else { return };
         if let Some(seen) = known.seen {
             if seen == hash {
                 self.report.report("duplicate_row", 1);
-                return;
+                return true;
             }
             let action = self.plan().checks.duplicate_key;
             let wins = match later {
@@ -222,13 +227,11 @@ impl Run<'_> {
                 self.report.report("duplicate_key", 1);
             }
             if !wins {
-                reading.known.insert(key, known);
-                return;
+                return true;
             }
         }
         known.seen = Some(hash);
         known.part = reading.part;
-        reading.known.insert(key, known);
         match known.ledger {
             Some(ledger) if ledger == hash => {
                 self.report.unchanged += 1;
@@ -247,6 +250,7 @@ impl Run<'_> {
                 reading.staged.put(key, row);
             }
         }
+        true
     }
 
     pub(super) fn refuse_duplicate(&mut self, row: &CanonicalRow) {

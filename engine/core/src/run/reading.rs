@@ -66,6 +66,8 @@ pub(super) struct Reading {
     pub(super) without_row: KeyMap<u32>,
     /// The part of the answer that is being read.
     pub(super) part: u32,
+    /// Whether the answer came in more than one part so far.
+    in_parts: bool,
     /// What of the answer was left for a later run.
     pub(super) left: Option<String>,
     /// Mode `cursor`: the greatest values so far, and those of every row.
@@ -101,8 +103,17 @@ impl Reading {
         }
     }
 
+    /// The rows that follow are of this part of the answer.
+    pub(super) fn begin_part(&mut self, part: u32) {
+        self.in_parts |= self.rows > 0 && part != self.part;
+        self.part = part;
+    }
+
     /// Whether a newer part of the answer has said what the row of this key is.
     pub(super) fn is_superseded(&self, key: RowKey) -> bool {
+        if !self.in_parts {
+            return false;
+        }
         let is_newer = |part: u32| part != self.part;
         self.known.get(&key).is_some_and(|known| known.seen.is_some() && is_newer(known.part))
             || self.without_row.get(&key).is_some_and(|part| is_newer(*part))

@@ -8,7 +8,7 @@ use engine_core::memory::MemoryStore;
 use engine_core::state::{
     Brake, DeliveryState, Forget, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
     PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SliceState, StateCounts, StateError,
-    StateStore, StateTransaction,
+    StateStore, StateTransaction, Waiting,
 };
 use jiff::Timestamp;
 
@@ -68,6 +68,10 @@ impl<W: Watch + Send> StateStore for Watched<'_, W> {
 
     fn pipelines(&self) -> Result<Vec<String>, StateError> {
         self.store.pipelines()
+    }
+
+    fn waiting(&self, pipeline: &str) -> Result<Waiting, StateError> {
+        self.around("counts", || self.store.waiting(pipeline))
     }
 
     fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError> {

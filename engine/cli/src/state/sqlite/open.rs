@@ -22,7 +22,7 @@ const FOLDER_MODE: u32 = 0o700;
 /// How long to wait for another process that writes: a large run's transaction takes seconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pages of 4 KiB in the write-ahead log before they move into the file.
-const CHECKPOINT_PAGES: u32 = 1_000;
+const CHECKPOINT_PAGES: u32 = 4_000;
 /// Bytes that the write-ahead log keeps on disk after a large transaction.
 const LOG_BYTES_KEPT: u32 = 16 * 1024 * 1024;
 /// Page cache of the connection that writes, in KiB.
