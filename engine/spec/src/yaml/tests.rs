@@ -54,6 +54,9 @@ fn merges_add_what_is_not_given() {
     assert_eq!(findings, []);
     assert_eq!(file.value["c"], json!({"x": 9, "w": 2, "z": 4}));
     assert_eq!(file.value["d"], json!({"w": 3, "z": 4}));
+    let (file, findings) = parse("a: { \"<<\": START, '<<': END }\n");
+    assert_eq!(findings.len(), 1, "in quotes it is a key, and one that is given twice");
+    assert_eq!(file.value["a"], json!({"<<": "START"}));
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub(super) enum Data {
 pub(super) struct Key {
     pub name: String,
     pub span: Range<usize>,
+    /// `<<` without quotes: in quotes it is a key like any other.
+    merges: bool,
 }
 
 /// Ends the reading; the finding is already recorded.
@@ -269,7 +271,7 @@ impl<'a> Reader<'a> {
             let value = self.node(event, range.clone(), &child(pointer, name), depth + 1)?;
             let Some(key) = key else { continue };
             ends = (ends.0.or(Some(key.span.start)), Some(range.end.max(value.span.end.min(self.text.text.len()))));
-            if key.name == "<<" {
+            if key.merges {
                 merges.push((key.span, value));
                 continue;
             }
@@ -327,7 +329,7 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         if let Some(Node { data: Data::Scalar { value: Value::String(name), .. }, .. }) = node_of_alias.as_deref() {
-            return Ok(Some(Key { name: name.clone(), span: range }));
+            return Ok(Some(Key { name: name.clone(), span: range, merges: false }));
         }
         let Event::Scalar(text, style, anchor, tag) = event else {
             let finding = Diagnostic::new(codes::BAD_KEY, range.start..range.start + 1, "a key must be text")
@@ -340,7 +342,8 @@ impl<'a> Reader<'a> {
         let span = self.after_properties(range, anchor, tag.is_some());
         self.refuse_tag(tag.as_deref(), &span, pointer);
         let name = text.into_owned();
-        if style == ScalarStyle::Plain && name != "<<" {
+        let merges = style == ScalarStyle::Plain && name == "<<";
+        if style == ScalarStyle::Plain && !merges {
             match scalar::read(&name) {
                 Plain::Clear(Value::String(_)) => {}
                 Plain::Clear(Value::Number(number)) if !number.is_f64() => {}
@@ -352,7 +355,7 @@ impl<'a> Reader<'a> {
             let data = Data::Scalar { value: Value::String(name.clone()), literal: false };
             self.anchors.insert(anchor, Rc::new(Node { span: span.clone(), data, size: 1 }));
         }
-        Ok(Some(Key { name, span }))
+        Ok(Some(Key { name, span, merges }))
     }
 
     /// A flow collection ends with its bracket; the parser's end of a block collection is the next line.
