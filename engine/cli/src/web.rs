@@ -69,11 +69,20 @@ impl Reply {
     }
 }
 
+/// What a request asks for.
+#[derive(Debug)]
+struct Asked {
+    path: String,
+    /// It comes from a browser, which shows plain text and stores what it does not know.
+    by_browser: bool,
+}
+
 /// What a path leads to.
-fn route(path: &str, view: &view::View) -> Reply {
+fn route(asked: &Asked, view: &view::View) -> Reply {
+    let path = asked.path.as_str();
     match path {
         "/" => Reply::ok(Reply::HTML, fleet::page(&view.fleet())),
-        "/metrics" => metrics::reply(&view.fleet()),
+        "/metrics" => metrics::reply(&view.fleet(), asked.by_browser),
         "/healthz" => health::alive(view.monitor()),
         "/readyz" => health::ready(view.monitor()),
         assets::STYLE_PATH => Reply::ok("text/css; charset=utf-8", assets::style()),

@@ -6,6 +6,7 @@ use engine_tests::binary::{await_that, root};
 use engine_tests::plant;
 use serde_json::json;
 
+use crate::client::send;
 use crate::{Site, every_second};
 
 /// Samples by name and labels, and the kind of each metric.
@@ -173,6 +174,67 @@ fn what_waits_and_what_fails_is_measured() {
     assert!(metrics.value("engine_runs_total", &[("pipeline", "fails"), ("outcome", "failed")]) >= Some(2.0));
     // What never went well has no time of it.
     assert_eq!(of(&metrics, "engine_lag_seconds", "fails"), None);
+}
+
+#[test]
+fn a_browser_shows_the_metrics_and_does_not_store_them() {
+    let mut site = Site::new();
+    site.spec(&every_second("acme", &plant::to_file("runs.ndjson")));
+    site.start().event("run_finished", "acme");
+    let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\naccept: text/html,*/*;q=0.8\r\n\r\n";
+    let answer = send(&site.address, request.as_bytes()).expect("an answer").is(200);
+    assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
+}
+
+/// Alarms and pictures that ask for what is not there say nothing, for ever.
+#[test]
+fn what_prometheus_and_grafana_ask_for_is_served() {
+    let mut site = Site::new();
+    site.spec(&every_second("acme", &plant::to_file("runs.ndjson")));
+    site.start().event("run_finished", "acme");
+    let kinds = scrape(&site).kinds;
+    let served = |name: &str| {
+        let suffixes = ["_total", "_bucket", "_sum", "_count", ""];
+        suffixes.iter().any(|suffix| {
+            name.strip_suffix(suffix).is_some_and(|name| {
+                kinds.get(name).is_some_and(|kind| match *suffix {
+                    "" => kind == "gauge",
+                    "_total" => kind == "counter",
+                    _ => kind == "histogram",
+                })
+            })
+        })
+    };
+    for file in ["alerts.yaml", "dashboard.json"] {
+        let text = std::fs::read_to_string(root().join("deploy/prometheus").join(file)).expect("it is there");
+        let parsed: serde_json::Value = serde_yaml::from_str(&text).expect("it is well-formed");
+        let mut asked = BTreeSet::new();
+        expressions(&parsed, &mut asked);
+        let names: BTreeSet<&str> = asked
+            .iter()
+            .flat_map(|asked| asked.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
+            .filter(|word| ["engine_", "process_"].iter().any(|prefix| word.starts_with(prefix)))
+            .collect();
+        assert!(names.len() > 4, "{file}: {names:?}");
+        let missing: Vec<&&str> = names.iter().filter(|name| !served(name)).collect();
+        assert!(missing.is_empty(), "{file}: {missing:?}");
+    }
+}
+
+/// The expressions of alarms and panels.
+fn expressions(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(members) => {
+            for (name, value) in members {
+                match value.as_str() {
+                    Some(text) if name == "expr" => _ = found.insert(text.to_owned()),
+                    _ => expressions(value, found),
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| expressions(item, found)),
+        _ => {}
+    }
 }
 
 #[test]

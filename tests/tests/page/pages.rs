@@ -48,6 +48,28 @@ fn a_pipeline_is_shown_with_its_run_and_its_statement() {
 }
 
 #[test]
+fn the_newest_runs_are_on_a_time_line() {
+    let mut site = Site::new();
+    let at = |minutes| format!("strftime('%Y-%m-%d %H:%M:%S', 'now', '-{minutes} minutes')");
+    site.plant.execute(&format!(
+        "INSERT INTO buchung VALUES (1, '4711', '25-1002', 'M1', 'A', {}), (2, '4711', '25-1002', 'M1', 'E', {}),
+                                    (3, '4712', '25-1003', 'M2 <b>', 'A', {})",
+        at(90),
+        at(30),
+        at(45)
+    ));
+    let mut spec = plant::bookings("acme", &plant::to_file("runs.ndjson"));
+    spec["source"]["timezone"] = "UTC".into();
+    site.spec(&spec);
+    site.start().event("delivered", "acme");
+    await_that("the runs are shown", || site.get("/pipelines/acme").body.contains("<svg class=\"tl\""));
+    let page = site.get("/pipelines/acme").is(200);
+    page.says("aria-label=\"machine M2 &lt;b&gt;\"").says("4711, product 25-1002, on M1: ");
+    page.says("4712, product 25-1003, on M2 &lt;b&gt;: live since");
+    assert!(!page.body.contains("<style"), "{page:#?}");
+}
+
+#[test]
 fn a_browser_obeys_nothing_that_a_database_says() {
     let mut site = Site::new();
     let hostile = HOSTILE.replace('\'', "''");

@@ -15,7 +15,7 @@ pub(super) fn page(title: &str, main: &str) -> String {
          <link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"{STYLE_PATH}\">\n\
          <script src=\"{SCRIPT_PATH}\" defer></script>\n</head>\n<body>\n\
          <a class=\"skip\" href=\"#main\">To the content</a>\n\
-         <header><nav aria-label=\"pages\"><a href=\"/\">engine</a> <a href=\"/metrics\">metrics</a></nav></header>\n\
+         <header><nav aria-label=\"pages\"><a href=\"/\">engine: all pipelines</a> <a href=\"/metrics\">metrics</a></nav></header>\n\
          <main id=\"main\" tabindex=\"-1\">\n{main}</main>\n\
          <footer><p>engine {version}. Read-only; times are UTC.</p></footer>\n</body>\n</html>\n",
         title = escaped(title),

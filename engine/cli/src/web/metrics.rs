@@ -277,9 +277,9 @@ impl Metric {
 }
 
 /// The metrics of a fleet.
-pub(super) fn reply(fleet: &Fleet) -> Reply {
+pub(super) fn reply(fleet: &Fleet, by_browser: bool) -> Reply {
     match encode::text(fleet) {
-        Ok(text) => Reply::ok(MEDIA_TYPE, text),
+        Ok(text) => Reply::ok(if by_browser { Reply::TEXT } else { MEDIA_TYPE }, text),
         Err(error) => Reply::words(500, &format!("The metrics could not be written: {error}.")),
     }
 }

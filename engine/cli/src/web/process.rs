@@ -52,7 +52,7 @@ mod tests {
         let (_file, memory) = (std::fs::File::open("/dev/null").expect("is there"), vec![1_u8; 64 << 20]);
         let after = Process::now();
         assert!(memory.iter().all(|byte| *byte == 1));
-        assert!(after.resident_bytes > before.resident_bytes.map(|bytes| bytes + (32 << 20)), "{before:?} {after:?}");
+        assert!(after.resident_bytes > Some(64 << 20), "{after:?}");
         assert!(after.cpu > before.cpu && after.open_files >= Some(4), "{before:?} {after:?}");
     }
 }

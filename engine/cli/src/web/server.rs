@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, StatusCode};
@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::view::View;
-use super::{Reply, guard, route};
+use super::{Asked, Reply, guard, route};
 
 /// Connections at the same time; who comes then waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -126,8 +126,10 @@ async fn answer<B: Body>(request: Request<B>, view: Arc<View>) -> Response<Full<
     let reply = match guard::refusal(&parts) {
         Some(reply) => reply,
         None => {
-            let path = parts.uri.path().to_owned();
-            let routed = tokio::task::spawn_blocking(move || route(&path, &view)).await;
+            let accepted = parts.headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
+            let by_browser = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+            let asked = Asked { path: parts.uri.path().to_owned(), by_browser };
+            let routed = tokio::task::spawn_blocking(move || route(&asked, &view)).await;
             routed.unwrap_or_else(|_| Reply::words(500, "This is a defect of engine; its log says more."))
         }
     };

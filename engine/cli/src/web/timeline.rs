@@ -42,7 +42,7 @@ pub(super) fn show(chart: &Chart) -> String {
         return "<p>No runs.</p>\n".to_owned();
     }
     format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"time-line of the newest runs\">\n{}</div>\n\
+        "<a class=\"skip\" href=\"#quarantine\">Past the time-line</a>\n<div class=\"scroll latest\" tabindex=\"0\" role=\"region\" aria-label=\"time-line of the newest runs\">\n{}</div>\n\
          <p class=\"soft\">As the ledger has them: what was handed to the outbox. A colour is a product. Framed, with an \
          arrow: live. Hatched: two at a time. Dotted: nothing runs. A question mark stands where the ledger keeps a hash \
          of order and product, and not their names.</p>\n",

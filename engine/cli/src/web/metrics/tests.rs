@@ -32,7 +32,7 @@ fn fleet(pipelines: Vec<Seen>) -> Fleet {
 }
 
 fn served(pipelines: Vec<Seen>) -> String {
-    let reply = reply(&fleet(pipelines));
+    let reply = reply(&fleet(pipelines), false);
     assert_eq!(reply.status, 200, "{}", reply.body);
     reply.body
 }
@@ -100,7 +100,7 @@ fn what_cannot_be_read_is_missing_and_said() {
     let unknown = Seen { known: None, ..seen(&[]) };
     let mut fleet = fleet(vec![unknown]);
     fleet.trouble = Some("disk".to_owned());
-    let text = reply(&fleet).body;
+    let text = reply(&fleet, false).body;
     has(&text, "engine_state_readable 0.0");
     has(&text, "engine_rows_read_total{pipeline=\"acme\"} 0.0");
     assert!(!text.contains("engine_outbox_records{"), "{text}");
