@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use crate::commands::preview::chart::Chart;
 use crate::commands::preview::chart::svg::plain_picture;
+use crate::commands::preview::chart::words;
 use crate::commands::preview::gather::placed;
+use crate::show::escaped;
 
 /// Machines, runs and days of the time-line.
 const LIMITS: Limits = Limits { machines: 40, runs: 1_000, days: 3 };
@@ -38,14 +40,18 @@ fn bar(record: &LedgerRecord) -> Option<Bar> {
 
 /// The picture.
 pub(super) fn show(chart: &Chart) -> String {
-    if chart.timeline.is_none() {
-        return "<p>No runs.</p>\n".to_owned();
-    }
+    let Some(timeline) = &chart.timeline else { return "<p>No runs.</p>\n".to_owned() };
+    let told: String =
+        words::told(timeline, &chart.zone).iter().map(|line| format!("<li>{}</li>\n", escaped(line))).collect();
+    let told = match told.is_empty() {
+        true => told,
+        false => format!("<details>\n<summary>What is remarkable, in words</summary>\n<ul>\n{told}</ul>\n</details>\n"),
+    };
     format!(
         "<a class=\"skip\" href=\"#quarantine\">Past the time-line</a>\n<div class=\"scroll latest\" tabindex=\"0\" role=\"region\" aria-label=\"time-line of the newest runs\">\n{}</div>\n\
          <p class=\"soft\">As the ledger has them: what was handed to the outbox. A colour is a product. Framed, with an \
          arrow: live. Hatched: two at a time. Dotted: nothing runs. A question mark stands where the ledger keeps a hash \
-         of order and product, and not their names.</p>\n",
+         of order and product, and not their names.</p>\n{told}",
         plain_picture(chart, 0)
     )
 }

@@ -4,7 +4,7 @@ mod html;
 pub(crate) mod palette;
 pub(crate) mod svg;
 pub(super) mod text;
-pub(super) mod words;
+pub(crate) mod words;
 
 use std::path::Path;
 

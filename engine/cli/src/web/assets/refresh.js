@@ -5,7 +5,7 @@ const EVERY_MS = 5000;
 function isInUse() {
   const main = document.getElementById("main");
   const selected = String(document.getSelection()) !== "";
-  return document.hidden || selected || main.contains(document.activeElement);
+  return document.hidden || selected || main.contains(document.activeElement) || main.querySelector("details[open]");
 }
 
 function say(text) {
