@@ -77,16 +77,23 @@ struct Asked {
     by_browser: bool,
 }
 
-/// What a path leads to.
+/// What needs no look at the state, and so waits for none: a state that hangs does not make the service look dead.
+fn at_once(path: &str, monitor: &Monitor) -> Option<Reply> {
+    Some(match path {
+        "/healthz" => health::alive(monitor),
+        "/readyz" => health::ready(monitor),
+        assets::STYLE_PATH => Reply::ok("text/css; charset=utf-8", assets::style()),
+        assets::SCRIPT_PATH => Reply::ok("text/javascript; charset=utf-8", assets::SCRIPT),
+        _ => return None,
+    })
+}
+
+/// What any other path leads to. It may take as long as the state takes.
 fn route(asked: &Asked, view: &view::View) -> Reply {
     let path = asked.path.as_str();
     match path {
         "/" => Reply::ok(Reply::HTML, fleet::page(&view.fleet())),
         "/metrics" => metrics::reply(&view.fleet(), asked.by_browser),
-        "/healthz" => health::alive(view.monitor()),
-        "/readyz" => health::ready(view.monitor()),
-        assets::STYLE_PATH => Reply::ok("text/css; charset=utf-8", assets::style()),
-        assets::SCRIPT_PATH => Reply::ok("text/javascript; charset=utf-8", assets::SCRIPT),
         _ => match path.strip_prefix("/pipelines/").and_then(|id| view.pipeline(id)) {
             Some(found) => Reply::ok(Reply::HTML, pipeline::page(&found)),
             None => Reply { status: 404, media_type: Reply::HTML, body: html::not_found() },

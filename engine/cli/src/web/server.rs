@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::view::View;
-use super::{Asked, Reply, guard, route};
+use super::{Asked, Reply, at_once, guard, route};
 
 /// Connections at the same time; who comes then waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -123,17 +123,15 @@ async fn converse(stream: TcpStream, view: Arc<View>) {
 /// The answer to a request. What a request carries is not read.
 async fn answer<B: Body>(request: Request<B>, view: Arc<View>) -> Response<Full<Bytes>> {
     let (parts, _) = request.into_parts();
-    let reply = match guard::refusal(&parts) {
-        Some(reply) => reply,
-        None => {
-            let accepted = parts.headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
-            let by_browser = accepted.is_some_and(|accepted| accepted.contains("text/html"));
-            let asked = Asked { path: parts.uri.path().to_owned(), by_browser };
-            let routed = tokio::task::spawn_blocking(move || route(&asked, &view)).await;
-            routed.unwrap_or_else(|_| Reply::words(500, "This is a defect of engine; its log says more."))
-        }
-    };
-    respond(reply)
+    let path = parts.uri.path();
+    if let Some(reply) = guard::refusal(&parts).or_else(|| at_once(path, view.monitor())) {
+        return respond(reply);
+    }
+    let accepted = parts.headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    let by_browser = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    let asked = Asked { path: path.to_owned(), by_browser };
+    let routed = tokio::task::spawn_blocking(move || route(&asked, &view)).await;
+    respond(routed.unwrap_or_else(|_| Reply::words(500, "This is a defect of engine; its log says more.")))
 }
 
 fn respond(reply: Reply) -> Response<Full<Bytes>> {
