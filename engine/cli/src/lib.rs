@@ -21,6 +21,8 @@ pub mod fixture;
 #[cfg(all(test, feature = "run"))]
 mod golden;
 #[cfg(feature = "run")]
+pub mod monitor;
+#[cfg(feature = "run")]
 pub mod pipeline;
 #[cfg(feature = "run")]
 pub mod progress;
@@ -50,5 +52,7 @@ pub mod store;
 pub mod survey;
 #[cfg(feature = "run")]
 pub mod telemetry;
+#[cfg(feature = "run")]
+pub mod web;
 #[cfg(feature = "run")]
 pub mod yaml_edit;

@@ -20,8 +20,9 @@ use engine_core::state::{Lease, Share, StateError, StateStore};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::SystemClock;
-use crate::commands::run::{concurrency, log_delivery, log_run, outbox_bytes_max};
+use crate::commands::run::{concurrency, outbox_bytes_max};
 use crate::exit::{CommandError, Kind};
+use crate::monitor::Monitor;
 use crate::pipeline::{self, Outlet};
 use crate::project::{FoundSpec, Project};
 use crate::schedule::Schedule;
@@ -126,7 +127,7 @@ enum Done {
 }
 
 /// Runs until asked to stop.
-pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result<(), CommandError> {
+pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel, monitor: &Monitor) -> Result<(), CommandError> {
     let clock = SystemClock;
     let mut jobs = Vec::new();
     for spec in &project.specs {
@@ -159,6 +160,7 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
         let mut is_store_well = true;
         while !cancel.is_cancelled() {
             let now = clock.now();
+            monitor.turn(now);
             if leases_seen.is_none_or(|seen| seen.elapsed() >= LEASES_EVERY) {
                 leases_seen = Some(Instant::now());
                 let looked = work.look_after_leases(&mut jobs, now);
@@ -168,11 +170,12 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
                     tracing::error!(event = "state_failed", hint = error.hint, "{error}");
                 }
                 is_store_well = looked.is_ok();
+                monitor.looked(is_store_well);
             }
             work.start_runs(&mut jobs, now, runs_max);
             work.start_deliveries(&mut jobs, now, runs_max * DELIVERIES_PER_RUN);
             match done.recv_timeout(wait(&jobs, now)) {
-                Ok(message) => take_in(&mut jobs, message, clock.now()),
+                Ok(message) => take_in(&mut jobs, message, clock.now(), monitor),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -347,12 +350,12 @@ fn part(pipelines: usize, engines: usize) -> usize {
 }
 
 /// Takes in what a thread reports.
-fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
+fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp, monitor: &Monitor) {
     match done {
         Done::Run(index, report) => {
             let job = &mut jobs[index];
             job.running = false;
-            log_run(&job.id, &report);
+            monitor.run(&job.id, &report);
             // A destination that asked for time gets it; otherwise what the run found goes out at once.
             if !job.delivery_waits {
                 job.delivery_due = Some(now);
@@ -365,7 +368,7 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
             match outcome {
                 Ok(report) => {
                     let place = job.outlet.as_ref().map_or("the destination", Outlet::place);
-                    log_delivery(&job.id, place, &report);
+                    monitor.delivery(&job.id, place, &report);
                     job.delivery_waits = report.stopped.is_some();
                     if let Some(stopped) = &report.stopped {
                         job.delivery_due = Some(stopped.retry_at);

@@ -52,6 +52,24 @@ pub fn clip(text: &str, chars_max: usize) -> String {
     }
 }
 
+/// A text from outside, fit to stand in HTML and SVG, in an attribute too.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in harmless(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // No XML may hold these two.
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// What a run did, in one line.
 pub fn summary(report: &RunReport) -> String {
     let mut parts = vec![format!("{} read", counted(report.rows, "row"))];

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::deliver::{Circuit, ParcelLimit, Step, parcel_key};
+use crate::freshness::Freshness;
 use crate::ports::{Cancel, Clock, Destination, Parcel, ParcelRecord};
 use crate::state::{DeliveryState, Lease, OutboxRecord, RefusedRecord, StateError, StateStore};
 
@@ -47,6 +48,8 @@ pub struct DispatchReport {
     pub refused: u64,
     /// Parcels that were sent, repetitions included.
     pub parcels: u64,
+    /// How old the acknowledged records were.
+    pub freshness: Freshness,
     /// Why it stopped before the outbox was empty.
     pub stopped: Option<Stopped>,
 }
@@ -101,6 +104,8 @@ impl Dispatcher<'_> {
                 Step::Settle { accepted, rejected } => {
                     report.accepted += accepted.len() as u64;
                     report.refused += rejected.len() as u64;
+                    let taken = parcel.records.iter().filter(|record| accepted.binary_search(&record.seq).is_ok());
+                    taken.for_each(|record| report.freshness.count(&record.body, now));
                     state = DeliveryState { last_acknowledged: Some(now), ..DeliveryState::default() };
                     let refused: Vec<RefusedRecord> = rejected
                         .into_iter()

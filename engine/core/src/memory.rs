@@ -189,6 +189,14 @@ impl StateStore for MemoryStore {
         Ok(live)
     }
 
+    fn latest(&self, pipeline: &str, limit: usize) -> Result<Vec<LedgerRecord>, StateError> {
+        let mut records: Vec<LedgerRecord> =
+            self.with(pipeline, |known| known.records.values().filter(|record| !record.part).cloned().collect());
+        records.sort_by_key(|record| std::cmp::Reverse((record.at, record.key)));
+        records.truncate(limit);
+        Ok(records)
+    }
+
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {
         Ok(self.with(pipeline, |known| {
             known.quarantine.iter().rev().map(|(entry, _)| entry.clone()).take(limit).collect()

@@ -411,6 +411,8 @@ pub trait StateStore: Send + Sync {
     fn look_up(&self, pipeline: &str, ledger: Ledger, keys: &[RowKey]) -> Result<Vec<Option<LedgerEntry>>, StateError>;
     /// Live entries whose window column lies before a time, oldest first.
     fn live_before(&self, pipeline: &str, before: i64, limit: usize) -> Result<Vec<LedgerEntry>, StateError>;
+    /// Records of the ledger that are no parts, those whose window column is latest first.
+    fn latest(&self, pipeline: &str, limit: usize) -> Result<Vec<LedgerRecord>, StateError>;
     /// Quarantined rows, newest first.
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError>;
     /// Records that wait because the destination refused them, by id.

@@ -35,8 +35,9 @@ fn write(path: &Path, text: &str) -> Result<(), CommandError> {
 }
 
 /// The pages: their names in `docs/reference`, and their contents.
-pub fn pages() -> [(&'static str, String); 6] {
+pub fn pages() -> [(&'static str, String); 7] {
     [
+        ("metrics.md", metrics()),
         ("spec.md", spec()),
         ("device.md", device()),
         ("codes.md", findings()),
@@ -70,10 +71,17 @@ fn renamed_keys(table: &str) -> String {
 
 fn device() -> String {
     let text = "`engine.yaml` says what holds for all specs of a device. Everything has a default, and so has the \
-        file itself.\n\nThe guide is [Run on a device](../guides/run-on-a-device.md).\n\nThis version accepts \
-        `http.listen`, but serves no status page, and warns of it.";
+        file itself.\n\nThe guide is [Run on a device](../guides/run-on-a-device.md).";
     let shared = Some((&*engine_spec::schema::PIPELINE, "spec.md"));
     head("The device config", text) + &schema::sections(&engine_spec::schema::DEVICE, "engine.yaml", shared)
+}
+
+fn metrics() -> String {
+    let text = "What [`/metrics`](../guides/run-on-a-device.md#watch) serves, as OpenMetrics text. A name stays the \
+        same for ever.\n\nEach metric of a pipeline has the label `pipeline`, and `label_NAME` for each of the spec's \
+        `labels`. Counters begin at 0 when the service starts; everything else is as `engine status` tells it. The \
+        state is read at most once a second, however many ask.";
+    head("Metrics", text) + &crate::web::metrics::reference()
 }
 
 fn findings() -> String {

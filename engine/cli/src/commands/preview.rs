@@ -1,8 +1,8 @@
 //! `engine preview`: what a run would make of the source's rows, and nothing is sent or kept.
 
-mod chart;
+pub(crate) mod chart;
 mod follow;
-mod gather;
+pub(crate) mod gather;
 mod json;
 mod observe;
 mod statement;

@@ -109,15 +109,20 @@ pub fn run(args: &QuarantineArgs, config: Option<&Path>) -> Result<(), CommandEr
 fn list(store: &dyn StateStore, args: &QuarantineListArgs) -> Result<(), CommandError> {
     let mut all = Vec::new();
     for pipeline in store::wanted(store, &args.pipelines)? {
-        let refusals: Vec<Refusal> = read(store, &pipeline)?.into_iter().map(|(_, refusal)| refusal).collect();
-        let (total, reasons) = (refusals.len(), reasons(&refusals));
-        all.push(Quarantine { pipeline, total, reasons, rows: refusals.into_iter().take(args.limit).collect() });
+        all.push(of(store, &pipeline, args.limit)?);
     }
     match args.output {
         Output::Json => show::print_json(&all),
         Output::Text => show::print(&text::list(&all)),
     }
     Ok(())
+}
+
+/// What is in quarantine of a pipeline, with so many of its rows.
+pub fn of(store: &dyn StateStore, pipeline: &str, limit: usize) -> Result<Quarantine, CommandError> {
+    let refusals: Vec<Refusal> = read(store, pipeline)?.into_iter().map(|(_, refusal)| refusal).collect();
+    let (total, reasons) = (refusals.len(), reasons(&refusals));
+    Ok(Quarantine { pipeline: pipeline.to_owned(), total, reasons, rows: refusals.into_iter().take(limit).collect() })
 }
 
 /// A record that the destination takes now need not wait until its time has come.

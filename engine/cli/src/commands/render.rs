@@ -83,7 +83,7 @@ fn as_text(api: &HttpSourceConfig, request: &RenderedRequest) -> String {
 }
 
 /// A statement and its parameters, for people.
-pub(super) fn text(plan: &Plan, statement: &Statement) -> String {
+pub(crate) fn text(plan: &Plan, statement: &Statement) -> String {
     let mut out = format!("-- {} ({})\n{}", plan.id, plan.source_type, statement.sql);
     if !out.ends_with('\n') {
         out.push('\n');

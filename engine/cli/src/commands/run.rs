@@ -1,8 +1,8 @@
 //! `engine run`: every pipeline once, or as a service on its schedule.
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine_core::plan::Plan;
@@ -14,9 +14,10 @@ use engine_spec::device::Device;
 
 use crate::args::RunArgs;
 use crate::exit::{CommandError, Kind};
+use crate::monitor::Monitor;
 use crate::pipeline::{self, Outlet};
 use crate::project::{FoundSpec, Project};
-use crate::{clock, progress, sandbox, service, show, signals, store, telemetry};
+use crate::{clock, progress, sandbox, service, show, signals, store, telemetry, web};
 
 /// How long `--once` waits for a destination that is busy or cannot be reached.
 const ONCE_PATIENCE: Duration = Duration::from_secs(30);
@@ -27,7 +28,7 @@ pub const CONCURRENCY: usize = 4;
 
 /// Runs what the arguments name.
 pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> Result<(), CommandError> {
-    let project = Project::open(&args.paths, config)?;
+    let project = Arc::new(Project::open(&args.paths, config)?);
     telemetry::start(&project.device.log, verbose, quiet);
     // Before any other thread begins: what a thread may do, those that it starts may do.
     let state = store::place(&project.device, &project.folder)?;
@@ -35,12 +36,14 @@ pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> R
     sandbox::log(&grants, &sandbox::restrict(&grants));
     let cancel = Cancel::default();
     signals::watch(&cancel);
-    let store = state.open()?;
+    let store: Arc<dyn StateStore> = state.open()?.into();
     if args.once {
         let clock = clock::clock(args.now);
         once(&project, store.as_ref(), clock.as_ref(), &cancel)
     } else {
-        service::run(&project, store.as_ref(), &cancel)
+        let monitor = Arc::new(Monitor::new(clock::now()));
+        let _server = web::start(&project, &store, &monitor);
+        service::run(&project, store.as_ref(), &cancel, &monitor)
     }
 }
 

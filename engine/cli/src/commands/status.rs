@@ -12,8 +12,11 @@ use crate::exit::{CommandError, Kind};
 use crate::state::is_of_this_host;
 use crate::{project, store};
 
+/// Every state of health, best first.
+pub const HEALTH: [&str; 6] = ["ok", "new", "waiting", "rejecting", "held", "failing"];
+
 /// How one pipeline is doing.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct PipelineStatus {
     /// Its id.
     pub pipeline: String,
@@ -89,9 +92,20 @@ pub fn status(store: &dyn StateStore, id: &str, now: Timestamp) -> Result<Pipeli
     let state = store.load(id)?;
     let delivery = store.delivery(id)?;
     let counts = store.counts(id)?;
-    let (health, reasons) = health(&state, &delivery, &counts, now);
+    Ok(of(id, &state, &delivery, counts, now))
+}
+
+/// The status of one pipeline, from what is remembered of it.
+pub fn of(
+    id: &str,
+    state: &PipelineState,
+    delivery: &DeliveryState,
+    counts: StateCounts,
+    now: Timestamp,
+) -> PipelineStatus {
+    let (health, reasons) = health(state, delivery, &counts, now);
     let last = state.last_run.as_ref();
-    Ok(PipelineStatus {
+    PipelineStatus {
         pipeline: id.to_owned(),
         health,
         reasons,
@@ -104,7 +118,7 @@ pub fn status(store: &dyn StateStore, id: &str, now: Timestamp) -> Result<Pipeli
         last_acknowledged: delivery.last_acknowledged,
         run_by: None,
         counts,
-    })
+    }
 }
 
 fn health(

@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{
-    Brake, DeliveryState, Holder, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry,
-    RefusedEntry, RefusedRecord, Saved, Share, SliceState, StateCounts, StateError, StateStore, StateTransaction,
-    Waiting,
+    Brake, DeliveryState, Holder, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, OutboxRecord, PipelineState,
+    QuarantineEntry, RefusedEntry, RefusedRecord, Saved, Share, SliceState, StateCounts, StateError, StateStore,
+    StateTransaction, Waiting,
 };
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
@@ -256,6 +256,8 @@ const RECORDS_BY_KEY: &str = "SELECT key, hash, at, ends FROM record \
 const LIVE_BEFORE: &str = "SELECT key, hash, at, ends FROM record \
      WHERE pipeline = (SELECT no FROM pipeline WHERE id = $1) AND NOT part AND ends = 9223372036854775807 AND at < $2 \
      ORDER BY at, key LIMIT $3";
+const LATEST: &str = "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record \
+     WHERE pipeline = (SELECT no FROM pipeline WHERE id = $1) AND NOT part ORDER BY at DESC, key DESC LIMIT $2";
 const COUNTS: &str = "SELECT \
      (SELECT count(*) FROM record WHERE pipeline = no AND NOT part), \
      (SELECT count(*) FROM record WHERE pipeline = no AND NOT part AND ends = 9223372036854775807), \
@@ -390,6 +392,13 @@ impl StateStore for PostgresStore {
             let rows =
                 query(LIVE_BEFORE).bind(pipeline).bind(before).bind(limit_of(limit)).fetch_all(connection).await?;
             rows.iter().map(entry).collect()
+        })
+    }
+
+    fn latest(&self, pipeline: &str, limit: usize) -> Result<Vec<LedgerRecord>, StateError> {
+        self.shared.run("reading the latest records", async |connection| {
+            let rows = query(LATEST).bind(pipeline).bind(limit_of(limit)).fetch_all(connection).await?;
+            rows.iter().map(transaction::ledger_record).collect()
         })
     }
 

@@ -28,8 +28,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{
-    Brake, DeliveryState, LIVE, Lease, Ledger, LedgerEntry, OutboxRecord, PipelineState, QuarantineEntry, RefusedEntry,
-    RefusedRecord, Saved, SliceState, StateCounts, StateError, StateStore, StateTransaction, Waiting,
+    Brake, DeliveryState, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, OutboxRecord, PipelineState, QuarantineEntry,
+    RefusedEntry, RefusedRecord, Saved, SliceState, StateCounts, StateError, StateStore, StateTransaction, Waiting,
 };
 use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, Type};
@@ -286,6 +286,9 @@ const RECORDS_IN_WINDOW: &str =
 const LIVE_BEFORE: &str = "SELECT key, hash, at, ends FROM record \
      WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807 AND at < ?2 ORDER BY at, key LIMIT ?3";
 
+const LATEST: &str = "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record \
+     WHERE pipeline = ?1 AND part = 0 ORDER BY at DESC, key DESC LIMIT ?2";
+
 const COUNT_RECORDS: &str = "SELECT count(*) FROM record WHERE pipeline = ?1 AND part = 0";
 const COUNT_LIVE: &str = "SELECT count(*) FROM record INDEXED BY record_live WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807";
 const COUNT_OUTBOX: &str = "SELECT count(*), coalesce(sum(bytes), 0) FROM outbox WHERE pipeline = ?1";
@@ -401,6 +404,13 @@ impl StateStore for SqliteStore {
         self.read_of("reading live records", pipeline, |connection, no| {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             connection.prepare_cached(LIVE_BEFORE)?.query_map(params![no, before, limit], entry)?.collect()
+        })
+    }
+
+    fn latest(&self, pipeline: &str, limit: usize) -> Result<Vec<LedgerRecord>, StateError> {
+        self.read_of("reading the latest records", pipeline, |connection, no| {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            connection.prepare_cached(LATEST)?.query_map(params![no, limit], transaction::ledger_record)?.collect()
         })
     }
 

@@ -3,6 +3,7 @@
 mod backfill;
 mod outbox;
 mod quarantine;
+mod records;
 mod saved;
 
 use std::any::Any;
@@ -30,7 +31,8 @@ macro_rules! with_cases {
             what_a_transaction_writes_is_there_after_its_commit, a_dropped_transaction_changes_nothing,
             readers_never_see_half_a_transaction, a_transaction_reads_what_it_wrote,
             pipelines_do_not_see_each_other, windows_are_half_open, parts_are_no_entries,
-            keys_are_looked_up_in_their_order, live_records_before_a_time, a_row_is_replaced_and_removed,
+            keys_are_looked_up_in_their_order, live_records_before_a_time,
+            the_latest_records_come_first, a_row_is_replaced_and_removed,
             a_record_and_a_part_may_share_a_key, rows_of_a_lane, records_of_a_lane, the_beginning_of_a_lane,
             extreme_values_survive, the_outbox_keeps_its_order, a_claim_obeys_its_limits,
             places_in_the_outbox_never_come_again, held_records_wait, the_newer_record_supersedes,
@@ -74,6 +76,7 @@ pub(super) use {store_cases, store_suite, with_cases};
 pub(super) use backfill::*;
 pub(super) use outbox::*;
 pub(super) use quarantine::*;
+pub(super) use records::*;
 pub(super) use saved::*;
 
 const P: &str = "acme-bookings";

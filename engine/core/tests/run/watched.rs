@@ -97,6 +97,10 @@ impl<W: Watch + Send> StateStore for Watched<'_, W> {
         self.around("live_before", || self.store.live_before(pipeline, before, limit))
     }
 
+    fn latest(&self, pipeline: &str, limit: usize) -> Result<Vec<LedgerRecord>, StateError> {
+        self.around("latest", || self.store.latest(pipeline, limit))
+    }
+
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {
         self.around("quarantined", || self.store.quarantined(pipeline, limit))
     }

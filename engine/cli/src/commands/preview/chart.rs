@@ -1,10 +1,10 @@
 //! The time-line of the runs: on a terminal, and as a file that stands for itself.
 
 mod html;
-mod palette;
-mod svg;
+pub(crate) mod palette;
+pub(crate) mod svg;
 pub(super) mod text;
-pub(super) mod words;
+pub(crate) mod words;
 
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use super::gather::Preview;
 use crate::exit::{CommandError, Kind};
+use crate::show::escaped;
 
 /// The form of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +23,11 @@ pub(super) enum Form {
 }
 
 /// The time-line of one pipeline.
-pub(super) struct Chart {
-    pub(super) pipeline: String,
-    pub(super) zone: TimeZone,
+pub(crate) struct Chart {
+    pub(crate) pipeline: String,
+    pub(crate) zone: TimeZone,
     /// `None` where there are no runs.
-    pub(super) timeline: Option<Timeline>,
+    pub(crate) timeline: Option<Timeline>,
 }
 
 impl Chart {
@@ -60,24 +61,6 @@ pub(super) fn write(form: Form, file: &Path, charts: &[Chart]) -> Result<(), Com
         CommandError::new(Kind::Environment, format!("writing the time-line to {}: {error}", file.display()))
             .hint("name a file in a folder that exists and that you may write to")
     })
-}
-
-/// A text from outside, fit to stand in HTML and SVG, in an attribute too.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in crate::show::harmless(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // No XML may hold these two.
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

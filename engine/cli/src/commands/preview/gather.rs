@@ -234,12 +234,17 @@ impl Read {
 
 fn bar(record: &LedgerRecord, words: &Map<String, Value>) -> Option<Bar> {
     let text = |name: &str| words.get(name).and_then(Value::as_str).unwrap_or("?");
+    placed(record, text("order_code"), text("product_code"))
+}
+
+/// A record of the ledger on a time-line.
+pub(crate) fn placed(record: &LedgerRecord, order: &str, product: &str) -> Option<Bar> {
     let end = (record.end != LIVE).then(|| Timestamp::from_microsecond(record.end).ok());
     Some(Bar {
         machine: show::clip(&record.lane, LABEL_CHARS_MAX),
         start: Timestamp::from_microsecond(record.start).ok()?,
         end: end.map_or(Some(None), |end| end.map(Some))?,
-        label: show::clip(text("order_code"), LABEL_CHARS_MAX),
-        group: show::clip(text("product_code"), LABEL_CHARS_MAX),
+        label: show::clip(order, LABEL_CHARS_MAX),
+        group: show::clip(product, LABEL_CHARS_MAX),
     })
 }

@@ -5,7 +5,7 @@ pub(super) const LOOKS: usize = 8;
 
 /// The style of a picture. Nothing is fetched, and there are no variables: programs that draw SVG outside of a browser
 /// know none.
-pub(super) const STYLE: &str = "\
+pub(crate) const STYLE: &str = "\
 .tl{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
 .tl text{fill:#1c2733;font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
 .tl .page{fill:#ffffff}.tl .band{fill:#f3f6f9}.tl .tick,.tl .rule{stroke:#d5dde5}

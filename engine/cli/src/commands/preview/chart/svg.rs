@@ -40,13 +40,22 @@ struct Canvas<'a> {
     looks: HashMap<&'a str, usize>,
 }
 
-/// The picture; `number` tells it from others on a page.
+/// The picture, which stands for itself; `number` tells it from others on a page.
 pub(super) fn picture(chart: &Chart, number: usize) -> String {
+    styled(chart, number, &format!("<style>{STYLE}</style>"))
+}
+
+/// The picture for a page that has the style already, as [`STYLE`].
+pub(crate) fn plain_picture(chart: &Chart, number: usize) -> String {
+    styled(chart, number, "")
+}
+
+fn styled(chart: &Chart, number: usize, style: &str) -> String {
     let name = escaped(&chart.pipeline);
     let Some(timeline) = &chart.timeline else {
         return format!(
             "<svg class=\"tl\" xmlns=\"http://www.w3.org/2000/svg\" width=\"320\" height=\"40\" role=\"img\">\n\
-             <style>{STYLE}</style><rect class=\"page\" width=\"320\" height=\"40\"/>\n\
+             {style}<rect class=\"page\" width=\"320\" height=\"40\"/>\n\
              <text x=\"12\" y=\"25\">{name}: no runs</text></svg>\n"
         );
     };
@@ -70,7 +79,7 @@ pub(super) fn picture(chart: &Chart, number: usize) -> String {
     out.push_str(&told.map(|line| format!("{}.", escaped(&line))).collect::<Vec<_>>().join("\n"));
     let _ = write!(
         out,
-        "</desc>\n<style>{STYLE}</style>\n<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" \
+        "</desc>\n{style}\n<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" \
          patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line class=\"hatch\" x1=\"0\" y1=\"0\" \
          x2=\"0\" y2=\"6\"/></pattern></defs>\n<rect class=\"page\" width=\"{width:.0}\" height=\"{height:.0}\"/>\n\
          <text x=\"12\" y=\"20\"><tspan class=\"name\" font-size=\"14\">{name}</tspan>\

@@ -61,7 +61,7 @@ pub(super) fn summary(timeline: &Timeline, zone: &TimeZone) -> String {
 }
 
 /// Overlaps, gaps, live runs, changes of the clock, and what is left out.
-pub(super) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
+pub(crate) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
     let mut lines = Vec::new();
     let mut overlaps = 0;
     for machine in &timeline.machines {

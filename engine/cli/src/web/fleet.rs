@@ -1,0 +1,87 @@
+//! The status page: every pipeline, those that need somebody first.
+
+use engine_core::report::counted;
+use jiff::SignedDuration;
+
+use super::html::{self, health, reasons, table, when};
+use super::view::{Fleet, Known, Seen};
+use crate::commands::status::{HEALTH, ago};
+use crate::show::escaped;
+
+/// The page.
+pub(super) fn page(fleet: &Fleet) -> String {
+    let mut main = format!("<h1>Pipelines</h1>\n<p>{}</p>\n{}", summary(fleet), html::as_of(fleet.at));
+    if let Some(trouble) = &fleet.trouble {
+        main.push_str(&format!(
+            "<p class=\"trouble\" role=\"alert\">The state cannot be read, so what is known of pipelines is missing: {}</p>\n",
+            escaped(trouble)
+        ));
+    }
+    let mut pipelines: Vec<&Seen> = fleet.pipelines.iter().collect();
+    pipelines.sort_by_key(|seen| (std::cmp::Reverse(urgency(seen)), &seen.id));
+    let header = ["pipeline", "health", "reasons", "last success", "lag", "next run", "outbox", "quarantine"];
+    let rows: Vec<Vec<String>> = pipelines.into_iter().map(|seen| row(seen, fleet)).collect();
+    main.push_str(&table("All pipelines, those that need somebody first", &header, &rows));
+    html::page(&title(fleet), &main)
+}
+
+fn row(seen: &Seen, fleet: &Fleet) -> Vec<String> {
+    let id = escaped(&seen.id);
+    let mut name = format!("<a href=\"/pipelines/{id}\">{id}</a>");
+    for (label, value) in &seen.labels {
+        name.push_str(&format!("<br><small>{}: {}</small>", escaped(label), escaped(value)));
+    }
+    let Some(known) = &seen.known else {
+        return std::iter::once(name).chain(std::iter::repeat_n("–".to_owned(), 7)).collect();
+    };
+    let status = &known.status;
+    let lag = status.lag_seconds.map_or("–".to_owned(), |lag| ago(SignedDuration::from_secs(lag)));
+    vec![
+        name,
+        health(status.health),
+        reasons(&status.reasons),
+        when(status.last_success, fleet.at),
+        lag,
+        when(status.next_run, fleet.at),
+        outbox(known, fleet),
+        known.counts.quarantine.to_string(),
+    ]
+}
+
+fn outbox(known: &Known, fleet: &Fleet) -> String {
+    let counts = &known.counts;
+    if counts.outbox == 0 {
+        return "0".to_owned();
+    }
+    let since = known.waiting_since.map(|since| format!(", for {}", ago(fleet.at.duration_since(since))));
+    format!("{}<br><small>{}{}</small>", counts.outbox, html::bytes(counts.outbox_bytes), since.unwrap_or_default())
+}
+
+fn urgency(seen: &Seen) -> Option<usize> {
+    let known = seen.known.as_ref()?;
+    HEALTH.iter().position(|health| *health == known.status.health)
+}
+
+/// How many pipelines of each health, worst first.
+fn count(fleet: &Fleet) -> Vec<(usize, &'static str)> {
+    let healths = || fleet.pipelines.iter().filter_map(|seen| Some(seen.known.as_ref()?.status.health));
+    let counts = HEALTH.iter().rev().map(|health| (healths().filter(|one| one == health).count(), *health));
+    counts.filter(|(count, _)| *count > 0).collect()
+}
+
+fn summary(fleet: &Fleet) -> String {
+    let counts: Vec<String> = count(fleet).iter().map(|(count, health)| format!("{count} {health}")).collect();
+    let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
+    let up = ago(fleet.at.duration_since(fleet.started));
+    format!("{}{counts}. The service has run for {up}.", counted(fleet.pipelines.len() as u64, "pipeline"))
+}
+
+/// What needs somebody is seen in the list of tabs.
+fn title(fleet: &Fleet) -> String {
+    let bad: Vec<String> = count(fleet)
+        .into_iter()
+        .filter(|(_, health)| !["ok", "new"].contains(health))
+        .map(|(count, health)| format!("{count} {health}"))
+        .collect();
+    if bad.is_empty() { "engine".to_owned() } else { format!("{} – engine", bad.join(", ")) }
+}

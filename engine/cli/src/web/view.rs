@@ -1,0 +1,124 @@
+//! What pages and metrics are made of: one look at the state and at what the service did.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine_core::state::{DeliveryState, PipelineState, StateCounts, StateError, StateStore};
+use jiff::Timestamp;
+
+use super::cached::Cached;
+use super::pipeline::Detail;
+use super::process::Process;
+use crate::commands::status::{self, PipelineStatus};
+use crate::monitor::{Monitor, Tally};
+use crate::project::{FoundSpec, Project};
+
+/// Where pages and metrics come from.
+pub(super) struct View {
+    project: Arc<Project>,
+    store: Arc<dyn StateStore>,
+    monitor: Arc<Monitor>,
+    fleet: Cached<Fleet>,
+    details: BTreeMap<String, Cached<Detail>>,
+}
+
+/// All pipelines of the service, at one instant.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    pub(super) at: Timestamp,
+    pub(super) started: Timestamp,
+    pub(super) pipelines: Vec<Seen>,
+    /// Why the state cannot be read.
+    pub(super) trouble: Option<String>,
+    pub(super) process: Process,
+}
+
+/// A pipeline, at one instant.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) id: String,
+    pub(super) description: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) tally: Tally,
+    /// What the state says of it; `None` where it cannot be read.
+    pub(super) known: Option<Known>,
+}
+
+/// What the state says of a pipeline.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) status: Arc<PipelineStatus>,
+    pub(super) state: PipelineState,
+    pub(super) delivery: DeliveryState,
+    pub(super) counts: StateCounts,
+    /// Since when something has waited in the outbox without a break.
+    pub(super) waiting_since: Option<Timestamp>,
+}
+
+impl View {
+    pub(super) fn new(project: Arc<Project>, store: Arc<dyn StateStore>, monitor: Arc<Monitor>) -> Self {
+        let details = ids(&project).map(|(id, _)| (id, Cached::default())).collect();
+        Self { project, store, monitor, fleet: Cached::default(), details }
+    }
+
+    pub(super) fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// All pipelines.
+    pub(super) fn fleet(&self) -> Arc<Fleet> {
+        self.fleet.get(|| self.look(Timestamp::now()))
+    }
+
+    /// One pipeline; `None` where there is none of this name.
+    pub(super) fn pipeline(&self, id: &str) -> Option<Arc<Detail>> {
+        let (_, spec) = ids(&self.project).find(|(known, _)| known == id)?;
+        let fleet = self.fleet();
+        let seen = fleet.pipelines.iter().find(|seen| seen.id == id)?;
+        Some(self.details.get(id)?.get(|| Detail::read(&self.project, spec, self.store.as_ref(), seen, fleet.at)))
+    }
+
+    fn look(&self, at: Timestamp) -> Fleet {
+        let mut trouble = None;
+        let holders = self.store.holders().unwrap_or_default();
+        let mut seen = |(id, spec): (String, &FoundSpec)| {
+            // What cannot be read once is not tried for every pipeline: each may take until it runs out of time.
+            let known = match trouble {
+                None => self.know(&id, at),
+                Some(_) => Ok(None),
+            };
+            let known = known.unwrap_or_else(|error| {
+                trouble = Some(error.to_string());
+                None
+            });
+            let known = known.map(|mut known| {
+                let holder = holders.iter().find(|holder| holder.unit == id).map(|holder| holder.engine.clone());
+                known.status = Arc::new(PipelineStatus { run_by: holder, ..(*known.status).clone() });
+                known
+            });
+            let typed = spec.loaded.spec.as_ref();
+            Seen {
+                tally: self.monitor.tally(&id),
+                description: typed.and_then(|spec| spec.description.clone()),
+                labels: typed.map(|spec| spec.labels.clone()).unwrap_or_default(),
+                known,
+                id,
+            }
+        };
+        let pipelines = ids(&self.project).map(&mut seen).collect();
+        Fleet { at, started: self.monitor.started(), pipelines, trouble, process: Process::now() }
+    }
+
+    fn know(&self, id: &str, now: Timestamp) -> Result<Option<Known>, StateError> {
+        let (state, delivery, counts) = (self.store.load(id)?, self.store.delivery(id)?, self.store.counts(id)?);
+        let status = Arc::new(status::of(id, &state, &delivery, counts, now));
+        let seen = self.monitor.waiting(id, counts.outbox, now);
+        let waiting_since = seen.map(|seen| delivery.since.map_or(seen, |since| since.min(seen)));
+        Ok(Some(Known { status, state, delivery, counts, waiting_since }))
+    }
+}
+
+/// The pipelines of a project, by id.
+fn ids(project: &Project) -> impl Iterator<Item = (String, &FoundSpec)> {
+    project.specs.iter().filter_map(|spec| Some((spec.loaded.spec.as_ref()?.id.to_string(), spec)))
+}
