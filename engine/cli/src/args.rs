@@ -66,7 +66,7 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Prints a completion script for a shell.
     Completions(CompletionArgs),
-    /// Writes the reference pages.
+    /// Writes the reference pages, and the man pages.
     #[command(hide = true)]
     Docs(DocsArgs),
 }
@@ -554,9 +554,12 @@ pub struct CompletionArgs {
 /// Arguments of `docs`.
 #[derive(Debug, Args)]
 pub struct DocsArgs {
-    /// The folder to write into.
+    /// The folder to write the reference pages into.
+    #[arg(long, value_name = "FOLDER", required_unless_present = "man")]
+    pub write: Option<PathBuf>,
+    /// The folder to write the man pages into, one for each command.
     #[arg(long, value_name = "FOLDER")]
-    pub write: PathBuf,
+    pub man: Option<PathBuf>,
 }
 
 /// Form of results on stdout.
