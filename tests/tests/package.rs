@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use engine_tests::binary::{Workspace, engine, root};
-use engine_tests::plant::{self, Plant};
+use engine_tests::plant::{self, NOW, Plant};
 use engine_tests::platform::Platform;
 use serde_json::{Value, json};
 
@@ -242,6 +242,30 @@ fn an_upgrade_loses_and_repeats_nothing() {
     assert_eq!((platform.state().len(), platform.doubles()), (20, 0));
     workspace.run(&program, &["self-check", "acme.yaml"]).expect(0).says("is whole");
     platform.assert_contract();
+}
+
+/// A way back that is not one: the older program must not touch what it does not understand.
+#[test]
+fn a_downgrade_is_refused_in_words_and_changes_nothing() {
+    let workspace = Workspace::new();
+    Plant::new(&workspace.path("mes.db")).orders(1..11);
+    workspace.spec("acme.yaml", &plant::orders("acme", &plant::to_file("runs.ndjson")));
+    let run = ["run", "--once", "--now", NOW, "acme.yaml"];
+    workspace.engine(&run).expect(0);
+    let state = workspace.path(".engine/state.db");
+    let newer = rusqlite::Connection::open(&state).unwrap();
+    newer.execute_batch("ALTER TABLE record ADD COLUMN colour TEXT; PRAGMA user_version = 99;").unwrap();
+    newer.close().unwrap();
+
+    let before = (fs::read(&state).unwrap(), workspace.read("runs.ndjson"));
+    for args in [&run[..], &["status"], &["state", "list"], &["self-check", "acme.yaml"], &["approve", "acme"]] {
+        let refused = workspace.engine(args).expect(3);
+        let told = format!("{}{}", refused.stdout, refused.stderr);
+        for part in ["a newer engine wrote it", "version 99", "install the newer engine again", "state.db.bak-v*"] {
+            assert!(told.contains(part), "{args:?}: `{part}` is not in\n{told}");
+        }
+        assert!((fs::read(&state).unwrap(), workspace.read("runs.ndjson")) == before, "{args:?} changed something");
+    }
 }
 
 #[test]

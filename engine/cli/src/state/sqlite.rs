@@ -12,6 +12,8 @@ mod backfill;
 mod crash_tests;
 mod error;
 mod guard;
+#[cfg(test)]
+mod kept_tests;
 mod lease;
 mod open;
 mod outbox;
