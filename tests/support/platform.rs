@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
-use self::decide::{check, give_token, id_of, put, records, take};
+use self::decide::{check, give_token, greet, id_of, put, records, take};
 use self::wire::{answer, answer_bytes, decoded, read_body, read_head};
 use crate::binary::await_that;
 use crate::contract::Contract;
@@ -104,6 +104,8 @@ struct Rules {
     max_bytes: Option<usize>,
     header: Option<(String, String)>,
     oauth: Option<OAuth>,
+    /// Status and `Date` for who only looks.
+    greeting: Option<(u16, Option<String>)>,
     forgets_keys: bool,
 }
 
@@ -132,6 +134,8 @@ struct Inner {
     /// The greatest number of a lease so far, by pipeline.
     fences: HashMap<String, i64>,
     stale: usize,
+    /// Requests that only looked.
+    greetings: usize,
     violations: Vec<String>,
     connections: Vec<TcpStream>,
 }
@@ -305,6 +309,17 @@ impl Platform {
         self
     }
 
+    /// Answers this to whoever only looks, instead of 405, from now on; with this `Date`.
+    pub fn greet_with(&self, status: u16, date: Option<&str>) -> &Self {
+        self.shared.lock().rules.greeting = Some((status, date.map(str::to_owned)));
+        self
+    }
+
+    /// How often somebody looked, without a delivery.
+    pub fn greetings(&self) -> usize {
+        self.shared.lock().greetings
+    }
+
     /// Withdraws the token that was given out last.
     pub fn withdraw_token(&self) -> &Self {
         if let Some(oauth) = &mut self.shared.lock().rules.oauth {
@@ -432,6 +447,12 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
             let body = read_body(&mut stream, length)?;
             let (status, body) = give_token(&mut shared.lock(), &request, &body);
             answer(stream.get_mut(), status, &[], &body)?;
+            continue;
+        }
+        if request.method == "GET" {
+            read_body(&mut stream, length)?;
+            let (status, headers, body) = greet(&mut shared.lock(), &request);
+            answer(stream.get_mut(), status, &headers, &body)?;
             continue;
         }
         let fault = shared.lock().script.pop_front().unwrap_or(Fault::Serve);

@@ -51,6 +51,11 @@ pub enum Command {
     Init(InitArgs),
     /// Shows how the pipelines are doing.
     Status(StatusArgs),
+    /// Looks whether everything that a run needs is here: after an install, and when something is odd.
+    ///
+    /// Config and specs, references, the state and its disk, the clock, systemd; then whether destinations answer and
+    /// take the login, and whether sources can be reached. Nothing is changed, and no record is sent.
+    SelfCheck(SelfCheckArgs),
     /// Lets the next run of a pipeline pass a brake.
     Approve(ApproveArgs),
     /// Sends history that is older than what the schedule reads. Without `--yes` it only says what that would be.
@@ -66,7 +71,7 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Prints a completion script for a shell.
     Completions(CompletionArgs),
-    /// Writes the reference pages.
+    /// Writes the reference pages, and the man pages.
     #[command(hide = true)]
     Docs(DocsArgs),
 }
@@ -306,6 +311,19 @@ pub struct StatusArgs {
     /// store that several engines share.
     #[arg(long, conflicts_with = "pipelines")]
     pub alive: bool,
+    /// Form of the results.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Arguments of `self-check`.
+#[derive(Debug, Args)]
+pub struct SelfCheckArgs {
+    /// Files, folders or globs of specs. Default: what the device config names.
+    pub paths: Vec<String>,
+    /// Connects to nothing: destinations, sources and a state database are left out.
+    #[arg(long)]
+    pub offline: bool,
     /// Form of the results.
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -554,9 +572,12 @@ pub struct CompletionArgs {
 /// Arguments of `docs`.
 #[derive(Debug, Args)]
 pub struct DocsArgs {
-    /// The folder to write into.
+    /// The folder to write the reference pages into.
+    #[arg(long, value_name = "FOLDER", required_unless_present = "man")]
+    pub write: Option<PathBuf>,
+    /// The folder to write the man pages into, one for each command.
     #[arg(long, value_name = "FOLDER")]
-    pub write: PathBuf,
+    pub man: Option<PathBuf>,
 }
 
 /// Form of results on stdout.

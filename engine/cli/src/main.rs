@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use engine::args::{Cli, Command};
 use engine::commands::{
-    approve, backfill, check, completions, discover, docs, init, preview, quarantine, render, run, schema, state,
-    status, test,
+    approve, backfill, check, completions, discover, docs, init, preview, quarantine, render, run, schema, self_check,
+    state, status, test,
 };
 use engine::exit::CommandError;
 
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Discover(args) => discover::run(args),
         Command::Init(args) => init::run(args, config),
         Command::Status(args) => status::run(args, config),
+        Command::SelfCheck(args) => self_check::run(args, config),
         Command::Approve(args) => approve::run(args, config),
         Command::Backfill(args) => backfill::run(args, config, cli.verbose, cli.quiet),
         Command::Quarantine(args) => quarantine::run(args, config),

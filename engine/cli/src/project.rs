@@ -168,16 +168,16 @@ fn device_paths(device: &Device, folder: &Path) -> Vec<String> {
     device.specs.iter().map(|path| folder.join(path).display().to_string()).collect()
 }
 
-/// The device config: as named, or beside the specs, or in the working directory.
-pub fn open_device(paths: &[String], config: Option<&Path>) -> Result<(Device, PathBuf), CommandError> {
+/// Where the device config is: as named, or beside the specs, or in the working directory; `None` where there is none.
+pub fn device_file(paths: &[String], config: Option<&Path>) -> Option<PathBuf> {
     let beside = paths.first().filter(|path| Path::new(path).is_dir()).map(|path| Path::new(path).join(DEVICE_FILE));
-    let path = match config {
-        Some(path) => path.to_owned(),
-        None => match beside.into_iter().chain([PathBuf::from(DEVICE_FILE)]).find(|path| path.is_file()) {
-            Some(path) => path,
-            None => return Ok((Device::default(), PathBuf::new())),
-        },
-    };
+    let found = || beside.into_iter().chain([PathBuf::from(DEVICE_FILE)]).find(|path| path.is_file());
+    config.map(Path::to_owned).or_else(found)
+}
+
+/// The device config, and its folder; the defaults where there is none.
+pub fn open_device(paths: &[String], config: Option<&Path>) -> Result<(Device, PathBuf), CommandError> {
+    let Some(path) = device_file(paths, config) else { return Ok((Device::default(), PathBuf::new())) };
     let bytes = read(&path)?;
     let loaded = load_device(&path.display().to_string(), &bytes);
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::exit::{CommandError, Kind};
 use crate::references::ProcessReferences;
 use crate::sandbox::Grants;
-use crate::state::{Options, PostgresStore, SqliteStore, files_of};
+use crate::state::{Look, Options, PostgresStore, SqliteStore, files_of};
 
 /// Where the state is.
 pub enum Place {
@@ -31,6 +31,14 @@ impl Place {
             Self::Postgres(url) => files_of(url.expose_secret()).iter().for_each(|file| grants.read_around(file)),
         }
         Ok(grants)
+    }
+
+    /// What a look at the state store finds; nothing is changed by it.
+    pub fn look(&self) -> Result<Look, CommandError> {
+        Ok(match self {
+            Self::File(path) => SqliteStore::look(path)?,
+            Self::Postgres(url) => PostgresStore::look(url.expose_secret())?,
+        })
     }
 
     /// The state store, opened; made where there is none.

@@ -3,7 +3,7 @@
 mod beside;
 mod fix;
 pub mod paths;
-mod references;
+pub mod references;
 pub mod sidecar;
 
 use std::fs::File;

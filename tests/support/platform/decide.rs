@@ -38,6 +38,36 @@ pub(super) fn check(request: &mut Request, text: &Result<Vec<u8>, String>, contr
 
 pub(super) type Reply = (u16, Vec<(&'static str, String)>, String);
 
+fn problem(status: u16, message: &str) -> Reply {
+    (status, Vec::new(), json!({ "message": message }).to_string())
+}
+
+/// The answer to a request without the login that the rules ask for.
+fn refused(inner: &Inner, request: &Request) -> Option<Reply> {
+    if let Some((name, value)) = &inner.rules.header
+        && request.headers.get(name) != Some(value)
+    {
+        return Some(problem(401, &format!("{name} {:?} is not right", request.headers.get(name))));
+    }
+    if let Some(oauth) = &inner.rules.oauth {
+        let bearer = oauth.valid.as_ref().map(|token| format!("Bearer {token}"));
+        if bearer.is_none() || request.headers.get("authorization") != bearer.as_ref() {
+            return Some(problem(401, &format!("not a valid token: {:?}", request.headers.get("authorization"))));
+        }
+    }
+    None
+}
+
+/// Answers who only looks.
+pub(super) fn greet(inner: &mut Inner, request: &Request) -> Reply {
+    inner.greetings += 1;
+    if let Some(refusal) = refused(inner, request) {
+        return refusal;
+    }
+    let (status, date) = inner.rules.greeting.clone().unwrap_or((405, None));
+    (status, date.map(|date| ("Date", date)).into_iter().collect(), "{}".to_owned())
+}
+
 /// Decides on a delivery by the rules, and applies it.
 ///
 /// `number` is that of the request, from zero.
@@ -48,31 +78,22 @@ pub(super) fn take(
     text: &Result<Vec<u8>, String>,
     contract: &Contract,
 ) -> Reply {
-    let problem = |status, message: String| (status, Vec::new(), json!({ "message": message }).to_string());
+    if let Some(refusal) = refused(inner, request) {
+        return refusal;
+    }
     let rules = &inner.rules;
-    if let Some((name, value)) = &rules.header
-        && request.headers.get(name) != Some(value)
-    {
-        return problem(401, format!("{name} {:?} is not right", request.headers.get(name)));
-    }
-    if let Some(oauth) = &rules.oauth {
-        let bearer = oauth.valid.as_ref().map(|token| format!("Bearer {token}"));
-        if bearer.is_none() || request.headers.get("authorization") != bearer.as_ref() {
-            return problem(401, format!("not a valid token: {:?}", request.headers.get("authorization")));
-        }
-    }
     if rules.max_bytes.is_some_and(|most| request.wire_bytes > most) {
-        return problem(413, "too large".to_owned());
+        return problem(413, "too large");
     }
     let Ok(text) = text else {
-        return problem(400, "unreadable".to_owned());
+        return problem(400, "unreadable");
     };
     if let Some(fence) = request.headers.get("fencing-number").and_then(|fence| fence.parse::<i64>().ok()) {
         let pipeline = request.body["pipeline"].as_str().unwrap_or_default();
         let greatest = inner.fences.entry(pipeline.to_owned()).or_insert(fence);
         if fence < *greatest {
             inner.stale += 1;
-            return problem(412, format!("lease {fence} of {pipeline} is over: {greatest} has delivered since"));
+            return problem(412, &format!("lease {fence} of {pipeline} is over: {greatest} has delivered since"));
         }
         *greatest = fence;
     }
@@ -81,13 +102,13 @@ pub(super) fn take(
         if body != text {
             let what = format!("key {} came again with another body", request.key());
             inner.violations.push(what.clone());
-            return problem(422, what);
+            return problem(422, &what);
         }
         return (200, vec![("Idempotency-Replayed", "true".to_owned())], reply.clone());
     }
     let records = records(&request.body);
     if let Some(bad) = records.iter().map(id_of).find(|id| rules.invalid.contains(*id)) {
-        return problem(422, format!("record {bad} cannot be taken"));
+        return problem(422, &format!("record {bad} cannot be taken"));
     }
     let mut results = Vec::new();
     for record in records {

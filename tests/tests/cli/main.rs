@@ -7,6 +7,7 @@ mod findings;
 mod harmless;
 mod render;
 mod secrets;
+mod self_check;
 mod testing;
 mod verbs;
 

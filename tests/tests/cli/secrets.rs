@@ -10,7 +10,7 @@ use engine_tests::promises::{Tally, kept};
 use serde_json::{Value, json};
 
 /// Every command that a device is run with, once for each form of its output.
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 30] = [
     &["run", "--once", "-v", "--now", NOW, "acme.yaml"],
     &["validate-spec", "--env", "acme.yaml"],
     &["validate-spec", "--env", "-o", "json", "acme.yaml"],
@@ -20,6 +20,8 @@ const COMMANDS: [&[&str]; 28] = [
     &["preview", "-o", "json", "--diff", "--timeline", "t.svg", "--now", NOW, "acme.yaml"],
     &["check", "-vv", "--now", NOW, "acme.yaml"],
     &["check", "-o", "json", "--now", NOW, "acme.yaml"],
+    &["self-check", "acme.yaml"],
+    &["self-check", "-o", "json", "acme.yaml"],
     &["render", "-vv", "acme.yaml"],
     &["render", "-o", "json", "acme.yaml"],
     &["test", "-vv", "acme.yaml"],

@@ -128,7 +128,7 @@ fn left_for_later(source: &dyn Source) -> Option<Remark> {
 }
 
 /// What is said where `engine run` will keep all rights of its account.
-fn unrestricted(offered: Result<(), String>) -> Option<Remark> {
+pub(super) fn unrestricted(offered: Result<(), String>) -> Option<Remark> {
     offered.err().map(|why| Remark {
         severity: Severity::Note,
         about: "restriction",
@@ -152,7 +152,7 @@ fn check_destination(plan: &Plan, checked: &mut Checked) -> Result<(), CommandEr
 }
 
 /// A failure of a source in the words of a run. A statement that the server refuses is a mistake of the spec.
-fn failed(error: SourceError) -> CommandError {
+pub(super) fn failed(error: SourceError) -> CommandError {
     let is_refused = error.kind == SourceErrorKind::Query;
     let failure = source_failure(error);
     let kind = if is_refused { Kind::Usage } else { pipeline::kind_of(&failure) };

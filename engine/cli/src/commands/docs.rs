@@ -2,6 +2,7 @@
 //!
 //! A test compares them with `docs/reference` and names the command that rewrites them.
 
+pub mod man;
 mod schema;
 mod types;
 
@@ -21,15 +22,23 @@ pub const REPAIR: &str = "cargo run -- docs --write docs/reference";
 /// Width of the help texts, in characters.
 const HELP_WIDTH: usize = 100;
 
-/// Writes the pages into a folder.
+/// Writes the pages into the folders that are named.
 pub fn run(args: &DocsArgs) -> Result<(), CommandError> {
-    for (name, text) in pages() {
-        write(&args.write.join(name), &text)?;
+    if let Some(folder) = &args.write {
+        for (name, text) in pages() {
+            write(&folder.join(name), text.as_bytes())?;
+        }
+    }
+    if let Some(folder) = &args.man {
+        std::fs::create_dir_all(folder)?;
+        for (name, page) in man::pages()? {
+            write(&folder.join(name), &page)?;
+        }
     }
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+fn write(path: &Path, text: &[u8]) -> Result<(), CommandError> {
     std::fs::write(path, text)
         .map_err(|error| CommandError::new(Kind::Environment, format!("{} cannot be written: {error}", path.display())))
 }
@@ -125,30 +134,39 @@ fn shown(example: &str) -> String {
     out
 }
 
-const EXIT_CODES: &str = "
-## Exit codes
+/// Exit codes, and what they mean.
+const EXIT_CODES: [(&str, &str); 5] = [
+    ("0", "All well."),
+    ("1", "A run failed, or rejected rows beyond its limit, or a brake holds it."),
+    ("2", "A spec or the usage is wrong."),
+    (
+        "3",
+        "The environment is wrong: a server cannot be reached, a reference has no value, the state cannot be opened.",
+    ),
+    ("130, 143", "A second SIGINT or SIGTERM ended the process at once."),
+];
+const WORST_CODE: &str = "Of several pipelines, the worst code counts.";
 
-| code | meaning |
-| --- | --- |
-| 0 | All well. |
-| 1 | A run failed, or rejected rows beyond its limit, or a brake holds it. |
-| 2 | A spec or the usage is wrong. |
-| 3 | The environment is wrong: a server cannot be reached, a reference has no value, the state cannot be opened. |
-| 130, 143 | A second SIGINT or SIGTERM ended the process at once. |
+/// Variables that the program reads by itself, and what they mean.
+const VARIABLES: [(&str, &str); 4] = [
+    ("ENGINE_LOG", "Filter of log lines, such as `engine=debug`. Overrides the device config and `-v`, `-q`."),
+    ("STATE_DIRECTORY", "Folder of `state.db` where `state.url` does not say. systemd sets it."),
+    ("CREDENTIALS_DIRECTORY", "Folder of what `{ credential: NAME }` refers to. systemd sets it."),
+    ("NO_COLOR", "No colours, whatever the terminal can do."),
+];
 
-Of several pipelines, the worst code counts.
-
-## Environment variables
-
-| variable | meaning |
-| --- | --- |
-| `ENGINE_LOG` | Filter of log lines, such as `engine=debug`. Overrides the device config and `-v`, `-q`. |
-| `STATE_DIRECTORY` | Folder of `state.db` where `state.url` does not say. systemd sets it. |
-| `CREDENTIALS_DIRECTORY` | Folder of what `{ credential: NAME }` refers to. systemd sets it. |
-| `NO_COLOR` | No colours, whatever the terminal can do. |
-
-Results go to stdout, logs and errors to stderr.
-";
+fn exit_codes() -> String {
+    let mut out = String::from("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n");
+    for (code, meaning) in EXIT_CODES {
+        let _ = writeln!(out, "| {code} | {meaning} |");
+    }
+    let _ = write!(out, "\n{WORST_CODE}\n\n## Environment variables\n\n| variable | meaning |\n| --- | --- |\n");
+    for (name, meaning) in VARIABLES {
+        let _ = writeln!(out, "| `{name}` | {meaning} |");
+    }
+    out.push_str("\nResults go to stdout, logs and errors to stderr.\n");
+    out
+}
 
 fn commands() -> String {
     let mut out = head("Commands", "What `engine --help` and `engine COMMAND --help` say.");
@@ -166,7 +184,7 @@ fn commands() -> String {
         }
     }
     out.push_str("\n`validate-spec` is also a program of its own, without any database driver, for CI images.\n");
-    out.push_str(EXIT_CODES);
+    out.push_str(&exit_codes());
     out
 }
 

@@ -13,6 +13,7 @@ pub mod record;
 pub mod render;
 pub mod run;
 pub mod schema;
+pub mod self_check;
 pub mod state;
 pub mod status;
 pub mod test;

@@ -41,6 +41,7 @@ use self::connect::{CONNECTIONS_MAX, Connections, LEASE_CONNECTIONS_MAX, OPERATI
 use self::error::Problem;
 use self::lease::{Heartbeat, Leases};
 use self::transaction::PostgresTransaction;
+use super::Look;
 
 /// Threads that drive the connections.
 const WORKER_THREADS: usize = 1;
@@ -81,37 +82,52 @@ impl PostgresStore {
     /// `url` is `postgres://user:password@host:port/database`, with libpq's settings behind `?`, and two of the
     /// engine's: `schema` (default `engine`) and `lease` in seconds (default 30).
     pub fn open(url: &str) -> Result<Self, StateError> {
-        let address = Address::parse(url).map_err(|message| StateError {
-            tried: "reading state.url".to_owned(),
-            message,
-            hint: Some("write `postgres://user@host:5432/database?schema=engine`".to_owned()),
-        })?;
-        let threads = |failure: std::io::Error| StateError {
-            tried: "starting the threads of the state database".to_owned(),
-            message: failure.to_string(),
-            hint: None,
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(WORKER_THREADS)
-            .thread_name("state")
-            .enable_all()
-            .build()
-            .map_err(threads)?;
-        let shared = Arc::new(Shared {
-            place: address.place.clone(),
-            lease: address.lease,
-            engine: Uuid::from_u128(fastrand::u128(..)).to_string(),
-            name: name(),
-            leases: Leases::default(),
-            beside: Connections::new(address.clone(), LEASE_CONNECTIONS_MAX),
-            connections: Connections::new(address, CONNECTIONS_MAX),
-            runtime,
-        });
+        let shared = shared(url)?;
         shared
             .runtime
             .block_on(shared.connections.prepare())
             .map_err(|problem| shared.failed("opening the state", &problem))?;
-        Ok(Self { heartbeat: Some(Heartbeat::start(&shared).map_err(threads)?), shared })
+        Ok(Self { heartbeat: Some(Heartbeat::start(&shared).map_err(|failure| threads(&failure))?), shared })
+    }
+
+    /// Connects, and looks which version the tables are of. Nothing is changed, and no table is made.
+    pub fn look(url: &str) -> Result<Look, StateError> {
+        let shared = shared(url)?;
+        let version = shared.run("looking at the state", async |connection| connect::version(connection).await)?;
+        Ok(Look { place: shared.place.clone(), version, known: schema::MIGRATIONS.len() })
+    }
+}
+
+/// Reads the address, and starts the thread of the connections. Nothing is connected.
+fn shared(url: &str) -> Result<Arc<Shared>, StateError> {
+    let address = Address::parse(url).map_err(|message| StateError {
+        tried: "reading state.url".to_owned(),
+        message,
+        hint: Some("write `postgres://user@host:5432/database?schema=engine`".to_owned()),
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .thread_name("state")
+        .enable_all()
+        .build()
+        .map_err(|failure| threads(&failure))?;
+    Ok(Arc::new(Shared {
+        place: address.place.clone(),
+        lease: address.lease,
+        engine: Uuid::from_u128(fastrand::u128(..)).to_string(),
+        name: name(),
+        leases: Leases::default(),
+        beside: Connections::new(address.clone(), LEASE_CONNECTIONS_MAX),
+        connections: Connections::new(address, CONNECTIONS_MAX),
+        runtime,
+    }))
+}
+
+fn threads(failure: &std::io::Error) -> StateError {
+    StateError {
+        tried: "starting the threads of the state database".to_owned(),
+        message: failure.to_string(),
+        hint: None,
     }
 }
 

@@ -12,6 +12,8 @@ mod backfill;
 mod crash_tests;
 mod error;
 mod guard;
+#[cfg(test)]
+mod kept_tests;
 mod lease;
 mod open;
 mod outbox;
@@ -35,6 +37,7 @@ use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
+use super::Look;
 use lease::{Gate, Leases};
 use transaction::SqliteTransaction;
 
@@ -92,6 +95,12 @@ impl SqliteStore {
     /// Makes the folder of the state file where there is none, and says where it is. Refuses what [`Self::open`] would.
     pub fn prepare(path: &Path, options: Options) -> Result<&Path, StateError> {
         open::prepare(path, &options)
+    }
+
+    /// Looks at folder and file as [`Self::open`] does, and reads every page. Nothing is made, locked or changed.
+    pub fn look(path: &Path) -> Result<Look, StateError> {
+        let known = schema::MIGRATIONS.len();
+        Ok(Look { place: path.display().to_string(), version: open::look(path, known)?, known })
     }
 
     fn open_with(path: &Path, options: Options, migrations: &[&str]) -> Result<Self, StateError> {

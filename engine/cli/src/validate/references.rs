@@ -19,7 +19,8 @@ pub fn check(file: &SpecFile, folder: &Path) -> Vec<Diagnostic> {
         .collect()
 }
 
-fn missing(reference: &Reference, folder: &Path) -> Option<String> {
+/// Why a reference of a file in this folder has no value here; `None` where it has one. The value is not read out.
+pub fn missing(reference: &Reference, folder: &Path) -> Option<String> {
     let readable = |path: &Path| super::regular(path).and_then(|()| std::fs::File::open(path).map(|_| ()));
     match reference {
         Reference::Env { name, default: None } if std::env::var(name).is_err() => {

@@ -4,6 +4,7 @@
 //! for, and a secret is refused over plain HTTP before anything is sent.
 
 mod answer;
+mod greet;
 
 use std::future::Future;
 use std::io::Write;
@@ -18,6 +19,7 @@ use reqwest::{StatusCode, Url};
 use tokio::runtime::Runtime;
 
 use self::answer::ANSWER_BYTES_MAX;
+pub use self::greet::greet;
 use super::{OpenError, write_json_str};
 use crate::tls_error;
 use crate::web::{NoToken, Peer, PeerSettings, Redactor, Reply, Token, chain, method, tls_failure};
@@ -57,15 +59,7 @@ pub struct HttpDestination {
 impl HttpDestination {
     /// Checks the settings and reads the certificates. Nothing is sent.
     pub fn new(config: &HttpConfig) -> Result<Self, OpenError> {
-        let mut peer = Peer::open(&PeerSettings {
-            role: "destination",
-            url: &config.url,
-            headers: &config.headers,
-            secret_headers: &config.secret_headers,
-            auth: config.auth.as_ref(),
-            tls: &config.tls,
-            timeouts: config.timeouts,
-        })?;
+        let mut peer = peer(config)?;
         peer.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let encoding = match config.compression {
             Compression::Gzip => Some("gzip"),
@@ -188,6 +182,19 @@ impl From<NoToken> for Answer {
             NoToken::Refused { message } => Self::Refused { message },
         }
     }
+}
+
+/// The server of an endpoint, and the login at it. Nothing is sent.
+fn peer(config: &HttpConfig) -> Result<Peer, OpenError> {
+    Peer::open(&PeerSettings {
+        role: "destination",
+        url: &config.url,
+        headers: &config.headers,
+        secret_headers: &config.secret_headers,
+        auth: config.auth.as_ref(),
+        tls: &config.tls,
+        timeouts: config.timeouts,
+    })
 }
 
 /// The network thread of all endpoints. A thread of its own notices closed connections between two requests.

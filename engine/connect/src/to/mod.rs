@@ -5,7 +5,8 @@ pub mod http;
 mod reach;
 pub mod stdout;
 
-use engine_core::ports::{Destination, DestinationConfig};
+use engine_core::ports::{Cancel, Destination, DestinationConfig};
+use jiff::Timestamp;
 
 pub use self::reach::reach;
 
@@ -19,6 +20,40 @@ pub struct OpenError {
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,
+}
+
+/// What a destination said to a request without records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// What was found, in plain words.
+    pub said: String,
+    /// What became of the login.
+    pub login: Login,
+    /// The clock of the server, as it says it, in whole seconds.
+    pub date: Option<Timestamp>,
+}
+
+/// What became of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// None is configured, or there is nothing to log in to.
+    None,
+    /// The endpoint took it.
+    Taken,
+    /// A token was given out for it; what the endpoint says of the token is not known.
+    Given,
+    /// The answer says nothing of it.
+    Untold,
+}
+
+/// Asks a destination whether it answers and takes the login; no record is sent. Of a file, its folder is looked at.
+pub fn greet(config: &DestinationConfig, cancel: &Cancel) -> Result<Greeting, OpenError> {
+    match config {
+        DestinationConfig::Http(config) => http::greet(config, cancel),
+        DestinationConfig::File(_) | DestinationConfig::Stdout => {
+            Ok(Greeting { said: reach(config)?, login: Login::None, date: None })
+        }
+    }
 }
 
 /// Prepares a destination. Reads certificates, but does not connect: a destination that is down is no error here.

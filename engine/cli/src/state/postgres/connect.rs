@@ -137,13 +137,8 @@ async fn migrate(connection: &mut PgConnection, schema: &str) -> Result<(), Prob
         transaction.execute(raw_sql(create)).await?;
     }
     transaction.execute(raw_sql("CREATE TABLE IF NOT EXISTS store (version bigint NOT NULL)")).await?;
-    let found = query("SELECT version FROM store").fetch_optional(&mut *transaction).await?;
-    let version: i64 = found.map_or(Ok(0), |row| row.try_get(0))?;
     let known = schema::MIGRATIONS.len();
-    let done = usize::try_from(version).unwrap_or(usize::MAX);
-    if done > known {
-        return Err(Problem::Stored(format!("a newer engine made the tables: version {version}, known is {known}")));
-    }
+    let done = version(&mut transaction).await?.unwrap_or(0);
     if done < known {
         for step in &schema::MIGRATIONS[done..] {
             transaction.execute(raw_sql(*step)).await?;
@@ -154,4 +149,20 @@ async fn migrate(connection: &mut PgConnection, schema: &str) -> Result<(), Prob
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// The version of the tables; `None` where there are none. A version that is not known yet is refused.
+pub(super) async fn version(connection: &mut PgConnection) -> Result<Option<usize>, Problem> {
+    let is_there: bool =
+        query("SELECT to_regclass('store') IS NOT NULL").fetch_one(&mut *connection).await?.try_get(0)?;
+    if !is_there {
+        return Ok(None);
+    }
+    let Some(row) = query("SELECT version FROM store").fetch_optional(connection).await? else { return Ok(None) };
+    let version: i64 = row.try_get(0)?;
+    let known = schema::MIGRATIONS.len();
+    match usize::try_from(version) {
+        Ok(version) if version <= known => Ok(Some(version)),
+        _ => Err(Problem::Stored(format!("a newer engine made the tables: version {version}, known is {known}"))),
+    }
 }

@@ -35,15 +35,34 @@ const STATEMENTS_KEPT: usize = 64;
 const FINDINGS_SHOWN: usize = 5;
 
 pub(super) fn writer(path: &Path) -> Result<Connection, StateError> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)
+    connect(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)
 }
 
 pub(super) fn reader(path: &Path) -> Result<Connection, StateError> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_KIB)
+    connect(path, path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_KIB)
 }
 
-fn connect(path: &Path, access: OpenFlags, cache_kib: u32) -> Result<Connection, StateError> {
-    Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+/// A connection to a file that nobody has open. It leaves nothing beside the file, as a reader of a write-ahead log
+/// would.
+fn onlooker(path: &Path) -> Result<Connection, StateError> {
+    let absolute = std::path::absolute(path).map_err(|failure| error::file(path, "looking for", &failure))?;
+    let mut address = String::from("file:");
+    for char in absolute.to_string_lossy().chars() {
+        match char {
+            '%' => address.push_str("%25"),
+            '?' => address.push_str("%3f"),
+            '#' => address.push_str("%23"),
+            other => address.push(other),
+        }
+    }
+    address.push_str("?immutable=1");
+    let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    connect(path, Path::new(&address), access, READER_CACHE_KIB)
+}
+
+/// Opens what is at an address; the path is for messages.
+fn connect(path: &Path, address: &Path, access: OpenFlags, cache_kib: u32) -> Result<Connection, StateError> {
+    Connection::open_with_flags(address, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .and_then(|connection| {
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
@@ -225,44 +244,80 @@ fn bring_up_to_date(
     migrations: &[&str],
     alone: bool,
 ) -> Result<(), StateError> {
+    let known = migrations.len();
+    let version = version(connection, path, known)?;
+    if version == known {
+        return Ok(());
+    }
+    if !alone {
+        return Err(refused(
+            path,
+            format!("an older engine has it open: its tables are version {version}, this engine needs {known}"),
+            "stop the other engine first; this one then changes the tables itself, after a backup".to_owned(),
+        ));
+    }
+    back_up(connection, path, folder, version)?;
+    migrate(connection, version, migrations)
+        .map_err(|failure| error::sqlite(path, &format!("changing the tables to version {known}"), &failure))
+}
+
+/// The version of the tables. Refuses a file that is empty, another program's, or of a newer engine.
+fn version(connection: &Connection, path: &Path, known: usize) -> Result<usize, StateError> {
     let failed = |failure| error::sqlite(path, "reading the header", &failure);
     if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         return Err(error::damaged(path, "it is empty"));
     }
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
-    let refused = |message: String, hint: String| {
-        Err(StateError { tried: format!("opening the state file {}", path.display()), message, hint: Some(hint) })
-    };
     if application != APPLICATION_ID {
-        return refused(
+        return Err(refused(
+            path,
             "it is a SQLite file, but not an engine's state".to_owned(),
             "`state.url` names a file of another program; give the state a file of its own".to_owned(),
-        );
+        ));
     }
     let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     let version = version as usize;
-    let known = migrations.len();
     if version > known {
-        return refused(
+        return Err(refused(
+            path,
             format!("a newer engine wrote it: its tables are version {version}, this engine knows up to {known}"),
             format!(
                 "install the newer engine again, or go back to a copy from before the upgrade ({}.bak-v*)",
                 path.display()
             ),
-        );
+        ));
     }
-    if version == known {
-        return Ok(());
+    Ok(version)
+}
+
+fn refused(path: &Path, message: String, hint: String) -> StateError {
+    StateError { tried: format!("opening the state file {}", path.display()), message, hint: Some(hint) }
+}
+
+/// Looks at the file, and at every page of it, and changes nothing; the version of its tables, `None` where nothing ran
+/// yet.
+pub(super) fn look(path: &Path, known: usize) -> Result<Option<usize>, StateError> {
+    let folder = folder::of(path);
+    match fs::metadata(folder) {
+        Ok(metadata) => guard::check_folder(folder, &metadata)?,
+        Err(failure) if failure.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(failure) => return Err(error::file(folder, "looking into the folder", &failure)),
     }
-    if !alone {
-        return refused(
-            format!("an older engine has it open: its tables are version {version}, this engine needs {known}"),
-            "stop the other engine first; this one then changes the tables itself, after a backup".to_owned(),
-        );
+    guard::check_files(path, folder)?;
+    if !path.try_exists().map_err(|failure| error::file(path, "looking for", &failure))? {
+        return Ok(None);
     }
-    back_up(connection, path, folder, version)?;
-    migrate(connection, version, migrations)
-        .map_err(|failure| error::sqlite(path, &format!("changing the tables to version {known}"), &failure))
+    let is_in_use = || beside(path, "-wal").exists();
+    let found = look_inside(path, known, !is_in_use());
+    // An engine that began to write meanwhile changes pages that are taken for still.
+    if found.is_err() && is_in_use() { look_inside(path, known, false) } else { found }.map(Some)
+}
+
+fn look_inside(path: &Path, known: usize, is_still: bool) -> Result<usize, StateError> {
+    let connection = if is_still { onlooker(path)? } else { reader(path)? };
+    let version = version(&connection, path, known)?;
+    check(&connection, path, "quick_check")?;
+    Ok(version)
 }
 
 /// A copy beside the file, whole and synced before the tables change.

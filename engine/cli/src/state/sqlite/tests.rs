@@ -225,6 +225,26 @@ fn a_newer_version_is_refused() {
     );
 }
 
+#[test]
+fn a_look_says_the_version_and_makes_nothing() {
+    let (folder, path) = folder();
+    assert_eq!(SqliteStore::look(&path).expect("looks").version, None);
+    let odd = folder.path().join("50% #1?.db");
+    filled(&odd);
+    let names = || -> Vec<_> {
+        fs::read_dir(folder.path()).expect("reads").map(|entry| entry.expect("is one").file_name()).collect()
+    };
+    let before = names();
+    let look = SqliteStore::look(&odd).expect("looks");
+    assert_eq!((look.version, look.known), (Some(schema::MIGRATIONS.len()), schema::MIGRATIONS.len()));
+    assert_eq!(names(), before);
+
+    // What is not moved into the file yet is seen, too.
+    let store = open_at(&odd).expect("opens");
+    transact(&store, P, |transaction| transaction.put_row(&row(1, "m1", 10)).expect("writes"));
+    assert_eq!(SqliteStore::look(&odd).expect("looks").version, Some(schema::MIGRATIONS.len()));
+}
+
 /// The present tables, and what a next version may add.
 const NEXT: [&str; 3] = [schema::MIGRATIONS[0], schema::MIGRATIONS[1], "ALTER TABLE record ADD COLUMN colour TEXT"];
 

@@ -9,7 +9,8 @@ use engine_core::state::{
 
 use super::{OTHER, P, bodies, key, outgoing, part, places, record, rejected, row, settle, time, transact};
 
-fn everything(store: &dyn StateStore, pipeline: &str) -> Vec<Saved> {
+/// Everything that is remembered of a pipeline.
+pub(in crate::state) fn everything(store: &dyn StateStore, pipeline: &str) -> Vec<Saved> {
     let mut all = Vec::new();
     store
         .saved(pipeline, &mut |saved| {
@@ -21,7 +22,7 @@ fn everything(store: &dyn StateStore, pipeline: &str) -> Vec<Saved> {
 }
 
 /// Two of everything, extremes among them.
-fn fill(store: &dyn StateStore) {
+pub(in crate::state) fn fill(store: &dyn StateStore) {
     let state = PipelineState { failures: 7, judged_from: Some(i64::MIN), ..PipelineState::default() };
     let odd =
         LedgerRow { key: key(u128::MAX), hash: u64::MAX, at: i64::MIN, lane: "Dreh'bank".into(), ..row(2, "m1", 30) };
