@@ -21,6 +21,8 @@ pub mod fixture;
 #[cfg(all(test, feature = "run"))]
 mod golden;
 #[cfg(feature = "run")]
+pub mod notify;
+#[cfg(feature = "run")]
 pub mod pipeline;
 #[cfg(feature = "run")]
 pub mod progress;

@@ -6,6 +6,8 @@
 //! Several engines may share one state store. Each takes no more pipelines than its part of them, gives back what is
 //! beyond that when another engine joins, and takes what is free when one leaves.
 
+mod reporter;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -19,9 +21,12 @@ use engine_core::run::Observer;
 use engine_core::state::{Lease, Share, StateError, StateStore};
 use jiff::{SignedDuration, Timestamp};
 
+use self::reporter::Reporter;
+
 use crate::clock::SystemClock;
 use crate::commands::run::{concurrency, log_delivery, log_run, outbox_bytes_max};
 use crate::exit::{CommandError, Kind};
+use crate::notify::Notify;
 use crate::pipeline::{self, Outlet};
 use crate::project::{FoundSpec, Project};
 use crate::schedule::Schedule;
@@ -70,6 +75,8 @@ struct Job<'a> {
     lease: Option<Arc<dyn Lease>>,
     /// It was said that another process has it.
     is_elsewhere: bool,
+    /// The last run failed.
+    is_failing: bool,
     outlet: Option<Outlet>,
 }
 
@@ -126,7 +133,7 @@ enum Done {
 }
 
 /// Runs until asked to stop.
-pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result<(), CommandError> {
+pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel, notify: &Notify) -> Result<(), CommandError> {
     let clock = SystemClock;
     let mut jobs = Vec::new();
     for spec in &project.specs {
@@ -147,18 +154,21 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
             delivery_waits: false,
             lease: None,
             is_elsewhere: false,
+            is_failing: false,
             outlet: None,
         });
     }
     tracing::info!(event = "started", pipelines = jobs.len(), "engine runs {} pipelines", jobs.len());
     let runs_max = concurrency(&project.device);
     let (sender, done) = channel();
+    let mut reporter = Reporter::new(notify, &jobs);
     std::thread::scope(|scope| {
         let work = Work { project, store, cancel, scope, sender };
         let mut leases_seen: Option<Instant> = None;
         let mut is_store_well = true;
         while !cancel.is_cancelled() {
             let now = clock.now();
+            reporter.report(&jobs);
             if leases_seen.is_none_or(|seen| seen.elapsed() >= LEASES_EVERY) {
                 leases_seen = Some(Instant::now());
                 let looked = work.look_after_leases(&mut jobs, now);
@@ -171,12 +181,13 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel) -> Result
             }
             work.start_runs(&mut jobs, now, runs_max);
             work.start_deliveries(&mut jobs, now, runs_max * DELIVERIES_PER_RUN);
-            match done.recv_timeout(wait(&jobs, now)) {
+            match done.recv_timeout(wait(&jobs, now).min(reporter.rest())) {
                 Ok(message) => take_in(&mut jobs, message, clock.now()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        notify.stopping();
     });
     tracing::info!(event = "stopped", "engine stopped");
     Ok(())
@@ -352,6 +363,7 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp) {
         Done::Run(index, report) => {
             let job = &mut jobs[index];
             job.running = false;
+            job.is_failing = report.failure.is_some();
             log_run(&job.id, &report);
             // A destination that asked for time gets it; otherwise what the run found goes out at once.
             if !job.delivery_waits {

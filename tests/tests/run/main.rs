@@ -7,6 +7,7 @@ mod confined;
 mod discover;
 mod faults;
 mod injection;
+mod manager;
 mod preview;
 mod quarantine;
 mod servers;

@@ -14,6 +14,7 @@ use engine_spec::device::Device;
 
 use crate::args::RunArgs;
 use crate::exit::{CommandError, Kind};
+use crate::notify::Notify;
 use crate::pipeline::{self, Outlet};
 use crate::project::{FoundSpec, Project};
 use crate::{clock, progress, sandbox, service, show, signals, store, telemetry};
@@ -31,6 +32,8 @@ pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> R
     telemetry::start(&project.device.log, verbose, quiet);
     // Before any other thread begins: what a thread may do, those that it starts may do.
     let state = store::place(&project.device, &project.folder)?;
+    // A connection to the service manager is kept; afterwards, none to an abstract address could be made.
+    let notify = if args.once { Notify::default() } else { Notify::from_env() };
     let grants = sandbox::needs(&project, state.prepare()?);
     sandbox::log(&grants, &sandbox::restrict(&grants));
     let cancel = Cancel::default();
@@ -40,7 +43,7 @@ pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> R
         let clock = clock::clock(args.now);
         once(&project, store.as_ref(), clock.as_ref(), &cancel)
     } else {
-        service::run(&project, store.as_ref(), &cancel)
+        service::run(&project, store.as_ref(), &cancel, &notify)
     }
 }
 
