@@ -45,6 +45,8 @@ pub mod show;
 #[cfg(feature = "run")]
 pub mod signals;
 #[cfg(feature = "run")]
+pub mod stamp;
+#[cfg(feature = "run")]
 pub mod state;
 #[cfg(feature = "run")]
 pub mod store;

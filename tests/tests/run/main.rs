@@ -10,6 +10,7 @@ mod injection;
 mod manager;
 mod preview;
 mod quarantine;
+mod reload;
 mod servers;
 mod service;
 mod standins;
