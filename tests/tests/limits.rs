@@ -65,6 +65,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("engine/cli/src/notify.rs", "SEND_TIME_MAX", "a_manager_that_reads_nothing_holds_up_nobody"),
     ("engine/cli/src/notify.rs", "STATUS_BYTES_MAX", "a_path_is_spoken_to"),
     ("engine/cli/src/service/files.rs", "UNSETTLED_LOOKS_MAX", "what_never_stands_still_is_read_all_the_same"),
+    ("engine/cli/src/service.rs", "ANSWER_AT_STOP_MAX", "an_answer_that_does_not_come_holds_up_no_stop"),
     ("engine/cli/src/references.rs", "FILE_BYTES_MAX", "a_file_is_read_up_to_a_limit"),
     ("engine/connect/src/csv.rs", "COLUMNS_MAX", "files_of_any_bytes_are_read_or_refused"),
     ("engine/connect/src/csv/folder.rs", "NAMES_MAX", "a_file_that_was_just_written_waits"),

@@ -50,6 +50,9 @@ const DELIVERY_RETRY: SignedDuration = SignedDuration::from_secs(10);
 const DELIVERY_DURING_RUN: SignedDuration = SignedDuration::from_secs(1);
 /// Deliveries under way for each run that may be under way.
 const DELIVERIES_PER_RUN: usize = 2;
+/// How long a parcel that is on its way when the service stops may still be answered.
+const ANSWER_AT_STOP_MAX: Duration = Duration::from_secs(5);
+
 /// Time between two looks at the leases: who has lost one, what is free, who has joined.
 const LEASES_EVERY: Duration = Duration::from_secs(1);
 
@@ -102,6 +105,7 @@ pub fn run(
 ) -> Result<(), CommandError> {
     let Service { project, left_out, files, granted, notify } = service;
     let clock = SystemClock;
+    let cut = Cancel::default();
     let mut settings = Settings { device: Arc::new(project.device), granted, left_out };
     let mut jobs = Vec::new();
     for spec in project.specs {
@@ -114,7 +118,7 @@ pub fn run(
     tracing::info!(event = "started", pipelines = jobs.len(), "engine runs {} pipelines", jobs.len());
     let reread = watch_files(files, sender.clone());
     std::thread::scope(|scope| {
-        let work = Work { store, cancel, scope, sender };
+        let work = Work { store, cancel, cut: &cut, scope, sender };
         let mut leases_seen: Option<Instant> = None;
         let mut is_store_well = true;
         let mut reporter = Reporter::new(&notify, &jobs, settings.left_out);
@@ -157,6 +161,8 @@ pub fn run(
             });
         }
         notify.stopping();
+        let_deliveries_end(&mut jobs, events);
+        cut.cancel();
     });
     tracing::info!(event = "stopped", "engine stopped");
     Ok(())
@@ -171,6 +177,18 @@ fn watch_files(files: Files, events: Sender<Event>) -> Sender<()> {
         tracing::warn!(event = "no_reload", "changes of specs will not be noticed: no thread can be started: {error}");
     }
     reread
+}
+
+/// Waits until what is on its way is answered and settled, so that nothing needs to be sent again; not for long.
+fn let_deliveries_end(jobs: &mut [Job], events: &Receiver<Event>) {
+    let deadline = Instant::now() + ANSWER_AT_STOP_MAX;
+    while jobs.iter().any(|job| job.delivering) {
+        match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Event::Done(done)) => take_in(jobs, done, SystemClock.now()),
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
 }
 
 fn later(time: Timestamp, by: SignedDuration) -> Option<Timestamp> {
@@ -190,6 +208,8 @@ fn wait(jobs: &[Job], now: Timestamp) -> Duration {
 struct Work<'scope, 'env> {
     store: &'env dyn StateStore,
     cancel: &'env Cancel,
+    /// Breaks off parcels that are on their way.
+    cut: &'env Cancel,
     scope: &'scope Scope<'scope, 'env>,
     sender: Sender<Event>,
 }
@@ -251,7 +271,7 @@ impl Work<'_, '_> {
             job.delivery_due = None;
             let (device, store, cancel) = (Arc::clone(device), self.store, self.cancel);
             let (spec, outlet, sender) = (Arc::clone(&job.spec), job.outlet.take(), self.sender.clone());
-            let (id, outlet_of) = (job.id.clone(), job.outlet_of);
+            let (id, outlet_of, cut) = (job.id.clone(), job.outlet_of, self.cut);
             self.scope.spawn(move || {
                 let delivery = || -> Result<(Outlet, DispatchReport), CommandError> {
                     let plan = project::plan_on(&device, &spec, false)?;
@@ -259,6 +279,7 @@ impl Work<'_, '_> {
                         Some(outlet) => outlet,
                         None => Outlet::open(&plan)?,
                     };
+                    outlet.answered_until(cut);
                     let report =
                         outlet.deliver(&plan, store, lease.as_ref(), &SystemClock, cancel, DELIVERY_PATIENCE)?;
                     Ok((outlet, report))
