@@ -35,11 +35,12 @@ use crate::notify::Notify;
 use crate::pipeline::{self, Outlet};
 use crate::project::{self, Found, Project, Unfit};
 use crate::sandbox::Grants;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, clock_set};
 use crate::signals::Asked;
 
-/// Longest time between two looks at the clock, so that a change of the clock or a signal is noticed.
-const TICK_MAX: Duration = Duration::from_millis(200);
+/// Longest time between two looks at the clock, so that a change of it is noticed. Signals, and work that is over, wake
+/// the loop.
+const TICK_MAX: Duration = Duration::from_secs(1);
 /// How long one delivery waits for a busy destination before it makes room for others.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(2);
 /// Wait after a delivery that could not begin, or whose outcome could not be written down. The destination is not to
@@ -122,8 +123,11 @@ pub fn run(
         let mut leases_seen: Option<Instant> = None;
         let mut is_store_well = true;
         let mut reporter = Reporter::new(&notify, &jobs, settings.left_out);
+        let mut looked_at_clock = (clock.now(), Instant::now());
         while !cancel.is_cancelled() {
-            let now = clock.now();
+            let (now, instant) = (clock.now(), Instant::now());
+            look_at_clock(&mut jobs, looked_at_clock, (now, instant));
+            looked_at_clock = (now, instant);
             reporter.report(&jobs, settings.left_out);
             if leases_seen.is_none_or(|seen| seen.elapsed() >= LEASES_EVERY) {
                 leases_seen = Some(Instant::now());
@@ -177,6 +181,24 @@ fn watch_files(files: Files, events: Sender<Event>) -> Sender<()> {
         tracing::warn!(event = "no_reload", "changes of specs will not be noticed: no thread can be started: {error}");
     }
     reread
+}
+
+/// Notices that the clock was set. Forward, what was missed is due at once, and one run makes up for it.
+fn look_at_clock(jobs: &mut [Job], before: (Timestamp, Instant), (now, instant): (Timestamp, Instant)) {
+    let by = clock_set(before.0, now, instant.saturating_duration_since(before.1));
+    if by.is_zero() {
+        return;
+    }
+    if by.is_negative() {
+        tracing::warn!(event = "clock_set", seconds = by.as_secs(), "the clock was set back by {:#}", by.abs());
+        jobs.iter_mut().for_each(|job| job.clock_set_back(by.abs(), now));
+    } else {
+        tracing::info!(
+            event = "clock_set",
+            seconds = by.as_secs(),
+            "the clock was set forward by {by:#}, or the device slept; what was missed is made up for by one run"
+        );
+    }
 }
 
 /// Waits until what is on its way is answered and settled, so that nothing needs to be sent again; not for long.

@@ -118,6 +118,12 @@ impl Job {
         }
     }
 
+    /// The clock was set back by so much: what is due is as far away as it was.
+    pub(super) fn clock_set_back(&mut self, by: SignedDuration, now: Timestamp) {
+        self.due = self.schedule.after_set_back(self.due, now, by, fastrand::u64(..));
+        self.delivery_due = self.delivery_due.map(|due| due.saturating_sub(by).unwrap_or(Timestamp::MIN));
+    }
+
     /// Whether nothing of a pipeline that leaves is to be waited for any more.
     pub(super) fn has_left(&self) -> bool {
         let is_delivered = self.delivery_due.is_none() || self.delivery_waits || !self.is_held();
@@ -125,11 +131,11 @@ impl Job {
     }
 
     pub(super) fn takes_a_run(&self, now: Timestamp) -> bool {
-        self.running && now.duration_since(self.pulse.last()) < SILENT_AFTER
+        self.running && now.duration_since(self.pulse.last()).abs() < SILENT_AFTER
     }
 
     pub(super) fn takes_a_delivery(&self, now: Timestamp) -> bool {
-        self.delivering && now.duration_since(self.delivering_since) < SILENT_AFTER
+        self.delivering && now.duration_since(self.delivering_since).abs() < SILENT_AFTER
     }
 }
 
