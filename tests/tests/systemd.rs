@@ -93,6 +93,37 @@ fn the_account_and_the_folders_are_made() {
     }
 }
 
+/// What the unit asks before each start names what is wrong, and what `engine run` does then is up to it: it leaves out
+/// the spec that is broken, and refuses to start where nothing is left.
+#[test]
+fn what_is_wrong_is_said_before_a_start_and_keeps_the_others_from_nothing() {
+    let unit = std::fs::read_to_string(deployed("engine.service")).unwrap();
+    let setting = |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+    let before = setting("ExecStartPre=");
+    // The sign in front: whatever becomes of it, the service is started.
+    let before = before.strip_prefix("-/usr/local/bin/engine ").unwrap();
+    assert_eq!(setting("Type="), "notify");
+    assert_eq!(setting("RestartPreventExitStatus="), "2");
+    let workspace = Workspace::new();
+    Plant::new(&workspace.path("mes.db")).orders(1..11);
+    workspace.write("engine.yaml", "version: 1\n");
+    let mut spec = plant::orders("acme", &plant::to_file("runs.ndjson"));
+    spec["source"]["path"] = json!("../mes.db");
+    workspace.spec("specs/acme.yaml", &spec);
+    workspace.write("specs/broken.yaml", "version: 1\nid: broken\n");
+    let words: Vec<&str> = before.split(' ').collect();
+    workspace.engine(&words).expect(2).says("broken.yaml");
+    let run = ["run", "--once", "--now", NOW, "--config", "engine.yaml"];
+    let outcome = workspace.engine(&run).expect(2);
+    assert_eq!(outcome.events("run_finished").len(), 1, "{outcome}");
+    workspace.write("specs/acme.yaml", "version: 1\nid: acme\n");
+    assert_eq!(workspace.engine(&run).expect(2).events("run_finished").len(), 0);
+    workspace.spec("specs/acme.yaml", &spec);
+    workspace.write("engine.yaml", "version: one\n");
+    workspace.engine(&words).expect(2).says("engine.yaml");
+    assert_eq!(workspace.engine(&run).expect(2).events("run_finished").len(), 0);
+}
+
 /// The arguments that run a program as the unit would.
 fn confined<'a>(script: &'a str, unit: &'a str, program: &[&'a str]) -> Vec<&'a str> {
     [&[script, unit], program].concat()

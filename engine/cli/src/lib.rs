@@ -23,6 +23,8 @@ mod golden;
 #[cfg(feature = "run")]
 pub mod monitor;
 #[cfg(feature = "run")]
+pub mod notify;
+#[cfg(feature = "run")]
 pub mod pipeline;
 #[cfg(feature = "run")]
 pub mod progress;
@@ -44,6 +46,8 @@ pub mod service;
 pub mod show;
 #[cfg(feature = "run")]
 pub mod signals;
+#[cfg(feature = "run")]
+pub mod stamp;
 #[cfg(feature = "run")]
 pub mod state;
 #[cfg(feature = "run")]

@@ -2,26 +2,48 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine_core::dispatch::DispatchReport;
 use engine_core::freshness::Freshness;
 use engine_core::report::RunReport;
+use engine_spec::device::Device;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::commands::run::{log_delivery, log_run};
+use crate::project::FoundSpec;
 
 /// The service decides many times a second; after so long without, it is not well.
 pub const TURN_MAX: SignedDuration = SignedDuration::from_secs(30);
 
+/// What the service runs, as it is now: specs may change while it runs.
+#[derive(Clone, Default)]
+pub struct Roster {
+    /// The device config.
+    pub device: Arc<Device>,
+    /// The pipelines.
+    pub pipelines: Vec<Entry>,
+}
+
+/// A pipeline that the service runs.
+#[derive(Clone)]
+pub struct Entry {
+    /// Its id.
+    pub id: String,
+    /// What it runs by.
+    pub spec: Arc<FoundSpec>,
+    /// Its file holds something else now, which cannot be used.
+    pub is_outdated: bool,
+}
+
 /// What the service did.
-#[derive(Debug)]
 pub struct Monitor {
     started: Timestamp,
     /// When the service last decided what to do, in milliseconds.
     turned: AtomicI64,
     looked: AtomicBool,
     tallies: Mutex<BTreeMap<String, Tally>>,
+    roster: Mutex<Arc<Roster>>,
 }
 
 /// What was done for one pipeline.
@@ -71,12 +93,23 @@ impl Monitor {
             turned: AtomicI64::new(now.as_millisecond()),
             looked: AtomicBool::new(false),
             tallies: Mutex::default(),
+            roster: Mutex::default(),
         }
     }
 
     /// When the recording began.
     pub fn started(&self) -> Timestamp {
         self.started
+    }
+
+    /// The service runs these from now on.
+    pub fn runs(&self, roster: Roster) {
+        *self.roster.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(roster);
+    }
+
+    /// What the service runs.
+    pub fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The service decides what to do next.

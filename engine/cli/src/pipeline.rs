@@ -108,6 +108,8 @@ struct LazyDestination {
     config: DestinationConfig,
     place: String,
     opened: Option<Box<dyn Destination>>,
+    /// What breaks off a parcel that is on its way, where that is not what ends the delivery.
+    cut: Option<Cancel>,
 }
 
 impl Destination for LazyDestination {
@@ -122,7 +124,7 @@ impl Destination for LazyDestination {
                 }
             },
         };
-        destination.send(parcel, cancel)
+        destination.send(parcel, self.cut.as_ref().unwrap_or(cancel))
     }
 
     fn place(&self) -> &str {
@@ -153,9 +155,14 @@ impl Outlet {
             return Err(CommandError::new(Kind::Usage, format!("{}: no destination", plan.id))
                 .hint("set `destination` in the spec, or in engine.yaml for every spec"));
         };
-        let destination = LazyDestination { config: config.clone(), place: place_of(config), opened: None };
+        let destination = LazyDestination { config: config.clone(), place: place_of(config), opened: None, cut: None };
         let limit = ParcelLimit { records: plan.batch_records, bytes: plan.batch_bytes };
         Ok(Self { destination, circuit: Circuit::new(limit), limit })
+    }
+
+    /// A delivery that is asked to stop lets the parcel that is on its way be answered, until `cut` is asked to stop too.
+    pub fn answered_until(&mut self, cut: &Cancel) {
+        self.destination.cut = Some(cut.clone());
     }
 
     /// Name and place, for messages.

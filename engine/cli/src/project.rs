@@ -1,9 +1,11 @@
 //! From the paths on the command line to plans: files found, device config read, specs checked.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use engine_core::plan::{Plan, PlanError, PlanInput, STAGE_BYTES};
 use engine_core::ports::References;
+use engine_spec::Companions;
 use engine_spec::check::check_set;
 use engine_spec::device::Device;
 use engine_spec::load::{Loaded, is_device_config, load, load_device};
@@ -13,6 +15,7 @@ use engine_spec::render::{self, FileFindings};
 use crate::commands::run::concurrency;
 use crate::exit::{CommandError, Kind};
 use crate::references::ProcessReferences;
+use crate::stamp::{Seen, Stamp};
 use crate::validate::{Beside, paths, read_limited, sidecar};
 
 /// Name of the device config.
@@ -24,6 +27,8 @@ pub struct FoundSpec {
     pub path: PathBuf,
     /// What was read.
     pub loaded: Loaded,
+    /// What the spec and the files beside it looked like before they were read.
+    pub seen: Seen,
 }
 
 impl FoundSpec {
@@ -50,8 +55,120 @@ pub struct Project {
     pub folder: PathBuf,
     /// The specs.
     pub specs: Vec<FoundSpec>,
+    /// Folders in which the specs and the device config were found, and will be looked for again.
+    pub roots: Vec<PathBuf>,
     /// Whether a spec was left out because it is wrong.
     pub broken: bool,
+}
+
+/// All that was found, right or wrong.
+pub struct Found {
+    /// The device config; defaults where there is none.
+    pub device: Device,
+    /// Folder of the device config.
+    pub folder: PathBuf,
+    /// The device config itself, where there is one.
+    pub config: Option<PathBuf>,
+    /// The specs, with everything that is wrong with them.
+    pub specs: Vec<FoundSpec>,
+    /// The files, folders and globs that were looked through.
+    pub paths: Vec<PathBuf>,
+    /// Every file that was read, or looked for, as it was before.
+    pub seen: Seen,
+}
+
+/// Why nothing can be made of what was found.
+pub struct Unfit {
+    /// In the words of a command; empty where the findings say it.
+    pub error: CommandError,
+    /// What is wrong with the device config.
+    pub findings: Vec<FileFindings>,
+}
+
+impl From<CommandError> for Unfit {
+    fn from(error: CommandError) -> Self {
+        Self { error, findings: Vec::new() }
+    }
+}
+
+impl Unfit {
+    /// Tells the findings on stderr; the error is left to the caller.
+    pub fn tell(self) -> CommandError {
+        if !self.findings.is_empty() {
+            tell(self.findings);
+        }
+        self.error
+    }
+}
+
+impl Found {
+    /// Finds and checks everything, and tells nobody.
+    ///
+    /// Without paths, the device config says where the specs are.
+    pub fn look(paths: &[String], config: Option<&Path>) -> Result<Self, Unfit> {
+        let FoundDevice { device, folder, config, mut seen } = find_device(paths, config)?;
+        let paths: Vec<String> = if paths.is_empty() { device_paths(&device, &folder) } else { paths.to_vec() };
+        let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+        let mut specs = Vec::new();
+        for path in spec_files(&paths).map_err(no_specs)? {
+            let found = FoundSpec::read(path)?;
+            seen.extend(found.seen.iter().map(|(path, stamp)| (path.clone(), *stamp)));
+            if !is_device_config(&found.loaded.file) {
+                specs.push(found);
+            }
+        }
+        add_findings_of_the_set(&mut specs);
+        Ok(Self { device, folder, config, specs, paths, seen })
+    }
+}
+
+/// The files that paths name, without those that hold tests of a spec.
+pub fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    Ok(paths::expand(paths)?.into_iter().filter(|path| !sidecar::is_tests(path)).collect())
+}
+
+fn no_specs(message: String) -> CommandError {
+    CommandError::new(Kind::Usage, message).hint("name a file, a folder or a glob: `engine run specs/`")
+}
+
+impl FoundSpec {
+    fn read(path: PathBuf) -> Result<Self, CommandError> {
+        let before = Stamp::of(&path);
+        let bytes = read(&path)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let beside = Looked { beside: Beside(folder), folder, seen: RefCell::default() };
+        let loaded = load(&path.display().to_string(), &bytes, &beside);
+        let mut seen = beside.seen.into_inner();
+        seen.insert(path.clone(), before);
+        Ok(Self { path, loaded, seen })
+    }
+}
+
+/// The files beside a spec, and what those that were asked for looked like.
+struct Looked<'a> {
+    beside: Beside<'a>,
+    folder: &'a Path,
+    seen: RefCell<Seen>,
+}
+
+impl Looked<'_> {
+    fn note(&self, path: &str) {
+        let path = self.folder.join(path);
+        let stamp = Stamp::of(&path);
+        self.seen.borrow_mut().entry(path).or_insert(stamp);
+    }
+}
+
+impl Companions for Looked<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.note(path);
+        self.beside.read(path)
+    }
+
+    fn find(&self, path: &str) -> Result<(), String> {
+        self.note(path);
+        self.beside.find(path)
+    }
 }
 
 impl Project {
@@ -59,21 +176,12 @@ impl Project {
     ///
     /// Without paths, the device config says where the specs are.
     pub fn open(paths: &[String], config: Option<&Path>) -> Result<Self, CommandError> {
-        let (device, folder) = open_device(paths, config)?;
-        let paths: Vec<String> = if paths.is_empty() { device_paths(&device, &folder) } else { paths.to_vec() };
-        let arguments: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-        let found = paths::expand(&arguments).map_err(|message| {
-            CommandError::new(Kind::Usage, message).hint("name a file, a folder or a glob: `engine run specs/`")
-        })?;
-        let mut specs = Vec::new();
-        for path in found.into_iter().filter(|path| !sidecar::is_tests(path)) {
-            let bytes = read(&path)?;
-            let loaded = load(&path.display().to_string(), &bytes, &Beside(path.parent().unwrap_or(Path::new(""))));
-            if !is_device_config(&loaded.file) {
-                specs.push(FoundSpec { path, loaded });
-            }
-        }
-        add_findings_of_the_set(&mut specs);
+        Self::of(Found::look(paths, config).map_err(Unfit::tell)?)
+    }
+
+    /// What is right of all that was found. Findings are told on stderr; specs with errors are left out.
+    pub fn of(found: Found) -> Result<Self, CommandError> {
+        let Found { device, folder, config, mut specs, paths, seen: _ } = found;
         let broken = specs.iter().any(|spec| spec.loaded.has_errors());
         if broken {
             let wrong = specs.iter().map(|spec| &spec.loaded).filter(|loaded| loaded.has_errors());
@@ -89,18 +197,24 @@ impl Project {
             if broken {
                 return Err(CommandError::said(Kind::Usage));
             }
-            return Err(CommandError::new(Kind::Usage, format!("no spec found in {}", paths.join(", ")))
-                .hint("name a file, a folder or a glob: `engine run specs/`"));
+            let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            return Err(no_specs(format!("no spec found in {}", paths.join(", "))));
         }
-        Ok(Self { device, folder, specs, broken })
+        let roots = paths.iter().chain(&config).map(|path| paths::root(path)).collect();
+        Ok(Self { device, folder, specs, roots, broken })
     }
 
     /// The plan of one spec.
     pub fn plan(&self, spec: &FoundSpec, offline: bool) -> Result<Plan, CommandError> {
-        let mut plan = plan(spec, self.device.destination.as_ref(), offline)?;
-        plan.stage_bytes_max = stage_bytes_max(&self.device);
-        Ok(plan)
+        plan_on(&self.device, spec, offline)
     }
+}
+
+/// The plan of one spec on a device.
+pub fn plan_on(device: &Device, spec: &FoundSpec, offline: bool) -> Result<Plan, CommandError> {
+    let mut plan = plan(spec, device.destination.as_ref(), offline)?;
+    plan.stage_bytes_max = stage_bytes_max(device);
+    Ok(plan)
 }
 
 /// Bytes of changed rows that one run keeps in memory: its part of `limits.memory`. Rows take about as much again while
@@ -154,10 +268,9 @@ pub(crate) fn plan_failure(path: &Path, errors: &[PlanError]) -> CommandError {
 pub fn find_spec(device: &Device, folder: &Path, id: &str) -> Option<FoundSpec> {
     let arguments: Vec<PathBuf> = device_paths(device, folder).iter().map(PathBuf::from).collect();
     paths::expand(&arguments).ok()?.into_iter().find_map(|path| {
-        let bytes = read(&path).ok()?;
-        let loaded = load(&path.display().to_string(), &bytes, &Beside(path.parent().unwrap_or(Path::new(""))));
-        let is_it = loaded.spec.as_ref().is_some_and(|spec| spec.id.to_string() == id);
-        is_it.then_some(FoundSpec { path, loaded })
+        let found = FoundSpec::read(path).ok()?;
+        let is_it = found.loaded.spec.as_ref().is_some_and(|spec| spec.id.to_string() == id);
+        is_it.then_some(found)
     })
 }
 
@@ -168,25 +281,50 @@ fn device_paths(device: &Device, folder: &Path) -> Vec<String> {
     device.specs.iter().map(|path| folder.join(path).display().to_string()).collect()
 }
 
-/// Where the device config is: as named, or beside the specs, or in the working directory; `None` where there is none.
-pub fn device_file(paths: &[String], config: Option<&Path>) -> Option<PathBuf> {
+/// Where the device config is looked for: as named, or beside the specs, or in the working directory.
+fn device_places(paths: &[String], config: Option<&Path>) -> Vec<PathBuf> {
     let beside = paths.first().filter(|path| Path::new(path).is_dir()).map(|path| Path::new(path).join(DEVICE_FILE));
-    let found = || beside.into_iter().chain([PathBuf::from(DEVICE_FILE)]).find(|path| path.is_file());
-    config.map(Path::to_owned).or_else(found)
+    match config {
+        Some(path) => vec![path.to_owned()],
+        None => beside.into_iter().chain([PathBuf::from(DEVICE_FILE)]).collect(),
+    }
+}
+
+/// Where the device config is; `None` where there is none. One that was named must be there.
+pub fn device_file(paths: &[String], config: Option<&Path>) -> Option<PathBuf> {
+    device_places(paths, config).into_iter().find(|path| config.is_some() || path.is_file())
 }
 
 /// The device config, and its folder; the defaults where there is none.
 pub fn open_device(paths: &[String], config: Option<&Path>) -> Result<(Device, PathBuf), CommandError> {
-    let Some(path) = device_file(paths, config) else { return Ok((Device::default(), PathBuf::new())) };
-    let bytes = read(&path)?;
-    let loaded = load_device(&path.display().to_string(), &bytes);
+    let found = find_device(paths, config).map_err(Unfit::tell)?;
+    Ok((found.device, found.folder))
+}
+
+struct FoundDevice {
+    device: Device,
+    folder: PathBuf,
+    config: Option<PathBuf>,
+    /// Where it was looked for.
+    seen: Seen,
+}
+
+fn find_device(paths: &[String], config: Option<&Path>) -> Result<FoundDevice, Unfit> {
+    // What they look like is noted before they are read.
+    let seen: Seen = device_places(paths, config).into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect();
+    let Some(path) = device_file(paths, config) else {
+        return Ok(FoundDevice { device: Device::default(), folder: PathBuf::new(), config: None, seen });
+    };
+    let loaded = load_device(&path.display().to_string(), &read(&path)?);
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     match &loaded.device {
-        Some(device) if !loaded.has_errors() => Ok((device.clone(), folder)),
-        _ => {
-            tell([FileFindings { text: loaded.file.text, findings: loaded.diagnostics }]);
-            Err(CommandError::said(Kind::Usage))
+        Some(device) if !loaded.has_errors() => {
+            Ok(FoundDevice { device: device.clone(), folder, config: Some(path), seen })
         }
+        _ => Err(Unfit {
+            error: CommandError::said(Kind::Usage),
+            findings: vec![FileFindings { text: loaded.file.text, findings: loaded.diagnostics }],
+        }),
     }
 }
 

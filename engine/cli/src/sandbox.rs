@@ -3,8 +3,9 @@
 //! # For operators
 //!
 //! From its start on, the process can
-//! - read its specs, the files that they name (secrets, certificates, CSV folders), and what every program reads: `/etc`,
-//!   `/usr`, the libraries, the time zones, the files that name resolution is made of;
+//! - read the folders of its specs and of `engine.yaml`, the files that specs name (secrets, certificates, CSV folders),
+//!   and what every program reads: `/etc`, `/usr`, the libraries, the time zones, the files that name resolution is made
+//!   of;
 //! - write the folder of its state, and the folders of its file destinations and of SQLite sources, where SQLite itself
 //!   keeps a file beside the database;
 //! - start no other program, and send no signal to one.
@@ -20,7 +21,27 @@ mod needs;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-pub use self::needs::needs;
+pub use self::needs::{needs, needs_of};
+
+/// What every program reads: settings, name resolution, libraries, time zones, authorities.
+const SYSTEM: [&str; 16] = [
+    "/etc",
+    "/usr",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix/store",
+    "/var/lib/ca-certificates",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/run/NetworkManager",
+    "/run/connman",
+    "/run/nscd",
+    "/proc/self",
+    "/proc/sys/kernel",
+    "/sys/devices/system/cpu",
+    "/sys/fs/cgroup",
+];
 
 /// Folders and files that stay open to the process, with all that lies below.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,31 +96,12 @@ mod landlock {
         RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, make_bitflags, path_beneath_rules,
     };
 
-    use super::{Grants, Held};
+    use super::{Grants, Held, SYSTEM};
 
     /// The newest kernel interface whose kinds of access are all refused where they are not granted.
     const KNOWN: ABI = ABI::V6;
     /// The oldest kernel interface.
     const OLDEST: ABI = ABI::V1;
-    /// What every program reads: settings, name resolution, libraries, time zones, authorities.
-    const SYSTEM: [&str; 16] = [
-        "/etc",
-        "/usr",
-        "/lib",
-        "/lib32",
-        "/lib64",
-        "/nix/store",
-        "/var/lib/ca-certificates",
-        "/run/systemd/resolve",
-        "/run/resolvconf",
-        "/run/NetworkManager",
-        "/run/connman",
-        "/run/nscd",
-        "/proc/self",
-        "/proc/sys/kernel",
-        "/sys/devices/system/cpu",
-        "/sys/fs/cgroup",
-    ];
     const DEVICES: [&str; 3] = ["/dev/urandom", "/dev/random", "/dev/zero"];
     /// Where anything may be written, and nothing stays.
     const NOWHERE: &str = "/dev/null";

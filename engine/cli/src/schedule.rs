@@ -13,6 +13,17 @@ pub const EVERY: Duration = Duration::from_secs(300);
 /// Shortest time between two runs.
 pub const EVERY_MIN: Duration = Duration::from_secs(1);
 
+/// Least change of the clock that counts as one. Below it are drift, and the time that passes between two readings.
+const CLOCK_SET_BY: SignedDuration = SignedDuration::from_secs(1);
+
+/// By how much the clock was set between two readings, which lie `elapsed` apart by a clock that nobody sets: back where
+/// it is negative. A device that slept looks like a clock that was set forward.
+pub fn clock_set(before: Timestamp, now: Timestamp, elapsed: Duration) -> SignedDuration {
+    let elapsed = SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::MAX);
+    let by = now.duration_since(before).saturating_sub(elapsed);
+    if by.abs() < CLOCK_SET_BY { SignedDuration::ZERO } else { by }
+}
+
 /// When a pipeline runs.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -67,6 +78,17 @@ impl Schedule {
         }
     }
 
+    /// When a run is due that was due at `due` before the clock was set back by `by`, a positive time: as far from now as
+    /// it was. A cron expression is read anew, by the clock as it is now; what it asked for in the time that comes again
+    /// runs again.
+    pub fn after_set_back(&self, due: Timestamp, now: Timestamp, by: SignedDuration, random: u64) -> Timestamp {
+        match &self.when {
+            When::Every(_) => due.saturating_sub(by).unwrap_or(Timestamp::MIN),
+            When::Cron(..) if due <= now => due,
+            When::Cron(..) => self.after(now, now, random).min(due),
+        }
+    }
+
     fn with_jitter(&self, time: Timestamp, random: u64) -> Timestamp {
         let jitter = (self.jitter.as_nanos() * u128::from(random)) >> 64;
         later(time, Duration::from_nanos(u64::try_from(jitter).unwrap_or_default()))
@@ -109,6 +131,67 @@ mod tests {
         assert_eq!(next("2025-03-29T12:00:00Z"), "2025-03-30T01:00:00Z");
         assert_eq!(next("2025-10-25T12:00:00Z"), "2025-10-26T00:30:00Z");
         assert_eq!(next("2025-10-26T00:30:00Z"), "2025-10-27T01:30:00Z");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_told_from_one_that_drifts() {
+        let set = |before: &str, now: &str, elapsed: u64| {
+            clock_set(at(before), at(now), Duration::from_millis(elapsed)).as_secs()
+        };
+        for (before, now, elapsed, expected) in [
+            ("2025-01-01T12:00:00Z", "2025-01-01T12:00:01Z", 1_000, 0),
+            ("2025-01-01T12:00:00Z", "2025-01-01T12:00:01.900Z", 1_000, 0),
+            ("2025-01-01T12:00:00Z", "2025-01-01T12:00:00.100Z", 1_000, 0),
+            // The process stood still, and both clocks went on.
+            ("2025-01-01T12:00:00Z", "2025-01-01T13:00:00Z", 3_600_000, 0),
+            ("2025-01-01T12:00:00Z", "2025-01-01T09:00:01Z", 1_000, -3 * 3_600),
+            ("2025-01-01T12:00:00Z", "2025-01-01T12:00:00Z", 1_000, -1),
+            // The device slept for eight hours.
+            ("2025-01-01T12:00:00Z", "2025-01-01T20:00:01Z", 1_000, 8 * 3_600),
+            // A device without a battery learns the time.
+            ("1970-01-01T00:00:05Z", "2025-01-01T00:00:06Z", 1_000, 1_735_689_600),
+        ] {
+            assert_eq!(set(before, now, elapsed), expected, "{before} {now}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_puts_no_run_off() {
+        let every = schedule(serde_json::json!({"every": "10m"}));
+        let cron = schedule(serde_json::json!({"cron": "30 2 * * *", "timezone": "Europe/Berlin"}));
+        let hours = SignedDuration::from_hours;
+        for (schedule, due, now, by, expected) in [
+            // Four minutes were left.
+            (&every, "2025-01-01T12:04:00Z", "2025-01-01T09:00:00Z", hours(3), "2025-01-01T09:04:00Z"),
+            // It was due already, and waits for a place.
+            (&every, "2025-01-01T11:59:00Z", "2025-01-01T09:00:00Z", hours(3), "2025-01-01T08:59:00Z"),
+            // Decades ahead, until the device learned the time.
+            (&every, "2099-01-01T00:05:00Z", "2025-01-01T00:00:00Z", hours(24 * 27_028), "2025-01-01T00:05:00Z"),
+            // The next night is nearer by the new clock.
+            (&cron, "2025-01-03T01:30:00Z", "2025-01-01T12:00:00Z", hours(24), "2025-01-02T01:30:00Z"),
+            // Half past two comes once more.
+            (&cron, "2025-01-02T01:30:00Z", "2025-01-01T01:00:00Z", hours(1), "2025-01-01T01:30:00Z"),
+            (&cron, "2025-01-01T01:30:00Z", "2025-01-01T01:00:00Z", hours(1), "2025-01-01T01:30:00Z"),
+            (&cron, "2025-01-01T00:30:00Z", "2025-01-01T01:00:00Z", hours(1), "2025-01-01T00:30:00Z"),
+        ] {
+            assert_eq!(schedule.after_set_back(at(due), at(now), by, 0), at(expected), "{due} {now}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_makes_up_with_one_run() {
+        let every = schedule(serde_json::json!({"every": "10m"}));
+        let cron = schedule(serde_json::json!({"cron": "30 2 * * *", "timezone": "Europe/Berlin"}));
+        for (schedule, due, now, expected) in [
+            (&every, "2025-01-01T12:04:00Z", "2025-01-01T20:00:00Z", "2025-01-01T20:00:00Z"),
+            (&every, "1970-01-01T00:05:00Z", "2025-01-01T20:00:00Z", "2025-01-01T20:00:00Z"),
+            (&cron, "2025-01-01T01:30:00Z", "2025-01-20T12:00:00Z", "2025-01-21T01:30:00Z"),
+        ] {
+            let next = schedule.after(at(due), at(now), 0);
+            assert_eq!(next, at(expected), "{due} {now}");
+            // From there on, one at a time.
+            assert!(schedule.after(next, next, 0) > next);
+        }
     }
 
     #[test]

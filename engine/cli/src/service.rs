@@ -6,29 +6,42 @@
 //! Several engines may share one state store. Each takes no more pipelines than its part of them, gives back what is
 //! beyond that when another engine joins, and takes what is free when one leaves.
 
+mod files;
+mod job;
+mod reload;
+mod reporter;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use engine_core::dispatch::DispatchReport;
 use engine_core::ports::{Cancel, Clock as _};
 use engine_core::report::RunReport;
-use engine_core::run::Observer;
-use engine_core::state::{Lease, Share, StateError, StateStore};
+use engine_core::state::{Share, StateError, StateStore};
+use engine_spec::device::Device;
 use jiff::{SignedDuration, Timestamp};
+
+pub use self::files::Files;
+use self::job::Job;
+use self::reload::Settings;
+use self::reporter::Reporter;
 
 use crate::clock::SystemClock;
 use crate::commands::run::{concurrency, outbox_bytes_max};
 use crate::exit::{CommandError, Kind};
-use crate::monitor::Monitor;
+use crate::monitor::{Entry, Monitor, Roster};
+use crate::notify::Notify;
 use crate::pipeline::{self, Outlet};
-use crate::project::{FoundSpec, Project};
-use crate::schedule::Schedule;
+use crate::project::{self, Found, Project, Unfit};
+use crate::sandbox::Grants;
+use crate::schedule::{Schedule, clock_set};
+use crate::signals::Asked;
 
-/// Longest time between two looks at the clock, so that a change of the clock or a signal is noticed.
-const TICK_MAX: Duration = Duration::from_millis(200);
+/// Longest time between two looks at the clock, so that a change of it is noticed. Signals, and work that is over, wake
+/// the loop.
+const TICK_MAX: Duration = Duration::from_secs(1);
 /// How long one delivery waits for a busy destination before it makes room for others.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(2);
 /// Wait after a delivery that could not begin, or whose outcome could not be written down. The destination is not to
@@ -39,9 +52,8 @@ const DELIVERY_RETRY: SignedDuration = SignedDuration::from_secs(10);
 const DELIVERY_DURING_RUN: SignedDuration = SignedDuration::from_secs(1);
 /// Deliveries under way for each run that may be under way.
 const DELIVERIES_PER_RUN: usize = 2;
-/// Work that has not got on for so long takes up no place among what may be under way: a plant that is offline, with
-/// many servers that do not answer, must not hold up the others until each of them has run out of time.
-const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(3);
+/// How long a parcel that is on its way when the service stops may still be answered.
+const ANSWER_AT_STOP_MAX: Duration = Duration::from_secs(5);
 
 /// Time between two looks at the leases: who has lost one, what is free, who has joined.
 const LEASES_EVERY: Duration = Duration::from_secs(1);
@@ -49,118 +61,78 @@ const LEASES_EVERY: Duration = Duration::from_secs(1);
 /// Longest time that one look takes and gives back: runs that are due wait for it.
 const LOOK_MAX: Duration = Duration::from_millis(500);
 
-/// A pipeline of the service.
-struct Job<'a> {
-    spec: &'a FoundSpec,
-    id: String,
-    schedule: Schedule,
-    /// When the next run is due.
-    due: Timestamp,
-    running: bool,
-    /// When the run last got on.
-    pulse: Pulse,
-    /// When the next delivery is due.
-    delivery_due: Option<Timestamp>,
-    delivering: bool,
-    /// When the delivery began.
-    delivering_since: Timestamp,
-    /// The next delivery has its time, and a run that ends does not bring it forward: the destination said when to come
-    /// back, or the last delivery failed here.
-    delivery_waits: bool,
-    /// Nobody else runs the pipeline as long as this is held.
-    lease: Option<Arc<dyn Lease>>,
-    /// It was said that another process has it.
-    is_elsewhere: bool,
-    outlet: Option<Outlet>,
-}
-
-impl Job<'_> {
-    fn is_held(&self) -> bool {
-        self.lease.as_ref().is_some_and(|lease| lease.is_held())
-    }
-
-    fn is_idle(&self) -> bool {
-        !self.running && !self.delivering
-    }
-
-    /// Whoever takes it next begins with what is in the state store.
-    fn give_up(&mut self) {
-        self.lease = None;
-        self.outlet = None;
-        self.delivery_waits = false;
-    }
-
-    fn takes_a_run(&self, now: Timestamp) -> bool {
-        self.running && now.duration_since(self.pulse.last()) < SILENT_AFTER
-    }
-
-    fn takes_a_delivery(&self, now: Timestamp) -> bool {
-        self.delivering && now.duration_since(self.delivering_since) < SILENT_AFTER
-    }
-}
-
-/// When a run last got on: it began, or rows came.
-#[derive(Clone, Default)]
-struct Pulse(Arc<AtomicI64>);
-
-impl Pulse {
-    fn beat(&self, now: Timestamp) {
-        self.0.store(now.as_millisecond(), Ordering::Relaxed);
-    }
-
-    fn last(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.0.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN)
-    }
-}
-
-impl Observer for Pulse {
-    fn progress(&mut self, _rows: u64, _what: &str) {
-        self.beat(SystemClock.now());
-    }
-}
-
-/// What a thread reports when its work is done.
+/// What wakes the loop that decides.
 #[expect(clippy::large_enum_variant, reason = "one moves at a time, and it is moved once")]
-enum Done {
-    Run(usize, Box<RunReport>),
-    Delivery(usize, Option<Outlet>, Result<DispatchReport, CommandError>),
+pub enum Event {
+    /// A run or a delivery is over.
+    Done(Done),
+    /// A signal came.
+    Asked(Asked),
+    /// The specs are being read anew.
+    Rereading,
+    /// They have been read.
+    Reread(Box<Result<Found, Unfit>>),
+}
+
+/// What a thread reports when its work is done. The pipeline is named: others may come and go meanwhile.
+#[expect(clippy::large_enum_variant, reason = "one moves at a time, and it is moved once")]
+pub enum Done {
+    /// A run.
+    Run(String, Box<RunReport>),
+    /// A delivery, with what its outlet was opened for.
+    Delivery(String, u64, Option<Outlet>, Result<DispatchReport, CommandError>),
+}
+
+/// What a service starts with.
+pub struct Service {
+    /// The specs and the device config.
+    pub project: Project,
+    /// Specs that cannot be used.
+    pub left_out: usize,
+    /// Where to look for changes.
+    pub files: Files,
+    /// What the process may read and write; `None` where it has kept all its rights.
+    pub granted: Option<Grants>,
+    /// The service manager.
+    pub notify: Notify,
 }
 
 /// Runs until asked to stop.
-pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel, monitor: &Monitor) -> Result<(), CommandError> {
+pub fn run(
+    service: Service,
+    store: &dyn StateStore,
+    monitor: &Monitor,
+    cancel: &Cancel,
+    sender: Sender<Event>,
+    events: &Receiver<Event>,
+) -> Result<(), CommandError> {
+    let Service { project, left_out, files, granted, notify } = service;
     let clock = SystemClock;
+    let cut = Cancel::default();
+    let mut settings = Settings { device: Arc::new(project.device), granted, left_out };
     let mut jobs = Vec::new();
-    for spec in &project.specs {
+    for spec in project.specs {
         let Some(typed) = &spec.loaded.spec else { continue };
-        let schedule = Schedule::of(&typed.schedule)
-            .map_err(|error| CommandError::new(Kind::Usage, format!("{}: {error}", typed.id)))?;
-        let now = clock.now();
-        jobs.push(Job {
-            spec,
-            id: typed.id.to_string(),
-            due: schedule.first(now, fastrand::u64(..)),
-            schedule,
-            running: false,
-            pulse: Pulse::default(),
-            delivery_due: None,
-            delivering: false,
-            delivering_since: now,
-            delivery_waits: false,
-            lease: None,
-            is_elsewhere: false,
-            outlet: None,
-        });
+        let id = typed.id.to_string();
+        let schedule =
+            Schedule::of(&typed.schedule).map_err(|error| CommandError::new(Kind::Usage, format!("{id}: {error}")))?;
+        jobs.push(Job::new(Arc::new(spec), id, schedule, clock.now()));
     }
     tracing::info!(event = "started", pipelines = jobs.len(), "engine runs {} pipelines", jobs.len());
-    let runs_max = concurrency(&project.device);
-    let (sender, done) = channel();
+    monitor.runs(roster(&settings, &jobs));
+    let reread = watch_files(files, sender.clone());
     std::thread::scope(|scope| {
-        let work = Work { project, store, cancel, scope, sender };
+        let work = Work { store, cancel, cut: &cut, scope, sender };
         let mut leases_seen: Option<Instant> = None;
         let mut is_store_well = true;
+        let mut reporter = Reporter::new(&notify, &jobs, settings.left_out);
+        let mut looked_at_clock = (clock.now(), Instant::now());
         while !cancel.is_cancelled() {
-            let now = clock.now();
+            let (now, instant) = (clock.now(), Instant::now());
             monitor.turn(now);
+            look_at_clock(&mut jobs, looked_at_clock, (now, instant));
+            looked_at_clock = (now, instant);
+            reporter.report(&jobs, settings.left_out);
             if leases_seen.is_none_or(|seen| seen.elapsed() >= LEASES_EVERY) {
                 leases_seen = Some(Instant::now());
                 let looked = work.look_after_leases(&mut jobs, now);
@@ -172,17 +144,85 @@ pub fn run(project: &Project, store: &dyn StateStore, cancel: &Cancel, monitor: 
                 is_store_well = looked.is_ok();
                 monitor.looked(is_store_well);
             }
-            work.start_runs(&mut jobs, now, runs_max);
-            work.start_deliveries(&mut jobs, now, runs_max * DELIVERIES_PER_RUN);
-            match done.recv_timeout(wait(&jobs, now)) {
-                Ok(message) => take_in(&mut jobs, message, clock.now(), monitor),
-                Err(RecvTimeoutError::Timeout) => {}
+            let runs_max = concurrency(&settings.device);
+            work.start_runs(&settings.device, &mut jobs, now, runs_max);
+            work.start_deliveries(&settings.device, &mut jobs, now, runs_max * DELIVERIES_PER_RUN);
+            let event = match events.recv_timeout(wait(&jobs, now).min(reporter.rest())) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
+            };
+            match event {
+                Event::Done(done) => take_in(&mut jobs, done, clock.now(), monitor),
+                Event::Asked(Asked::Stop) => {}
+                Event::Asked(Asked::Reread) => drop(reread.send(())),
+                Event::Rereading => reporter.reloading(),
+                Event::Reread(found) => {
+                    settings.take_over(&mut jobs, *found, clock.now());
+                    reporter.reloaded(&jobs, settings.left_out);
+                    monitor.runs(roster(&settings, &jobs));
+                }
+            }
+            if jobs.iter().any(Job::has_left) {
+                for job in jobs.extract_if(.., |job| job.has_left()) {
+                    tracing::info!(event = "pipeline_ended", pipeline = job.id, "the pipeline has ended");
+                }
+                monitor.runs(roster(&settings, &jobs));
             }
         }
+        notify.stopping();
+        let_deliveries_end(&mut jobs, events, monitor);
+        cut.cancel();
     });
     tracing::info!(event = "stopped", "engine stopped");
     Ok(())
+}
+
+/// Looks for changed files on a thread that nobody waits for at the end: the share that they are on may hang. What is
+/// sent has everything read anew.
+fn watch_files(files: Files, events: Sender<Event>) -> Sender<()> {
+    let (reread, asked) = channel();
+    let watcher = std::thread::Builder::new().name("files".to_owned());
+    if let Err(error) = watcher.spawn(move || files::watch(files, &asked, &events)) {
+        tracing::warn!(event = "no_reload", "changes of specs will not be noticed: no thread can be started: {error}");
+    }
+    reread
+}
+
+/// Notices that the clock was set. Forward, what was missed is due at once, and one run makes up for it.
+fn look_at_clock(jobs: &mut [Job], before: (Timestamp, Instant), (now, instant): (Timestamp, Instant)) {
+    let by = clock_set(before.0, now, instant.saturating_duration_since(before.1));
+    if by.is_zero() {
+        return;
+    }
+    if by.is_negative() {
+        tracing::warn!(event = "clock_set", seconds = by.as_secs(), "the clock was set back by {:#}", by.abs());
+        jobs.iter_mut().for_each(|job| job.clock_set_back(by.abs(), now));
+    } else {
+        tracing::info!(
+            event = "clock_set",
+            seconds = by.as_secs(),
+            "the clock was set forward by {by:#}, or the device slept; what was missed is made up for by one run"
+        );
+    }
+}
+
+/// Waits until what is on its way is answered and settled, so that nothing needs to be sent again; not for long.
+fn let_deliveries_end(jobs: &mut [Job], events: &Receiver<Event>, monitor: &Monitor) {
+    let deadline = Instant::now() + ANSWER_AT_STOP_MAX;
+    while jobs.iter().any(|job| job.delivering) {
+        match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Event::Done(done)) => take_in(jobs, done, SystemClock.now(), monitor),
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// What the service runs now, for those who watch it.
+fn roster(settings: &Settings, jobs: &[Job]) -> Roster {
+    let entry = |job: &Job| Entry { id: job.id.clone(), spec: Arc::clone(&job.spec), is_outdated: job.is_outdated };
+    Roster { device: Arc::clone(&settings.device), pipelines: jobs.iter().map(entry).collect() }
 }
 
 fn later(time: Timestamp, by: SignedDuration) -> Option<Timestamp> {
@@ -190,8 +230,8 @@ fn later(time: Timestamp, by: SignedDuration) -> Option<Timestamp> {
 }
 
 /// How long until something is due.
-fn wait(jobs: &[Job<'_>], now: Timestamp) -> Duration {
-    let runs = jobs.iter().filter(|job| !job.running && job.lease.is_some()).map(|job| job.due);
+fn wait(jobs: &[Job], now: Timestamp) -> Duration {
+    let runs = jobs.iter().filter(|job| !job.running && !job.is_leaving && job.lease.is_some()).map(|job| job.due);
     let deliveries =
         jobs.iter().filter(|job| !job.delivering && job.lease.is_some()).filter_map(|job| job.delivery_due);
     let next = runs.chain(deliveries).min();
@@ -200,18 +240,19 @@ fn wait(jobs: &[Job<'_>], now: Timestamp) -> Duration {
 }
 
 struct Work<'scope, 'env> {
-    project: &'env Project,
     store: &'env dyn StateStore,
     cancel: &'env Cancel,
+    /// Breaks off parcels that are on their way.
+    cut: &'env Cancel,
     scope: &'scope Scope<'scope, 'env>,
-    sender: Sender<Done>,
+    sender: Sender<Event>,
 }
 
-impl<'scope, 'env> Work<'scope, 'env> {
+impl Work<'_, '_> {
     /// Starts the runs that are due, those that wait longest first.
-    fn start_runs(&self, jobs: &mut [Job<'env>], now: Timestamp, most: usize) {
+    fn start_runs(&self, device: &Arc<Device>, jobs: &mut [Job], now: Timestamp, most: usize) {
         let mut free = most.saturating_sub(jobs.iter().filter(|job| job.takes_a_run(now)).count());
-        let is_due = |job: &Job<'_>| !job.running && job.due <= now && job.is_held();
+        let is_due = |job: &Job| !job.running && !job.is_leaving && job.due <= now && job.is_held();
         let mut due: Vec<usize> = (0..jobs.len()).filter(|index| is_due(&jobs[*index])).collect();
         due.sort_by_key(|index| jobs[*index].due);
         for index in due {
@@ -225,32 +266,32 @@ impl<'scope, 'env> Work<'scope, 'env> {
             job.running = true;
             job.pulse.beat(now);
             job.delivery_due = job.delivery_due.or_else(|| later(now, DELIVERY_DURING_RUN));
-            let (project, store, cancel) = (self.project, self.store, self.cancel);
-            let (spec, id, next_run, sender) = (job.spec, job.id.clone(), job.due, self.sender.clone());
+            let (device, store, cancel) = (Arc::clone(device), self.store, self.cancel);
+            let (spec, id, next_run, sender) = (Arc::clone(&job.spec), job.id.clone(), job.due, self.sender.clone());
             let mut pulse = job.pulse.clone();
             self.scope.spawn(move || {
                 // The plan is made anew for every run, so that a rotated secret is read again.
-                let report = match project.plan(spec, false) {
+                let report = match project::plan_on(&device, &spec, false) {
                     Ok(plan) => pipeline::run(
                         &plan,
                         store,
                         &SystemClock,
                         cancel,
-                        outbox_bytes_max(&project.device),
+                        outbox_bytes_max(&device),
                         Some(next_run),
                         &mut pulse,
                     ),
                     Err(error) => pipeline::unplanned(&id, store, &error, Timestamp::now(), Some(next_run)),
                 };
                 // Nobody listens any more once the service stops.
-                let _ = sender.send(Done::Run(index, Box::new(report)));
+                let _ = sender.send(Event::Done(Done::Run(id, Box::new(report))));
             });
         }
     }
 
-    fn start_deliveries(&self, jobs: &mut [Job<'env>], now: Timestamp, most: usize) {
+    fn start_deliveries(&self, device: &Arc<Device>, jobs: &mut [Job], now: Timestamp, most: usize) {
         let mut free = most.saturating_sub(jobs.iter().filter(|job| job.takes_a_delivery(now)).count());
-        for (index, job) in jobs.iter_mut().enumerate() {
+        for job in jobs.iter_mut() {
             if free == 0 {
                 return;
             }
@@ -262,40 +303,46 @@ impl<'scope, 'env> Work<'scope, 'env> {
             job.delivering = true;
             job.delivering_since = now;
             job.delivery_due = None;
-            let (project, store, cancel) = (self.project, self.store, self.cancel);
-            let (spec, outlet, sender) = (job.spec, job.outlet.take(), self.sender.clone());
+            let (device, store, cancel) = (Arc::clone(device), self.store, self.cancel);
+            let (spec, outlet, sender) = (Arc::clone(&job.spec), job.outlet.take(), self.sender.clone());
+            let (id, outlet_of, cut) = (job.id.clone(), job.outlet_of, self.cut);
             self.scope.spawn(move || {
                 let delivery = || -> Result<(Outlet, DispatchReport), CommandError> {
-                    let plan = project.plan(spec, false)?;
+                    let plan = project::plan_on(&device, &spec, false)?;
                     let mut outlet = match outlet {
                         Some(outlet) => outlet,
                         None => Outlet::open(&plan)?,
                     };
+                    outlet.answered_until(cut);
                     let report =
                         outlet.deliver(&plan, store, lease.as_ref(), &SystemClock, cancel, DELIVERY_PATIENCE)?;
                     Ok((outlet, report))
                 };
                 let done = match delivery() {
-                    Ok((outlet, report)) => Done::Delivery(index, Some(outlet), Ok(report)),
-                    Err(error) => Done::Delivery(index, None, Err(error)),
+                    Ok((outlet, report)) => Done::Delivery(id, outlet_of, Some(outlet), Ok(report)),
+                    Err(error) => Done::Delivery(id, outlet_of, None, Err(error)),
                 };
-                let _ = sender.send(done);
+                let _ = sender.send(Event::Done(done));
             });
         }
     }
 
     /// Gives up what was lost or is beyond this engine's part, and takes what is free.
-    fn look_after_leases(&self, jobs: &mut [Job<'env>], now: Timestamp) -> Result<(), StateError> {
+    fn look_after_leases(&self, jobs: &mut [Job], now: Timestamp) -> Result<(), StateError> {
         for job in jobs.iter_mut().filter(|job| job.lease.is_some() && !job.is_held() && job.is_idle()) {
             tracing::warn!(event = "lease_lost", pipeline = job.id, "the lease ran out before it could be renewed");
             job.give_up();
         }
-        let ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
+        let staying = jobs.iter().filter(|job| !job.is_leaving);
+        let ids: Vec<&str> = staying.map(|job| job.id.as_str()).collect();
         let Some(Share { engines, free }) = self.store.share(&ids)? else {
-            return jobs.iter_mut().filter(|job| job.lease.is_none()).try_for_each(|job| self.take_alone(job));
+            return jobs
+                .iter_mut()
+                .filter(|job| job.lease.is_none() && !job.is_leaving)
+                .try_for_each(|job| self.take_alone(job));
         };
         let began = Instant::now();
-        let most = part(jobs.len(), engines);
+        let most = part(ids.len(), engines);
         let mut held = jobs.iter().filter(|job| job.lease.is_some()).count();
         for job in jobs.iter_mut().rev().filter(|job| job.lease.is_some() && job.is_idle()) {
             if held <= most || began.elapsed() > LOOK_MAX {
@@ -306,7 +353,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
             held -= 1;
         }
         // Engines that look at the same time do not all reach for the same one.
-        let mut takers: Vec<&mut Job<'env>> =
+        let mut takers: Vec<&mut Job> =
             jobs.iter_mut().filter(|job| job.lease.is_none() && free.contains(&job.id)).collect();
         fastrand::shuffle(&mut takers);
         for job in takers.into_iter().take(most.saturating_sub(held)) {
@@ -324,7 +371,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
     }
 
     /// Takes the pipeline. Where another process has it, that is said once.
-    fn take_alone(&self, job: &mut Job<'_>) -> Result<(), StateError> {
+    fn take_alone(&self, job: &mut Job) -> Result<(), StateError> {
         let taken = self.take(job)?;
         if let Err(holder) = &taken
             && !job.is_elsewhere
@@ -336,7 +383,7 @@ impl<'scope, 'env> Work<'scope, 'env> {
     }
 
     /// Takes the pipeline, or says who has it.
-    fn take(&self, job: &mut Job<'_>) -> Result<Result<(), String>, StateError> {
+    fn take(&self, job: &mut Job) -> Result<Result<(), String>, StateError> {
         Ok(self.store.lease(&job.id)?.map(|lease| {
             job.lease = Some(lease.into());
             job.delivery_due = Some(SystemClock.now());
@@ -350,25 +397,31 @@ fn part(pipelines: usize, engines: usize) -> usize {
 }
 
 /// Takes in what a thread reports.
-fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp, monitor: &Monitor) {
+fn take_in(jobs: &mut [Job], done: Done, now: Timestamp, monitor: &Monitor) {
+    let (Done::Run(id, _) | Done::Delivery(id, ..)) = &done;
+    // A pipeline stays until its work is over.
+    let Some(job) = jobs.iter_mut().find(|job| job.id == *id) else { return };
     match done {
-        Done::Run(index, report) => {
-            let job = &mut jobs[index];
+        Done::Run(_, report) => {
             job.running = false;
+            job.is_failing = report.failure.is_some();
             monitor.run(&job.id, &report);
             // A destination that asked for time gets it; otherwise what the run found goes out at once.
             if !job.delivery_waits {
                 job.delivery_due = Some(now);
             }
         }
-        Done::Delivery(index, outlet, outcome) => {
-            let job = &mut jobs[index];
+        Done::Delivery(_, outlet_of, outlet, outcome) => {
             job.delivering = false;
-            job.outlet = outlet;
+            // One that was opened for a spec of before is closed; the new one has its delivery due already.
+            let is_of_now = outlet_of == job.outlet_of;
             match outcome {
                 Ok(report) => {
-                    let place = job.outlet.as_ref().map_or("the destination", Outlet::place);
-                    monitor.delivery(&job.id, place, &report);
+                    monitor.delivery(&job.id, outlet.as_ref().map_or("the destination", Outlet::place), &report);
+                    if !is_of_now {
+                        return;
+                    }
+                    job.outlet = outlet;
                     job.delivery_waits = report.stopped.is_some();
                     if let Some(stopped) = &report.stopped {
                         job.delivery_due = Some(stopped.retry_at);
@@ -388,8 +441,10 @@ fn take_in(jobs: &mut [Job<'_>], done: Done, now: Timestamp, monitor: &Monitor) 
                         "{}",
                         error.message
                     );
-                    job.delivery_waits = true;
-                    job.delivery_due = later(now, DELIVERY_RETRY);
+                    if is_of_now {
+                        job.delivery_waits = true;
+                        job.delivery_due = later(now, DELIVERY_RETRY);
+                    }
                 }
             }
         }

@@ -1,10 +1,11 @@
-//! SIGINT and SIGTERM: the first asks everything to stop, the second ends the process.
+//! SIGINT and SIGTERM: the first asks everything to stop, the second ends the process. SIGHUP asks a service to read its
+//! specs anew.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine_core::ports::Cancel;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long a stop may take before the process ends all the same.
 const STOP_SECONDS_MAX: u64 = 9;
@@ -20,8 +21,26 @@ pub fn while_asking<T>(wait: impl FnOnce() -> T) -> T {
     answer
 }
 
+/// What a signal asks of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To stop.
+    Stop,
+    /// To read the specs anew.
+    Reread,
+}
+
 /// Watches for signals on a thread of its own, from before this returns.
 pub fn watch(cancel: &Cancel) {
+    watch_for(cancel, None);
+}
+
+/// Watches for signals for a service, which is told of them; of SIGHUP too, which ends every other process.
+pub fn watch_for_service(cancel: &Cancel, tell: impl Fn(Asked) + Send + 'static) {
+    watch_for(cancel, Some(Box::new(tell)));
+}
+
+fn watch_for(cancel: &Cancel, tell: Option<Box<dyn Fn(Asked) + Send>>) {
     let cancel = cancel.clone();
     let (watching, ready) = std::sync::mpsc::channel::<()>();
     let watcher = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -33,10 +52,15 @@ pub fn watch(cancel: &Cancel) {
             else {
                 return;
             };
+            let tell = tell.as_deref();
+            let mut hang_up = tell.and_then(|_| signal(SignalKind::hangup()).ok());
             drop(watching);
-            let code = tokio::select! {
-                _ = interrupt.recv() => 130,
-                _ = terminate.recv() => 143,
+            let code = loop {
+                tokio::select! {
+                    _ = interrupt.recv() => break 130,
+                    _ = terminate.recv() => break 143,
+                    () = next(&mut hang_up) => tell.iter().for_each(|tell| tell(Asked::Reread)),
+                }
             };
             if ASKING.load(Ordering::SeqCst) {
                 // The cursor stands behind the question.
@@ -45,6 +69,7 @@ pub fn watch(cancel: &Cancel) {
             }
             tracing::info!(event = "stopping", "stopping; a second signal stops at once");
             cancel.cancel();
+            tell.iter().for_each(|tell| tell(Asked::Stop));
             let code = tokio::select! {
                 _ = interrupt.recv() => 130,
                 _ = terminate.recv() => 143,
@@ -58,5 +83,13 @@ pub fn watch(cancel: &Cancel) {
         // The other end is closed when the watch has begun, or cannot begin.
         Ok(_) => drop(ready.recv()),
         Err(error) => tracing::warn!(event = "no_signals", "signals cannot be watched: {error}"),
+    }
+}
+
+/// The next of a signal; none ever where it is not watched for.
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
     }
 }

@@ -21,14 +21,13 @@ use std::sync::Arc;
 use engine_core::state::StateStore;
 
 use crate::monitor::Monitor;
-use crate::project::Project;
 pub use server::Server;
 
 /// Begins to serve, where the device config asks for it. An address that is not to be had is said, and the service goes
 /// on without a page.
-pub fn start(project: &Arc<Project>, store: &Arc<dyn StateStore>, monitor: &Arc<Monitor>) -> Option<Server> {
-    let listen = project.device.http.listen.as_deref()?;
-    let view = view::View::new(Arc::clone(project), Arc::clone(store), Arc::clone(monitor));
+pub fn start(listen: Option<&str>, store: &Arc<dyn StateStore>, monitor: &Arc<Monitor>) -> Option<Server> {
+    let listen = listen?;
+    let view = view::View::new(Arc::clone(store), Arc::clone(monitor));
     match Server::start(listen, view) {
         Ok(server) => {
             let address = server.address();

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::service::every_second;
 
 /// Whether the kernel lets the engine restrict itself; said, where it does not.
-fn is_offered(workspace: &Workspace) -> bool {
+pub(crate) fn is_offered(workspace: &Workspace) -> bool {
     let check = workspace.engine(&["check", "-o", "json", "specs"]).json();
     let remarks = check[0]["remarks"].as_array().expect("remarks");
     let missing = remarks.iter().find(|remark| remark["about"] == "restriction");

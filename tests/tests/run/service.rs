@@ -212,6 +212,35 @@ fn a_reference_that_is_unresolved_is_told_by_the_status() {
 }
 
 #[test]
+fn what_is_on_its_way_at_a_stop_is_answered_and_settled() {
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    Plant::new(&workspace.path("mes.db")).orders(1..11);
+    platform.script(vec![Fault::Wait(Duration::from_secs(2))]);
+    workspace.spec("acme.yaml", &every_second("acme", &plant::to_url(&platform.url())));
+    let running = workspace.start(&["run", "acme.yaml"]);
+    await_that("the parcel is on its way", || !platform.requests().is_empty());
+    let outcome = stop(running, "TERM");
+    assert_eq!(outcome.events("delivered").len(), 1, "{outcome}");
+    let status = workspace.engine(&["status", "-o", "json"]).expect(0).json();
+    assert_eq!(status[0]["outbox"], 0, "{status}");
+    assert_eq!((platform.requests().len(), platform.state().len()), (1, 10));
+}
+
+#[test]
+fn an_answer_that_does_not_come_holds_up_no_stop() {
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    Plant::new(&workspace.path("mes.db")).orders(1..11);
+    platform.script(vec![Fault::Stall; 3]);
+    workspace.spec("acme.yaml", &every_second("acme", &plant::to_url(&platform.url())));
+    let running = workspace.start(&["run", "acme.yaml"]);
+    await_that("the parcel is on its way", || !platform.requests().is_empty());
+    stop(running, "TERM");
+    // It waits in the outbox, and goes out again under its key.
+    let status = workspace.engine(&["status", "-o", "json"]).expect(0).json();
+    assert_eq!(status[0]["outbox"], 10, "{status}");
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     // A query that SQLite works on for long, and a run that looks for a stop between its steps.
     let workspace = Workspace::new();

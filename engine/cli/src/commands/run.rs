@@ -15,8 +15,11 @@ use engine_spec::device::Device;
 use crate::args::RunArgs;
 use crate::exit::{CommandError, Kind};
 use crate::monitor::Monitor;
+use crate::notify::Notify;
 use crate::pipeline::{self, Outlet};
-use crate::project::{FoundSpec, Project};
+use crate::project::{Found, FoundSpec, Project, Unfit};
+use crate::sandbox::Held;
+use crate::service::{Event, Files, Service};
 use crate::{clock, progress, sandbox, service, show, signals, store, telemetry, web};
 
 /// How long `--once` waits for a destination that is busy or cannot be reached.
@@ -28,23 +31,38 @@ pub const CONCURRENCY: usize = 4;
 
 /// Runs what the arguments name.
 pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> Result<(), CommandError> {
-    let project = Arc::new(Project::open(&args.paths, config)?);
+    let found = Found::look(&args.paths, config).map_err(Unfit::tell)?;
+    let (paths, seen, count) = (found.paths.clone(), found.seen.clone(), found.specs.len());
+    let project = Project::of(found)?;
     telemetry::start(&project.device.log, verbose, quiet);
     // Before any other thread begins: what a thread may do, those that it starts may do.
     let state = store::place(&project.device, &project.folder)?;
+    // A connection to the service manager is kept; afterwards, none to an abstract address could be made.
+    let notify = if args.once { Notify::default() } else { Notify::from_env() };
     let grants = sandbox::needs(&project, state.prepare()?);
-    sandbox::log(&grants, &sandbox::restrict(&grants));
+    let held = sandbox::restrict(&grants);
+    sandbox::log(&grants, &held);
     let cancel = Cancel::default();
-    signals::watch(&cancel);
-    let store: Arc<dyn StateStore> = state.open()?.into();
     if args.once {
+        signals::watch(&cancel);
         let clock = clock::clock(args.now);
-        once(&project, store.as_ref(), clock.as_ref(), &cancel)
-    } else {
-        let monitor = Arc::new(Monitor::new(clock::now()));
-        let _server = web::start(&project, &store, &monitor);
-        service::run(&project, store.as_ref(), &cancel, &monitor)
+        return once(&project, state.open()?.as_ref(), clock.as_ref(), &cancel);
     }
+    let (sender, events) = std::sync::mpsc::channel();
+    let asked = sender.clone();
+    // Nobody listens any more once the service has stopped.
+    signals::watch_for_service(&cancel, move |what| drop(asked.send(Event::Asked(what))));
+    let store: Arc<dyn StateStore> = state.open()?.into();
+    let monitor = Arc::new(Monitor::new(clock::now()));
+    let _server = web::start(project.device.http.listen.as_deref(), &store, &monitor);
+    let service = Service {
+        left_out: count - project.specs.len(),
+        granted: (!matches!(held, Held::Nothing(_))).then_some(grants),
+        files: Files { arguments: args.paths.clone(), config: config.map(Path::to_owned), paths, seen },
+        project,
+        notify,
+    };
+    service::run(service, store.as_ref(), &monitor, &cancel, sender, &events)
 }
 
 /// Bytes in the outbox beyond which nothing is read.

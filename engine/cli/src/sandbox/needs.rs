@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use engine_core::ports::{DestinationConfig, References, SourceConfig, TlsConfig};
+use engine_spec::device::Device;
 use engine_spec::model::OracleDriver;
 use engine_spec::scalar::Reference;
 use secrecy::SecretString;
 
 use super::Grants;
-use crate::project::{self, Project};
+use crate::project::{self, FoundSpec, Project};
 use crate::references::ProcessReferences;
 
 /// Variables that name files and folders with the authorities to trust.
@@ -23,31 +24,41 @@ const ORACLE_PACKAGES: &str = "/opt/oracle";
 /// What the pipelines of a project need, beside what the state needs.
 pub fn needs(project: &Project, state: Grants) -> Grants {
     let mut grants = state;
-    if !project.folder.as_os_str().is_empty() {
-        grants.read(&project.folder);
-    }
+    // Specs that come later are read too.
+    project.roots.iter().for_each(|folder| grants.read(folder));
     for name in AUTHORITIES {
         variable(name).iter().for_each(|path| grants.read_around(path));
     }
     variable("TZDIR").iter().for_each(|path| grants.read(path));
     variable("CREDENTIALS_DIRECTORY").iter().for_each(|path| grants.read(path));
     for spec in &project.specs {
-        grants.read(spec.folder());
-        let references = Noted::new(spec.folder());
-        // What cannot be resolved now is left open: the run will say so.
-        let plan = project::plan_with(spec, project.device.destination.as_ref(), true, &references);
-        for file in references.into_files() {
-            grants.read_around(&file);
-        }
-        let Ok(plan) = plan else { continue };
-        add_source(&plan.source, &mut grants);
-        match &plan.destination {
-            Some(DestinationConfig::File(path)) => grants.write_around(path),
-            Some(DestinationConfig::Http(http)) => add_tls(&http.tls, &mut grants),
-            Some(DestinationConfig::Stdout) | None => {}
-        }
+        add_spec(spec, &project.device, &mut grants);
     }
     grants
+}
+
+/// What one pipeline needs.
+pub fn needs_of(spec: &FoundSpec, device: &Device) -> Grants {
+    let mut grants = Grants::default();
+    add_spec(spec, device, &mut grants);
+    grants
+}
+
+fn add_spec(spec: &FoundSpec, device: &Device, grants: &mut Grants) {
+    grants.read(spec.folder());
+    let references = Noted::new(spec.folder());
+    // What cannot be resolved now is left open: the run will say so.
+    let plan = project::plan_with(spec, device.destination.as_ref(), true, &references);
+    for file in references.into_files() {
+        grants.read_around(&file);
+    }
+    let Ok(plan) = plan else { return };
+    add_source(&plan.source, grants);
+    match &plan.destination {
+        Some(DestinationConfig::File(path)) => grants.write_around(path),
+        Some(DestinationConfig::Http(http)) => add_tls(&http.tls, grants),
+        Some(DestinationConfig::Stdout) | None => {}
+    }
 }
 
 fn add_source(source: &SourceConfig, grants: &mut Grants) {
@@ -108,6 +119,18 @@ impl Grants {
     /// The folder of a file, for reading.
     pub fn read_around(&mut self, file: &Path) {
         places_of(file).iter().for_each(|place| self.read(place));
+    }
+
+    /// What of other grants these do not cover.
+    pub fn lacking<'a>(&self, needed: &'a Grants) -> Vec<&'a Path> {
+        let below = |roots: &BTreeSet<PathBuf>, path: &Path| roots.iter().any(|root| path.starts_with(root));
+        let is_read = |path: &Path| {
+            let of_all = super::SYSTEM.iter().any(|root| path.starts_with(root));
+            of_all || below(&self.read, path) || below(&self.write, path)
+        };
+        let read = needed.read.iter().filter(|path| !is_read(path));
+        let write = needed.write.iter().filter(|path| !below(&self.write, path));
+        read.chain(write).map(PathBuf::as_path).collect()
     }
 
     fn write_around(&mut self, file: &Path) {
@@ -235,6 +258,21 @@ mod tests {
         let (read, write) = granted(&[("oracle", &spec)]);
         assert_eq!(read, ["nobody", "secrets", "specs", "tls", "wallet"]);
         assert_eq!(write, ["out"]);
+    }
+
+    #[test]
+    fn what_is_below_a_granted_folder_is_not_lacking() {
+        let grants = |read: &[&str], write: &[&str]| {
+            let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
+            Grants { read: paths(read), write: paths(write) }
+        };
+        let granted = grants(&["/site/specs"], &["/site/state"]);
+        let needed = grants(
+            &["/site/specs/new", "/site/state/x", "/etc/engine/secrets", "/site/secrets", "/site/specsless"],
+            &["/site/state/out", "/site/specs"],
+        );
+        let lacking: Vec<String> = granted.lacking(&needed).iter().map(|path| path.display().to_string()).collect();
+        assert_eq!(lacking, ["/site/secrets", "/site/specsless", "/site/specs"]);
     }
 
     #[test]

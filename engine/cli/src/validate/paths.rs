@@ -54,6 +54,19 @@ pub fn expand(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     Ok(files.into_iter().collect())
 }
 
+/// The folder that is looked through for what an argument names.
+#[cfg(feature = "run")]
+pub fn root(argument: &Path) -> PathBuf {
+    let folder = if argument.is_dir() {
+        argument.to_owned()
+    } else if is_glob(argument) && !argument.is_file() {
+        split(argument).0
+    } else {
+        argument.parent().unwrap_or(Path::new("")).to_owned()
+    };
+    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }
+}
+
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }

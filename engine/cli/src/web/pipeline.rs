@@ -2,6 +2,7 @@
 
 use engine_core::report::RunReport;
 use engine_core::state::{OutboxRecord, StateStore};
+use engine_spec::device::Device;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::commands::preview::chart::Chart;
 use crate::commands::quarantine::{self, Quarantine};
 use crate::commands::render;
 use crate::commands::status::ago;
-use crate::project::{FoundSpec, Project};
+use crate::project::{self, FoundSpec};
 use crate::show::{clip, escaped};
 
 /// Rows of the quarantine that are shown.
@@ -36,14 +37,8 @@ pub(super) struct Detail {
 
 impl Detail {
     /// Reads what the page shows. What cannot be read is said in its place.
-    pub(super) fn read(
-        project: &Project,
-        spec: &FoundSpec,
-        store: &dyn StateStore,
-        seen: &Seen,
-        at: Timestamp,
-    ) -> Self {
-        let plan = project.plan(spec, true).map_err(|error| error.message);
+    pub(super) fn read(device: &Device, spec: &FoundSpec, store: &dyn StateStore, seen: &Seen, at: Timestamp) -> Self {
+        let plan = project::plan_on(device, spec, true).map_err(|error| error.message);
         let statement = plan.as_ref().map_err(Clone::clone).and_then(|plan| {
             let statement = render::statement(plan, at).map_err(|error| error.message)?;
             Ok(statement.map(|statement| render::text(plan, &statement)))
@@ -71,6 +66,9 @@ pub(super) fn page(detail: &Detail) -> String {
         main.push_str(&format!("<p class=\"soft\">{}</p>\n", escaped(&labels.join(", "))));
     }
     main.push_str(&html::as_of(detail.at));
+    if detail.seen.is_outdated {
+        main.push_str("<p>The file of its spec cannot be used as it is now: the pipeline goes on as before.</p>\n");
+    }
     match &detail.seen.known {
         Some(known) => main.push_str(&how_it_is(known, detail.at)),
         None => main.push_str("<p class=\"trouble\" role=\"alert\">What is known of it cannot be read.</p>\n"),

@@ -1,7 +1,7 @@
 //! What pages and metrics are made of: one look at the state and at what the service did.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine_core::state::{DeliveryState, PipelineState, StateCounts, StateError, StateStore};
 use jiff::Timestamp;
@@ -10,16 +10,14 @@ use super::cached::Cached;
 use super::pipeline::Detail;
 use super::process::Process;
 use crate::commands::status::{self, PipelineStatus};
-use crate::monitor::{Monitor, Tally};
-use crate::project::{FoundSpec, Project};
+use crate::monitor::{Entry, Monitor, Tally};
 
 /// Where pages and metrics come from.
 pub(super) struct View {
-    project: Arc<Project>,
     store: Arc<dyn StateStore>,
     monitor: Arc<Monitor>,
     fleet: Cached<Fleet>,
-    details: BTreeMap<String, Cached<Detail>>,
+    details: Mutex<BTreeMap<String, Arc<Cached<Detail>>>>,
 }
 
 /// All pipelines of the service, at one instant.
@@ -39,6 +37,8 @@ pub(super) struct Seen {
     pub(super) id: String,
     pub(super) description: Option<String>,
     pub(super) labels: BTreeMap<String, String>,
+    /// The file of its spec cannot be used as it is now, and it goes on as before.
+    pub(super) is_outdated: bool,
     pub(super) tally: Tally,
     /// What the state says of it; `None` where it cannot be read.
     pub(super) known: Option<Known>,
@@ -56,9 +56,8 @@ pub(super) struct Known {
 }
 
 impl View {
-    pub(super) fn new(project: Arc<Project>, store: Arc<dyn StateStore>, monitor: Arc<Monitor>) -> Self {
-        let details = ids(&project).map(|(id, _)| (id, Cached::default())).collect();
-        Self { project, store, monitor, fleet: Cached::default(), details }
+    pub(super) fn new(store: Arc<dyn StateStore>, monitor: Arc<Monitor>) -> Self {
+        Self { store, monitor, fleet: Cached::default(), details: Mutex::default() }
     }
 
     pub(super) fn monitor(&self) -> &Monitor {
@@ -72,16 +71,23 @@ impl View {
 
     /// One pipeline; `None` where there is none of this name.
     pub(super) fn pipeline(&self, id: &str) -> Option<Arc<Detail>> {
-        let (_, spec) = ids(&self.project).find(|(known, _)| known == id)?;
+        let roster = self.monitor.roster();
+        let entry = roster.pipelines.iter().find(|known| known.id == id)?;
         let fleet = self.fleet();
         let seen = fleet.pipelines.iter().find(|seen| seen.id == id)?;
-        Some(self.details.get(id)?.get(|| Detail::read(&self.project, spec, self.store.as_ref(), seen, fleet.at)))
+        let cached = {
+            let mut details = self.details.lock().unwrap_or_else(PoisonError::into_inner);
+            details.retain(|known, _| roster.pipelines.iter().any(|entry| entry.id == *known));
+            Arc::clone(details.entry(id.to_owned()).or_default())
+        };
+        Some(cached.get(|| Detail::read(&roster.device, &entry.spec, self.store.as_ref(), seen, fleet.at)))
     }
 
     fn look(&self, at: Timestamp) -> Fleet {
         let mut trouble = None;
         let holders = self.store.holders().unwrap_or_default();
-        let mut seen = |(id, spec): (String, &FoundSpec)| {
+        let mut seen = |entry: &Entry| {
+            let id = entry.id.clone();
             // What cannot be read once is not tried for every pipeline: each may take until it runs out of time.
             let known = match trouble {
                 None => self.know(&id, at),
@@ -96,16 +102,17 @@ impl View {
                 known.status = Arc::new(PipelineStatus { run_by: holder, ..(*known.status).clone() });
                 known
             });
-            let typed = spec.loaded.spec.as_ref();
+            let typed = entry.spec.loaded.spec.as_ref();
             Seen {
                 tally: self.monitor.tally(&id),
                 description: typed.and_then(|spec| spec.description.clone()),
                 labels: typed.map(|spec| spec.labels.clone()).unwrap_or_default(),
+                is_outdated: entry.is_outdated,
                 known,
                 id,
             }
         };
-        let pipelines = ids(&self.project).map(&mut seen).collect();
+        let pipelines = self.monitor.roster().pipelines.iter().map(&mut seen).collect();
         Fleet { at, started: self.monitor.started(), pipelines, trouble, process: Process::now() }
     }
 
@@ -116,9 +123,4 @@ impl View {
         let waiting_since = seen.map(|seen| delivery.since.map_or(seen, |since| since.min(seen)));
         Ok(Some(Known { status, state, delivery, counts, waiting_since }))
     }
-}
-
-/// The pipelines of a project, by id.
-fn ids(project: &Project) -> impl Iterator<Item = (String, &FoundSpec)> {
-    project.specs.iter().filter_map(|spec| Some((spec.loaded.spec.as_ref()?.id.to_string(), spec)))
 }

@@ -25,6 +25,7 @@ use crate::exit::{CommandError, Kind};
 use crate::fixture::{Outcomes, SeenRow};
 use crate::pipeline;
 use crate::project::{self, FoundSpec};
+use crate::stamp::Seen;
 use crate::validate::Beside;
 
 /// Rows of a trial that are looked at for examples.
@@ -73,7 +74,7 @@ pub fn trial(
     if let Some(spec) = &mut loaded.spec {
         spec.destination = None;
     }
-    let plan = project::plan(&FoundSpec { path: path.to_owned(), loaded }, None, false)?;
+    let plan = project::plan(&FoundSpec { path: path.to_owned(), loaded, seen: Seen::new() }, None, false)?;
     let (report, rows) = tried(&plan, survey.now, cancel)?;
     // Of rows that are all older than the window, no more than what still runs was read.
     let lookback = SignedDuration::try_from(plan.sync.lookback).unwrap_or(SignedDuration::MAX);
