@@ -42,6 +42,8 @@ use crate::signals::Asked;
 /// Longest time between two looks at the clock, so that a change of it is noticed. Signals, and work that is over, wake
 /// the loop.
 const TICK_MAX: Duration = Duration::from_secs(1);
+/// Shortest time between two looks where nothing happens.
+const TICK_MIN: Duration = Duration::from_millis(1);
 /// How long one delivery waits for a busy destination before it makes room for others.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(2);
 /// Wait after a delivery that could not begin, or whose outcome could not be written down. The destination is not to
@@ -155,7 +157,11 @@ pub fn run(
             match event {
                 Event::Done(done) => take_in(&mut jobs, done, clock.now(), monitor),
                 Event::Asked(Asked::Stop) => {}
-                Event::Asked(Asked::Reread) => drop(reread.send(())),
+                Event::Asked(Asked::Reread) => {
+                    if reread.send(()).is_err() {
+                        reload::failed("nobody looks at the files any more", Some("restart the service"));
+                    }
+                }
                 Event::Rereading => reporter.reloading(),
                 Event::Reread(found) => {
                     settings.take_over(&mut jobs, *found, clock.now());
@@ -234,9 +240,15 @@ fn wait(jobs: &[Job], now: Timestamp) -> Duration {
     let runs = jobs.iter().filter(|job| !job.running && !job.is_leaving && job.lease.is_some()).map(|job| job.due);
     let deliveries =
         jobs.iter().filter(|job| !job.delivering && job.lease.is_some()).filter_map(|job| job.delivery_due);
-    let next = runs.chain(deliveries).min();
-    let wait = next.map_or(TICK_MAX, |next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
-    wait.clamp(Duration::from_millis(1), TICK_MAX)
+    until_next(runs.chain(deliveries), now)
+}
+
+/// How long until the next of these times. What is overdue was left for want of a place: work that ends wakes the loop,
+/// and to look for a place all the while would only cost.
+fn until_next(due: impl Iterator<Item = Timestamp>, now: Timestamp) -> Duration {
+    let next = due.filter(|due| *due > now).min();
+    let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+    wait.map_or(TICK_MAX, |wait| wait.clamp(TICK_MIN, TICK_MAX))
 }
 
 struct Work<'scope, 'env> {
@@ -447,6 +459,29 @@ fn take_in(jobs: &mut [Job], done: Done, now: Timestamp, monitor: &Monitor) {
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loop_sleeps_until_something_is_due_and_never_spins() {
+        let now: Timestamp = "2025-01-01T12:00:00Z".parse().expect("an instant");
+        let at = |millis: i64| now + SignedDuration::from_millis(millis);
+        for (due, expected) in [
+            (vec![], TICK_MAX),
+            (vec![at(3_600_000)], TICK_MAX),
+            (vec![at(400), at(300), at(3_600_000)], Duration::from_millis(300)),
+            // There is no place for it, or there would be a run.
+            (vec![at(-5_000), at(0)], TICK_MAX),
+            (vec![at(-5_000), at(200)], Duration::from_millis(200)),
+            (vec![now + SignedDuration::from_micros(3)], TICK_MIN),
+            (vec![Timestamp::MAX, Timestamp::MIN], TICK_MAX),
+        ] {
+            assert_eq!(until_next(due.iter().copied(), now), expected, "{due:?}");
         }
     }
 }

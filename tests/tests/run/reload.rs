@@ -135,7 +135,7 @@ fn an_engine_yaml_that_is_broken_changes_nothing_and_a_good_one_what_it_can() {
         device.workspace.write("engine.yaml", format!("version: 1\ndestination: {destination}\n{more}"));
     };
     config(&first, "");
-    let mut running = device.start();
+    let mut running = device.workspace.start(&["run"]);
     running.event("delivered", "shared");
     device.workspace.write("engine.yaml", "version: one\n");
     let broken = running.event("spec_broken", "");
@@ -213,7 +213,7 @@ fn what_a_destination_does_not_take_stays_until_the_spec_comes_back() {
     away.script(vec![Fault::Answer(503, later, String::new()); 1]);
     let spec = every_second("away", &plant::to_url(&away.url()));
     device.workspace.spec("specs/away.yaml", &spec);
-    let mut running = device.start();
+    let mut running = device.workspace.start(&["run"]);
     running.event("delivery_waits", "away");
     std::fs::remove_file(device.workspace.path("specs/away.yaml")).expect("removed");
     running.event("pipeline_ended", "away");
@@ -246,5 +246,31 @@ fn what_the_process_gave_up_needs_a_restart() {
     } else {
         running.event("delivered", "new");
     }
+    stop(running);
+}
+
+/// A ConfigMap of Kubernetes is a link to a folder, and the link is what changes.
+#[test]
+fn a_folder_that_is_replaced_by_its_link_is_read_anew() {
+    let device = Device::new();
+    let mount = device.workspace.path("specs");
+    let spec = std::fs::read(mount.join("acme.yaml")).expect("read");
+    device.workspace.write("specs/..1/acme.yaml", &spec);
+    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, mount.join(name)).expect("linked");
+    link("..1", "..data");
+    std::fs::remove_file(mount.join("acme.yaml")).expect("removed");
+    link("..data/acme.yaml", "acme.yaml");
+    let mut running = device.start();
+    let mut changed: Value = serde_json::from_slice(&spec).expect("JSON");
+    changed["labels"] = json!({ "plant": "north" });
+    device.workspace.write("specs/..2/acme.yaml", changed.to_string());
+    link("..2", "..data_tmp");
+    std::fs::rename(mount.join("..data_tmp"), mount.join("..data")).expect("renamed");
+    std::fs::remove_dir_all(mount.join("..1")).expect("removed");
+    running.event("spec_changed", "acme");
+    device.plant.orders(11..13);
+    running.event("delivered", "acme");
+    let requests = device.platform.requests();
+    assert_eq!(requests.last().expect("one").body["labels"], json!({ "plant": "north" }));
     stop(running);
 }

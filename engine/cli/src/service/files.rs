@@ -63,6 +63,8 @@ pub(super) fn watch(files: Files, asked: &Receiver<()>, events: &Sender<Event>) 
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
         };
+        // Whoever asks several times is content with one answer.
+        while asked.try_recv().is_ok() {}
         let changed = settled(&read, &mut || Picture::of(&paths, &read), std::thread::sleep);
         if changed.is_none() && !is_asked {
             continue;

@@ -180,7 +180,8 @@ impl Counts {
     }
 }
 
-fn failed(message: &str, hint: Option<&str>) {
+/// Says that nothing was read anew, and why.
+pub(super) fn failed(message: &str, hint: Option<&str>) {
     tracing::error!(event = "reload_failed", hint, "{message}; everything goes on as before");
 }
 
