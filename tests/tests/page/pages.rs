@@ -48,6 +48,24 @@ fn a_pipeline_is_shown_with_its_run_and_its_statement() {
 }
 
 #[test]
+fn the_page_follows_the_specs_while_the_service_runs() {
+    let mut site = Site::new();
+    site.plant.orders(1..11);
+    site.spec(&every_second("acme", &plant::to_file("runs.ndjson")));
+    site.start().event("run_finished", "acme");
+    site.get("/pipelines/later").is(404);
+    site.spec(&every_second("later", &plant::to_file("more.ndjson")));
+    site.workspace.write("acme.spec.yaml", "version: [");
+    await_that("the new one is there", || site.get("/").body.contains("2 pipelines"));
+    await_that("the new one has its page", || site.get("/pipelines/later").status == 200);
+    await_that("what is broken is said", || {
+        site.get("/pipelines/acme").body.contains("the pipeline goes on as before")
+    });
+    std::fs::remove_file(site.workspace.path("later.spec.yaml")).expect("a file");
+    await_that("what is gone has none any more", || site.get("/pipelines/later").status == 404);
+}
+
+#[test]
 fn the_newest_runs_are_on_a_time_line() {
     let mut site = Site::new();
     let at = |minutes| format!("strftime('%Y-%m-%d %H:%M:%S', 'now', '-{minutes} minutes')");
