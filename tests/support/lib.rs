@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod contract;
 pub mod dialects;
 pub mod forge;
+pub mod golden;
 pub mod peer;
 pub mod plant;
 pub mod platform;

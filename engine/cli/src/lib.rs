@@ -18,8 +18,6 @@ pub mod commands;
 pub mod exit;
 #[cfg(feature = "run")]
 pub mod fixture;
-#[cfg(all(test, feature = "run"))]
-mod golden;
 #[cfg(feature = "run")]
 pub mod monitor;
 #[cfg(feature = "run")]

@@ -139,6 +139,6 @@ fn a_database_is_asked_in_these_words() {
         ];
         let statements: Vec<String> = named.iter().map(|(what, sql)| format!("-- {what}\n{sql};\n")).collect();
         let file = format!("discover/{}.sql", dialect.source_type());
-        crate::golden::golden(&file, &statements.join("\n"), "a_database_is_asked_in_these_words");
+        engine_tests::golden::golden(&file, &statements.join("\n"), "--lib a_database_is_asked_in_these_words");
     }
 }

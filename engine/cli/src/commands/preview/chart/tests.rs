@@ -39,7 +39,7 @@ const PLAIN: Style = Style { width: 90, signs: Signs::Unicode, colour: Colour::P
 /// Compares a text with a file of `tests/golden/preview`.
 #[track_caller]
 fn golden(name: &str, actual: &str) {
-    crate::golden::golden(&format!("preview/{name}"), actual, "chart");
+    engine_tests::golden::golden(&format!("preview/{name}"), actual, "--lib chart");
 }
 
 #[test]
