@@ -13,20 +13,30 @@ const LINE_BYTES_MAX: u64 = 64 << 10;
 
 /// The head of the next request and the length of its body; `None` if the client is done.
 pub(super) fn read_head(stream: &mut impl BufRead) -> io::Result<Option<(Request, usize)>> {
+    // A head that breaks off is none: what is missing of it may be the length of the body.
     let mut line = |line: &mut String| -> io::Result<bool> {
         line.clear();
         let read = stream.take(LINE_BYTES_MAX).read_line(line)?;
+        if read > 0 && !line.ends_with('\n') {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         line.truncate(line.trim_end().len());
-        Ok(read > 0 && !line.is_empty())
+        Ok(read > 0)
     };
     let mut text = String::new();
-    if !line(&mut text)? {
+    if !line(&mut text)? || text.is_empty() {
         return Ok(None);
     }
     let mut words = text.split(' ').map(str::to_owned);
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let mut headers = BTreeMap::new();
-    while line(&mut text)? {
+    loop {
+        if !line(&mut text)? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if text.is_empty() {
+            break;
+        }
         if let Some((name, value)) = text.split_once(':') {
             headers.insert(name.to_lowercase(), value.trim().to_owned());
         }
@@ -76,4 +86,20 @@ pub(super) fn answer_bytes(status: u16, headers: &[(&str, String)], body: &str) 
     text.push_str("\r\n");
     text.push_str(body);
     text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_breaks_off_is_none() {
+        let whole = b"POST /deliveries HTTP/1.1\r\nidempotency-key: 7\r\ncontent-length: 12\r\n\r\n";
+        let (request, length) = read_head(&mut &whole[..]).expect("it is whole").expect("it is a request");
+        assert_eq!((request.method.as_str(), request.path.as_str(), length), ("POST", "/deliveries", 12));
+        assert!(read_head(&mut &b""[..]).expect("nobody asks").is_none());
+        for end in 1..whole.len() {
+            assert!(read_head(&mut &whole[..end]).is_err(), "{end} bytes");
+        }
+    }
 }
