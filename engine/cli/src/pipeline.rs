@@ -146,6 +146,7 @@ pub struct Outlet {
     destination: LazyDestination,
     circuit: Circuit,
     limit: ParcelLimit,
+    measures_age: bool,
 }
 
 impl Outlet {
@@ -157,12 +158,17 @@ impl Outlet {
         };
         let destination = LazyDestination { config: config.clone(), place: place_of(config), opened: None, cut: None };
         let limit = ParcelLimit { records: plan.batch_records, bytes: plan.batch_bytes };
-        Ok(Self { destination, circuit: Circuit::new(limit), limit })
+        Ok(Self { destination, circuit: Circuit::new(limit), limit, measures_age: false })
     }
 
     /// A delivery that is asked to stop lets the parcel that is on its way be answered, until `cut` is asked to stop too.
     pub fn answered_until(&mut self, cut: &Cancel) {
         self.destination.cut = Some(cut.clone());
+    }
+
+    /// From now on, deliveries tell how old the acknowledged records were.
+    pub fn measure_age(&mut self) {
+        self.measures_age = true;
     }
 
     /// Name and place, for messages.
@@ -191,6 +197,7 @@ impl Outlet {
             random: &|| fastrand::u64(..),
             places_of: &plan.id,
             settled: &|_, _| Ok(()),
+            measures_age: self.measures_age,
         };
         self.dispatch(&dispatcher, patience)
     }

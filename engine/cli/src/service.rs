@@ -326,6 +326,7 @@ impl Work<'_, '_> {
                         None => Outlet::open(&plan)?,
                     };
                     outlet.answered_until(cut);
+                    outlet.measure_age();
                     let report =
                         outlet.deliver(&plan, store, lease.as_ref(), &SystemClock, cancel, DELIVERY_PATIENCE)?;
                     Ok((outlet, report))

@@ -37,6 +37,8 @@ pub struct Dispatcher<'a> {
     pub places_of: &'a str,
     /// Is told what is settled.
     pub settled: &'a Settled<'a>,
+    /// Whether somebody asks how old the acknowledged records were: to know it, each is looked into.
+    pub measures_age: bool,
 }
 
 /// What a delivery came to.
@@ -48,7 +50,7 @@ pub struct DispatchReport {
     pub refused: u64,
     /// Parcels that were sent, repetitions included.
     pub parcels: u64,
-    /// How old the acknowledged records were.
+    /// How old the acknowledged records were, where that is measured.
     pub freshness: Freshness,
     /// Why it stopped before the outbox was empty.
     pub stopped: Option<Stopped>,
@@ -104,8 +106,10 @@ impl Dispatcher<'_> {
                 Step::Settle { accepted, rejected } => {
                     report.accepted += accepted.len() as u64;
                     report.refused += rejected.len() as u64;
-                    let taken = parcel.records.iter().filter(|record| accepted.binary_search(&record.seq).is_ok());
-                    taken.for_each(|record| report.freshness.count(&record.body, now));
+                    if self.measures_age {
+                        let taken = parcel.records.iter().filter(|record| accepted.binary_search(&record.seq).is_ok());
+                        taken.for_each(|record| report.freshness.count(&record.body, now));
+                    }
                     state = DeliveryState { last_acknowledged: Some(now), ..DeliveryState::default() };
                     let refused: Vec<RefusedRecord> = rejected
                         .into_iter()

@@ -59,6 +59,7 @@ impl Backfill<'_> {
             random: &|| fastrand::u64(..),
             places_of: &places_of,
             settled: &settled,
+            measures_age: false,
         };
         let report = outlet.dispatch(&dispatcher, PATIENCE)?;
         if let Some(stopped) = report.stopped {

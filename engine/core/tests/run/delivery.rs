@@ -100,6 +100,7 @@ fn deliver_from(
         random: &|| u64::MAX / 2,
         places_of: &world.plan.id,
         settled: &|_, _| Ok(()),
+        measures_age: false,
     };
     dispatcher.deliver(to, circuit, patience)
 }

@@ -216,6 +216,7 @@ impl World {
             random: &|| 7,
             places_of: &self.plan.id,
             settled: &|_, _| Ok(()),
+            measures_age: false,
         };
         let mut circuit = Circuit::new(ParcelLimit::default());
         dispatcher.deliver(&mut self.platform, &mut circuit, Duration::ZERO).expect("the store holds")

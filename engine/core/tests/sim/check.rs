@@ -243,6 +243,7 @@ impl Sim {
             cancel: &cancel,
             places_of: &plan.id,
             settled: &|_, _| Ok(()),
+            measures_age: false,
             random: &|| 0,
         };
         let mut circuit = Circuit::new(self.setup.parcel);

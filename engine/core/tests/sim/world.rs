@@ -370,6 +370,7 @@ impl Sim {
             cancel: &cancel,
             places_of: &plan.id,
             settled: &|_, _| Ok(()),
+            measures_age: false,
             random: &random,
         };
         let mut wire = Wire { sim: Arc::clone(self) };
