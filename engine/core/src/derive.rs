@@ -16,6 +16,7 @@ use crate::record::{write_delete, write_row, write_run};
 use crate::report::RunReport;
 use crate::state::{LIVE, LedgerRecord, LedgerRow, OutboxEntry, QuarantineEntry, Stage, StateError, StateTransaction};
 use crate::time::Instant;
+use crate::touched::Touched;
 
 /// Writes changes into the ledger and the outbox.
 pub struct Deriver<'a> {
@@ -26,7 +27,7 @@ pub struct Deriver<'a> {
     /// The rules of the fold are not those that made the records.
     rules_changed: bool,
     /// Lanes to fold again, and from when.
-    dirty: BTreeMap<String, i64>,
+    dirty: Touched,
     /// Records that their lane lost. Deleted at the end, unless another lane took them over: a corrected machine
     /// moves a run.
     lost: Vec<LedgerRecord>,
@@ -45,7 +46,7 @@ impl<'a> Deriver<'a> {
             now,
             held,
             rules_changed: false,
-            dirty: BTreeMap::new(),
+            dirty: Touched::default(),
             lost: Vec::new(),
             fresh: KeySet::default(),
             openers: KeyMap::default(),
@@ -77,12 +78,12 @@ impl<'a> Deriver<'a> {
                 if fresh {
                     self.fresh.insert(key);
                 } else if let Some(old) = tx.row(key)? {
-                    self.touch(&old.lane, old.start);
+                    self.dirty.touch(&old.lane, old.start);
                 } else if let Some(old) = tx.record(key, false)? {
                     // It was written before rows were folded, and may be on another machine now.
-                    self.touch(&old.lane, old.start);
+                    self.dirty.touch(&old.lane, old.start);
                 }
-                self.touch(&row.details.machine_code, start);
+                self.dirty.touch(&row.details.machine_code, start);
                 tx.put_row(&LedgerRow {
                     key,
                     hash,
@@ -144,7 +145,7 @@ impl<'a> Deriver<'a> {
         for key in keys {
             if self.plan.is_folded() {
                 if let Some(old) = tx.row(*key)? {
-                    self.touch(&old.lane, old.start);
+                    self.dirty.touch(&old.lane, old.start);
                     tx.delete_row(*key)?;
                 }
                 // A record that was written before rows were folded goes with its row, whatever the fold knows.
@@ -160,7 +161,7 @@ impl<'a> Deriver<'a> {
 
     /// Folds again what was touched.
     pub fn finish(&mut self, tx: &mut dyn StateTransaction, report: &mut RunReport) -> Result<(), StateError> {
-        for (lane, from) in std::mem::take(&mut self.dirty) {
+        for (lane, from) in self.dirty.take() {
             self.fold_lane(tx, &lane, from, report)?;
         }
         for lost in std::mem::take(&mut self.lost) {
@@ -169,15 +170,6 @@ impl<'a> Deriver<'a> {
             }
         }
         Ok(())
-    }
-
-    fn touch(&mut self, lane: &str, from: i64) {
-        match self.dirty.get_mut(lane) {
-            Some(earliest) => *earliest = from.min(*earliest),
-            None => {
-                self.dirty.insert(lane.to_owned(), from);
-            }
-        }
     }
 
     /// A row delivered as it is has no end of its own; what has no end and no event is live.

@@ -379,14 +379,6 @@ impl StateTransaction for MemoryTransaction<'_> {
         Ok(records)
     }
 
-    fn lane_spans(&mut self, lane: &str, from: i64) -> Result<Vec<(i64, i64)>, StateError> {
-        let records = self.work.records.values();
-        let records = records.filter(|record| record.lane == lane && !record.part && record.end >= from);
-        let mut spans: Vec<(i64, i64)> = records.map(|record| (record.start, record.end)).collect();
-        spans.sort_unstable();
-        Ok(spans)
-    }
-
     fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError> {
         Ok(self.work.records.values().any(|record| record.lane == lane && record.start < before))
     }

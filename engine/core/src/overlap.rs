@@ -1,31 +1,16 @@
 //! Runs of one machine at the same time, where each row is a run and nothing is folded.
 
-use std::collections::BTreeMap;
-
 use crate::state::{StateError, StateTransaction};
+use crate::touched::Touched;
 
-/// The machines on which runs are new or changed, each with the earliest of their starts.
-#[derive(Debug, Default)]
-pub struct Changed(BTreeMap<String, i64>);
-
-impl Changed {
-    /// Takes in a run that is new or changed. `start` is in microseconds, as the ledger has it.
-    pub fn put(&mut self, machine: &str, start: i64) {
-        match self.0.get_mut(machine) {
-            Some(earliest) => *earliest = start.min(*earliest),
-            None => _ = self.0.insert(machine.to_owned(), start),
-        }
+/// Counts the overlaps on machines where runs are new or changed, from the first change on, and forgets the machines. The
+/// ledger has the runs by now, and so those that began before anything that was read.
+pub(crate) fn count(changed: &mut Touched, tx: &mut dyn StateTransaction) -> Result<u64, StateError> {
+    let mut count = 0;
+    for (machine, from) in changed.take() {
+        count += overlaps(&tx.lane_spans(&machine, from)?, from);
     }
-
-    /// Counts the overlaps on these machines, from the first change on, and forgets the machines. The ledger has the
-    /// runs by now, and so those that began before anything that was read.
-    pub fn count(&mut self, tx: &mut dyn StateTransaction) -> Result<u64, StateError> {
-        let mut count = 0;
-        for (machine, from) in std::mem::take(&mut self.0) {
-            count += overlaps(&tx.lane_spans(&machine, from)?, from);
-        }
-        Ok(count)
-    }
+    Ok(count)
 }
 
 /// The runs that begin at or after a time while another one is not over. Each has its start and its end, and they come

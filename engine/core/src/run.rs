@@ -17,11 +17,12 @@ use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
 use crate::derive::Deriver;
 use crate::mapping::{Mapper, Outcome};
-use crate::overlap::Changed;
+use crate::overlap;
 use crate::plan::Plan;
 use crate::ports::{Ask, Cancel, Clock, Source, SourceError};
 use crate::report::{Failure, FailureKind, RunReport};
 use crate::state::{Ledger, LedgerEntry, PipelineState, QuarantineEntry, StateError, StateStore, StateTransaction};
+use crate::touched::Touched;
 use crate::value::Row;
 
 mod brake;
@@ -88,7 +89,7 @@ impl Runner<'_> {
             quarantine: Vec::new(),
             healing: Healing::default(),
             change: Change::None,
-            changed: Changed::default(),
+            changed: Touched::default(),
             keeps_unfolded: false,
             approved_before: None,
         };
@@ -137,7 +138,7 @@ struct Run<'a> {
     healing: Healing,
     change: Change,
     /// Where runs that are rows may overlap. What was committed early is looked through with the rest.
-    changed: Changed,
+    changed: Touched,
     /// Records of before rows were folded are there still, because their rows were refused: the change stays noticed.
     keeps_unfolded: bool,
     /// The approval that this run found.
@@ -347,7 +348,11 @@ impl Run<'_> {
         deriver.put(tx, &reading.staged.rows, &is_new, &mut self.report)?;
         deriver.place(tx, &reading.moved.rows)?;
         if plan.watches_overlaps() {
-            reading.staged.rows.iter().for_each(|row| self.changed.put(&row.details.machine_code, row.start.micros()));
+            reading
+                .staged
+                .rows
+                .iter()
+                .for_each(|row| self.changed.touch(&row.details.machine_code, row.start.micros()));
         }
         deriver.finish(tx, &mut self.report)
     }
@@ -366,7 +371,7 @@ impl Run<'_> {
         removed.extend(gone);
         let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
         self.derive(tx.as_mut(), &reading, &removed, false).map_err(state_failure)?;
-        self.report.report("overlap", self.changed.count(tx.as_mut()).map_err(state_failure)?);
+        self.report.report("overlap", overlap::count(&mut self.changed, tx.as_mut()).map_err(state_failure)?);
         if reading.chunks > 0 || step.last {
             tx.release().map_err(state_failure)?;
         }

@@ -462,7 +462,10 @@ pub trait StateTransaction {
     fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError>;
     /// Start and end of the records of a lane that end at or after a time, live ones included, by start. Runs that a
     /// check refused are not among them.
-    fn lane_spans(&mut self, lane: &str, from: i64) -> Result<Vec<(i64, i64)>, StateError>;
+    fn lane_spans(&mut self, lane: &str, from: i64) -> Result<Vec<(i64, i64)>, StateError> {
+        let records = self.lane_records(lane, false, from)?;
+        Ok(records.into_iter().map(|record| (record.start, record.end)).collect())
+    }
     /// Whether a lane has a record that starts before a time.
     fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError>;
     /// Appends to the outbox; what waits there for the same id is superseded, unless the entry is fresh. What the
