@@ -292,7 +292,11 @@ fn device_places(paths: &[String], config: Option<&Path>) -> Vec<PathBuf> {
 
 /// Where the device config is; `None` where there is none. One that was named must be there.
 pub fn device_file(paths: &[String], config: Option<&Path>) -> Option<PathBuf> {
-    device_places(paths, config).into_iter().find(|path| config.is_some() || path.is_file())
+    first(device_places(paths, config), config)
+}
+
+fn first(places: Vec<PathBuf>, config: Option<&Path>) -> Option<PathBuf> {
+    places.into_iter().find(|path| config.is_some() || path.is_file())
 }
 
 /// The device config, and its folder; the defaults where there is none.
@@ -310,9 +314,10 @@ struct FoundDevice {
 }
 
 fn find_device(paths: &[String], config: Option<&Path>) -> Result<FoundDevice, Unfit> {
+    let places = device_places(paths, config);
     // What they look like is noted before they are read.
-    let seen: Seen = device_places(paths, config).into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect();
-    let Some(path) = device_file(paths, config) else {
+    let seen: Seen = places.iter().map(|path| (path.clone(), Stamp::of(path))).collect();
+    let Some(path) = first(places, config) else {
         return Ok(FoundDevice { device: Device::default(), folder: PathBuf::new(), config: None, seen });
     };
     let loaded = load_device(&path.display().to_string(), &read(&path)?);

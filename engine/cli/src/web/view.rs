@@ -89,19 +89,12 @@ impl View {
         let mut seen = |entry: &Entry| {
             let id = entry.id.clone();
             // What cannot be read once is not tried for every pipeline: each may take until it runs out of time.
-            let known = match trouble {
-                None => self.know(&id, at),
-                Some(_) => Ok(None),
-            };
-            let known = known.unwrap_or_else(|error| {
-                trouble = Some(error.to_string());
-                None
-            });
-            let known = known.map(|mut known| {
+            let known = if trouble.is_none() {
                 let holder = holders.iter().find(|holder| holder.unit == id).map(|holder| holder.engine.clone());
-                known.status = Arc::new(PipelineStatus { run_by: holder, ..(*known.status).clone() });
-                known
-            });
+                self.know(&id, holder, at).map_err(|error| trouble = Some(error.to_string())).ok()
+            } else {
+                None
+            };
             let typed = entry.spec.loaded.spec.as_ref();
             Seen {
                 tally: self.monitor.tally(&id),
@@ -116,11 +109,13 @@ impl View {
         Fleet { at, started: self.monitor.started(), pipelines, trouble, process: Process::now() }
     }
 
-    fn know(&self, id: &str, now: Timestamp) -> Result<Option<Known>, StateError> {
+    /// What the state says of a pipeline, and who runs it, where several engines share the state.
+    fn know(&self, id: &str, holder: Option<String>, now: Timestamp) -> Result<Known, StateError> {
         let (state, delivery, counts) = (self.store.load(id)?, self.store.delivery(id)?, self.store.counts(id)?);
-        let status = Arc::new(status::of(id, &state, &delivery, counts, now));
+        let status = status::of(id, &state, &delivery, counts, now);
+        let status = Arc::new(PipelineStatus { run_by: holder, ..status });
         let seen = self.monitor.waiting(id, counts.outbox, now);
         let waiting_since = seen.map(|seen| delivery.since.map_or(seen, |since| since.min(seen)));
-        Ok(Some(Known { status, state, delivery, counts, waiting_since }))
+        Ok(Known { status, state, delivery, counts, waiting_since })
     }
 }
