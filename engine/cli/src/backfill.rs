@@ -100,7 +100,7 @@ impl Backfill<'_> {
         // The plan is made anew for every slice, so that a rotated secret is read again.
         let mut plan = self.project.plan(self.spec, false).map_err(|error| failure(&error))?;
         plan.sync.window = Some(slice.reads);
-        let copy = MemoryStore::new();
+        let copy = MemoryStore::for_one_run();
         let mut tally = Tally::new(*slice);
         let remembered = self.store.load(self.id).map_err(|error| failure(&error.into()))?;
         // Another database than the schedule's is noticed here, too.
@@ -116,7 +116,7 @@ impl Backfill<'_> {
             None => {}
         }
         let mut counts = tally.counts;
-        let chosen = choose(&plan, slice, &copy.snapshot(self.id), self.store, &mut counts)
+        let chosen = choose(&plan, slice, copy.take(self.id), self.store, &mut counts)
             .map_err(|error| failure(&error.into()))?;
         Ok(Read { plan, counts, chosen })
     }
@@ -178,8 +178,9 @@ impl Backfill<'_> {
             Err(failure) if failure.kind == FailureKind::Cancelled => return Err(self.stopped()),
             Err(failure) => return Err(ended(&failure)),
         };
-        let sent = self.send(&read, state, lease)?;
-        Ok(Outcome { counts: Some(read.counts), refused: sent.refused, refusals: sent.refusals, ..Outcome::default() })
+        let counts = read.counts.clone();
+        let sent = self.send(read, state, lease)?;
+        Ok(Outcome { counts: Some(counts), refused: sent.refused, refusals: sent.refusals, ..Outcome::default() })
     }
 
     fn stopped(&self) -> CommandError {

@@ -5,13 +5,13 @@
 //! run that begins in it may end later, and what a booking means depends on those before it. Only records that begin in
 //! the slice are sent, so that neighbouring slices never tell of the same run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::canonical::{CanonicalRow, KeyMap, RowKey};
 use crate::mapping::{Mapper, Outcome};
@@ -203,21 +203,23 @@ pub struct Chosen {
     pub body: String,
 }
 
-/// Hash of records, in their order.
-pub fn digest(records: &[Chosen]) -> u64 {
-    let mut hash = Xxh3::new();
+/// Hashes of the first records, in their order: of none, of the first, of the first two, and so on.
+pub fn digests(records: &[Chosen]) -> Vec<u64> {
+    let mut digests = Vec::with_capacity(records.len() + 1);
+    let mut digest = 0;
+    digests.push(digest);
     for record in records {
-        hash.update(&(record.body.len() as u64).to_le_bytes());
-        hash.update(record.body.as_bytes());
+        digest = xxh3_64_with_seed(record.body.as_bytes(), digest);
+        digests.push(digest);
     }
-    hash.digest()
+    digests
 }
 
 /// Which of the records that a slice's run made are sent, by start; the others are counted.
 pub fn choose(
     plan: &Plan,
     slice: &Slice,
-    read: &MemoryPipeline,
+    mut read: MemoryPipeline,
     store: &dyn StateStore,
     counts: &mut Counts,
 ) -> Result<Vec<Chosen>, StateError> {
@@ -233,9 +235,9 @@ pub fn choose(
     records.sort_by_key(|record| (record.start, record.key));
     let keys: Vec<RowKey> = records.iter().map(|record| record.key).collect();
     let known = store.look_up(&plan.id, Ledger::Records, &keys)?;
-    let taken = opened_by_the_schedule(plan, read, store)?;
-    let bodies: BTreeMap<Uuid, &str> =
-        read.outbox.values().map(|(record, _)| (record.id, record.body.as_str())).collect();
+    let taken = opened_by_the_schedule(plan, &read, store)?;
+    let outbox = std::mem::take(&mut read.outbox).into_values();
+    let mut bodies: HashMap<Uuid, String> = outbox.map(|(record, _)| (record.id, record.body)).collect();
     let mut chosen = Vec::new();
     for (record, known) in records.into_iter().zip(known) {
         let is_inside = |lane: &str, start: i64| lane == record.lane && start > record.start && start < record.end;
@@ -248,8 +250,8 @@ pub fn choose(
             counts.at_the_edge += 1;
         } else if record.end == LIVE {
             counts.live += 1;
-        } else if let Some(body) = bodies.get(&record.id) {
-            chosen.push(Chosen { id: record.id, body: (*body).to_owned() });
+        } else if let Some(body) = bodies.remove(&record.id) {
+            chosen.push(Chosen { id: record.id, body });
         }
     }
     counts.send = chosen.len() as u64;

@@ -1,6 +1,9 @@
 //! A state store in memory: for `test` and `preview`, which run what a run runs and keep nothing, and for simulations.
 
-use std::collections::{BTreeMap, HashMap};
+mod pipeline;
+mod transaction;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,40 +11,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use self::pipeline::MemoryPipeline;
+
+use self::transaction::MemoryTransaction;
 use crate::canonical::RowKey;
 use crate::state::{
-    Brake, DeliveryState, Forget, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxEntry, OutboxRecord,
-    PipelineState, QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SavedOutbox, SliceState, Stage, StateCounts,
-    StateError, StateStore, StateTransaction, Waiting,
+    Brake, DeliveryState, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxRecord, PipelineState,
+    QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SavedOutbox, SliceState, Stage, StateCounts, StateError,
+    StateStore, StateTransaction, Waiting,
 };
-
-/// Everything that is known of one pipeline.
-#[derive(Debug, Clone, Default)]
-pub struct MemoryPipeline {
-    /// What is remembered between runs.
-    pub state: PipelineState,
-    /// State of the delivery.
-    pub delivery: DeliveryState,
-    /// Source rows that wait to be folded.
-    pub rows: BTreeMap<RowKey, LedgerRow>,
-    /// Records; the flag tells runs that a check refused.
-    pub records: BTreeMap<(bool, RowKey), LedgerRecord>,
-    /// The outbox, with whether an entry is held.
-    pub outbox: BTreeMap<i64, (OutboxRecord, bool)>,
-    /// The quarantine, with when a refused record is tried again.
-    pub quarantine: Vec<(QuarantineEntry, Option<Timestamp>)>,
-    /// Slices of backfills, by job and number.
-    pub slices: BTreeMap<(String, u32), SliceState>,
-    leased: bool,
-    last_seq: i64,
-    /// Place in the outbox, by the id of the record.
-    waiting: HashMap<Uuid, i64>,
-}
 
 /// A state store in memory. Nothing survives it.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     pipelines: std::sync::Arc<Mutex<BTreeMap<String, MemoryPipeline>>>,
+    /// Transactions write at once, and do not undo what was not committed.
+    is_written_through: bool,
 }
 
 /// How long a record that the destination refused waits.
@@ -51,6 +36,22 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty store for one run: its transactions keep no copy of what was there before. One that is dropped without a
+    /// commit has written all the same, so that nothing in here means anything when a run has failed.
+    pub fn for_one_run() -> Self {
+        Self { is_written_through: true, ..Self::default() }
+    }
+
+    /// Takes out what is known of a pipeline.
+    pub fn take(&self, pipeline: &str) -> MemoryPipeline {
+        self.lock().remove(pipeline).unwrap_or_default()
+    }
+
+    /// Appends records to an outbox in their order, from place 1 on where it was empty.
+    pub fn enqueue_all(&self, pipeline: &str, records: impl IntoIterator<Item = (Uuid, String)>) {
+        self.with(pipeline, |known| records.into_iter().for_each(|(id, body)| known.enqueue(id, body, false)));
     }
 
     /// What is known of a pipeline, as a copy.
@@ -63,7 +64,11 @@ impl MemoryStore {
     }
 
     fn with<T>(&self, pipeline: &str, use_it: impl FnOnce(&mut MemoryPipeline) -> T) -> T {
-        use_it(self.lock().entry(pipeline.to_owned()).or_default())
+        let mut pipelines = self.lock();
+        if !pipelines.contains_key(pipeline) {
+            pipelines.insert(pipeline.to_owned(), MemoryPipeline::default());
+        }
+        use_it(pipelines.get_mut(pipeline).expect("it is there by now"))
     }
 }
 
@@ -242,8 +247,8 @@ impl StateStore for MemoryStore {
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
-        let work = self.with(pipeline, |known| known.clone());
-        Ok(Box::new(MemoryTransaction { store: self, pipeline: pipeline.to_owned(), work }))
+        let copy = (!self.is_written_through).then(|| self.snapshot(pipeline));
+        Ok(Box::new(MemoryTransaction { store: self, pipeline: pipeline.to_owned(), copy }))
     }
 
     fn claim(&self, pipeline: &str, records_max: usize, bytes_max: usize) -> Result<Vec<OutboxRecord>, StateError> {
@@ -312,175 +317,6 @@ impl StateStore for MemoryStore {
 
     fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError> {
         self.with(pipeline, |known| known.slices.insert((job.to_owned(), slice.number), slice.clone()));
-        Ok(())
-    }
-}
-
-struct MemoryTransaction<'a> {
-    store: &'a MemoryStore,
-    pipeline: String,
-    work: MemoryPipeline,
-}
-
-impl MemoryTransaction<'_> {
-    /// Entries that were in quarantine already keep the time at which they were refused first.
-    fn seen_before(&self, entries: &[QuarantineEntry]) -> Vec<QuarantineEntry> {
-        let first_seen = |new: &QuarantineEntry| {
-            let same = |old: &QuarantineEntry| old.stage == new.stage && old.key == new.key && old.code == new.code;
-            self.work.quarantine.iter().find(|(old, _)| same(old)).map_or(new.first_seen, |(old, _)| old.first_seen)
-        };
-        entries.iter().map(|entry| QuarantineEntry { first_seen: first_seen(entry), ..entry.clone() }).collect()
-    }
-}
-
-impl StateTransaction for MemoryTransaction<'_> {
-    fn row(&mut self, key: RowKey) -> Result<Option<LedgerRow>, StateError> {
-        Ok(self.work.rows.get(&key).cloned())
-    }
-
-    fn put_row(&mut self, row: &LedgerRow) -> Result<(), StateError> {
-        self.work.rows.insert(row.key, row.clone());
-        Ok(())
-    }
-
-    fn delete_row(&mut self, key: RowKey) -> Result<(), StateError> {
-        self.work.rows.remove(&key);
-        Ok(())
-    }
-
-    fn lane_rows(&mut self, lane: &str, from: i64) -> Result<Vec<LedgerRow>, StateError> {
-        let mut rows: Vec<LedgerRow> =
-            self.work.rows.values().filter(|row| row.lane == lane && row.start >= from).cloned().collect();
-        rows.sort_by_key(|row| (row.start, row.key));
-        Ok(rows)
-    }
-
-    fn record(&mut self, key: RowKey, part: bool) -> Result<Option<LedgerRecord>, StateError> {
-        Ok(self.work.records.get(&(part, key)).cloned())
-    }
-
-    fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError> {
-        self.work.records.insert((record.part, record.key), record.clone());
-        Ok(())
-    }
-
-    fn delete_record(&mut self, key: RowKey, part: bool) -> Result<(), StateError> {
-        self.work.records.remove(&(part, key));
-        Ok(())
-    }
-
-    fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError> {
-        let records = self.work.records.values();
-        let mut records: Vec<LedgerRecord> = records
-            .filter(|record| record.lane == lane && record.part == part && record.end >= from)
-            .cloned()
-            .collect();
-        records.sort_by_key(|record| (record.start, record.key));
-        Ok(records)
-    }
-
-    fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError> {
-        Ok(self.work.records.values().any(|record| record.lane == lane && record.start < before))
-    }
-
-    fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError> {
-        // One record at most waits for an id. What is delivered leaves its place in the index behind.
-        if let Some(seq) = self.work.waiting.remove(&entry.id)
-            && self.work.outbox.get(&seq).is_some_and(|(record, _)| record.id == entry.id)
-        {
-            self.work.outbox.remove(&seq);
-        }
-        let id = entry.id.to_string();
-        self.work.quarantine.retain(|(known, _)| known.stage != Stage::Delivery || known.key != id);
-        self.work.last_seq += 1;
-        let record = OutboxRecord { seq: self.work.last_seq, id: entry.id, body: entry.body.clone() };
-        self.work.waiting.insert(entry.id, record.seq);
-        self.work.outbox.insert(record.seq, (record, entry.held));
-        Ok(())
-    }
-
-    fn release(&mut self) -> Result<(), StateError> {
-        self.work.outbox.values_mut().for_each(|(_, held)| *held = false);
-        Ok(())
-    }
-
-    fn replace_lane_quarantine(
-        &mut self,
-        lane: &str,
-        from: i64,
-        entries: &[QuarantineEntry],
-    ) -> Result<(), StateError> {
-        let entries = self.seen_before(entries);
-        self.work.quarantine.retain(|(entry, _)| {
-            entry.stage != Stage::Run || entry.lane.as_deref() != Some(lane) || entry.at.is_some_and(|at| at < from)
-        });
-        self.work.quarantine.extend(entries.into_iter().map(|entry| (entry, None)));
-        Ok(())
-    }
-
-    fn heal_rows(&mut self, keys: &[String]) -> Result<(), StateError> {
-        self.work.quarantine.retain(|(entry, _)| entry.stage != Stage::Row || !keys.contains(&entry.key));
-        Ok(())
-    }
-
-    fn replace_row_quarantine(&mut self, keep_before: i64, entries: &[QuarantineEntry]) -> Result<(), StateError> {
-        let entries = self.seen_before(entries);
-        self.work.quarantine.retain(|(entry, _)| {
-            let again =
-                entries.iter().any(|new| new.stage == entry.stage && new.key == entry.key && new.code == entry.code);
-            entry.stage != Stage::Row
-                || (!again && (keep_before == i64::MAX || entry.at.is_some_and(|at| at < keep_before)))
-        });
-        self.work.quarantine.extend(entries.into_iter().map(|entry| (entry, None)));
-        Ok(())
-    }
-
-    fn forget(&mut self, what: Forget) -> Result<(), StateError> {
-        match what {
-            Forget::Everything => {
-                let (leased, last_seq) = (self.work.leased, self.work.last_seq);
-                self.work = MemoryPipeline { leased, last_seq, ..MemoryPipeline::default() };
-            }
-            Forget::Ledger => {
-                self.work.rows.clear();
-                self.work.records.clear();
-                self.work.quarantine.retain(|(entry, _)| entry.stage != Stage::Run);
-            }
-        }
-        Ok(())
-    }
-
-    fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
-        match saved {
-            Saved::State(state) => self.work.state = (**state).clone(),
-            Saved::Delivery(delivery) => self.work.delivery = delivery.clone(),
-            Saved::Row(row) => return self.put_row(row),
-            Saved::Record(record) => return self.put_record(record),
-            Saved::Outbox(SavedOutbox { id, held, body, .. }) => {
-                return self.enqueue(&OutboxEntry { id: *id, body: body.clone(), held: *held, fresh: true });
-            }
-            Saved::Rejected(entry) => self.work.quarantine.push((entry.clone(), None)),
-            Saved::Refused(refused) => {
-                let RefusedEntry { id, code, message, body, first_seen, retry_at, .. } = refused.clone();
-                let entry = QuarantineEntry::of_delivery(id, code, message, body, first_seen);
-                self.work.quarantine.push((entry, Some(retry_at)));
-            }
-        }
-        Ok(())
-    }
-
-    fn put_state(&mut self, state: &PipelineState) -> Result<(), StateError> {
-        self.work.state = state.clone();
-        Ok(())
-    }
-
-    fn commit(self: Box<Self>) -> Result<(), StateError> {
-        let Self { store, pipeline, work } = *self;
-        store.with(&pipeline, |known| {
-            let leased = known.leased;
-            *known = work;
-            known.leased = leased;
-        });
         Ok(())
     }
 }

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use engine_core::backfill::{Chosen, digest};
+use engine_core::backfill::{Chosen, digests};
 use engine_core::dispatch::Dispatcher;
 use engine_core::memory::MemoryStore;
-use engine_core::state::{DeliveryState, Lease, OutboxEntry, RefusedRecord, SliceState, StateError, StateStore as _};
+use engine_core::state::{DeliveryState, Lease, RefusedRecord, SliceState, StateError, StateStore as _};
 
 use super::{Backfill, Read};
 use crate::exit::{CommandError, Kind};
@@ -38,15 +38,17 @@ pub(super) struct Sent {
 
 impl Backfill<'_> {
     /// Sends the records of a slice that are not acknowledged yet.
-    pub(super) fn send(&self, read: &Read, state: SliceState, lease: &dyn Lease) -> Result<Sent, CommandError> {
+    pub(super) fn send(&self, read: Read, state: SliceState, lease: &dyn Lease) -> Result<Sent, CommandError> {
         let Read { plan, chosen, .. } = read;
-        let begun = resumed(state, chosen);
+        let plan = &plan;
+        let digests = digests(&chosen);
+        let begun = resumed(state, &digests);
         let mut outlet = Outlet::open(plan)?;
-        let outbox = MemoryStore::new();
+        let outbox = MemoryStore::for_one_run();
         fill(&outbox, &plan.id, chosen, begun.acknowledged)?;
         let (number, round) = (begun.number, begun.round);
         let state = RefCell::new(begun);
-        let settled = |accepted: &[i64], refused: &[RefusedRecord]| self.remember(&state, chosen, accepted, refused);
+        let settled = |accepted: &[i64], refused: &[RefusedRecord]| self.remember(&state, &digests, accepted, refused);
         let places_of = format!("{}/backfill/{}/{number}/{round}", self.id, self.job_id);
         let dispatcher = Dispatcher {
             pipeline: &plan.id,
@@ -70,8 +72,7 @@ impl Backfill<'_> {
             return Err(self.stopped());
         }
         let mut state = state.into_inner();
-        state.acknowledged = chosen.len() as u64;
-        state.digest = digest(chosen);
+        (state.acknowledged, state.digest) = all(&digests);
         state.done = true;
         self.store.put_slice(self.id, &self.job_id, &state)?;
         let refusals = outbox.refused(&plan.id)?.into_iter().take(REFUSALS_TOLD);
@@ -83,37 +84,37 @@ impl Backfill<'_> {
     fn remember(
         &self,
         state: &RefCell<SliceState>,
-        chosen: &[Chosen],
+        digests: &[u64],
         accepted: &[i64],
         refused: &[RefusedRecord],
     ) -> Result<(), StateError> {
         let mut state = state.borrow_mut();
         let last = accepted.iter().copied().chain(refused.iter().map(|one| one.seq)).max();
-        let last = last.and_then(|last| usize::try_from(last).ok()).unwrap_or_default().min(chosen.len());
-        state.acknowledged = last as u64;
-        state.digest = digest(&chosen[..last]);
+        let last = last.and_then(|last| usize::try_from(last).ok()).unwrap_or_default();
+        (state.acknowledged, state.digest) = digests.get(last).map_or(all(digests), |digest| (last as u64, *digest));
         state.refused += refused.len() as u64;
         self.store.put_slice(self.id, &self.job_id, &state)
     }
 }
 
+/// How many records there are, and their hash.
+fn all(digests: &[u64]) -> (u64, u64) {
+    (digests.len() as u64 - 1, digests[digests.len() - 1])
+}
+
 /// Goes on where the last process stopped, as long as the source says of what was sent what it said then.
-fn resumed(state: SliceState, chosen: &[Chosen]) -> SliceState {
+fn resumed(state: SliceState, digests: &[u64]) -> SliceState {
     let sent = usize::try_from(state.acknowledged).unwrap_or(usize::MAX);
-    match chosen.get(..sent) {
-        Some(sent) if digest(sent) == state.digest || sent.is_empty() => state,
+    match digests.get(sent) {
+        Some(digest) if *digest == state.digest || sent == 0 => state,
         _ => SliceState { acknowledged: 0, digest: 0, refused: 0, ..state },
     }
 }
 
 /// Puts all records into their places, from 1 on, and takes out what is acknowledged: the places, and with them the
 /// keys of parcels, are the same whenever the slice is sent.
-fn fill(outbox: &MemoryStore, id: &str, chosen: &[Chosen], acknowledged: u64) -> Result<(), StateError> {
-    let mut transaction = outbox.begin(id)?;
-    for Chosen { id, body } in chosen {
-        transaction.enqueue(&OutboxEntry { id: *id, body: body.clone(), held: false, fresh: true })?;
-    }
-    transaction.commit()?;
+fn fill(outbox: &MemoryStore, id: &str, chosen: Vec<Chosen>, acknowledged: u64) -> Result<(), StateError> {
+    outbox.enqueue_all(id, chosen.into_iter().map(|Chosen { id, body }| (id, body)));
     let acknowledged: Vec<i64> = (1..=i64::try_from(acknowledged).unwrap_or(i64::MAX)).collect();
     outbox.settle(id, &acknowledged, &[], &DeliveryState::default(), jiff::Timestamp::UNIX_EPOCH)
 }
@@ -138,19 +139,20 @@ mod tests {
             refused: 1,
             ..SliceState::default()
         };
-        let begun = state(2, digest(&chosen[..2]));
-        assert_eq!(resumed(begun.clone(), &chosen), begun);
+        let begun = state(2, digests(&chosen)[2]);
+        assert_eq!(resumed(begun.clone(), &digests(&chosen)), begun);
+        assert_eq!(resumed(begun.clone(), &digests(&chosen[..2])), begun, "what follows does not matter");
         let anew = SliceState { number: 3, ..SliceState::default() };
-        assert_eq!(resumed(begun.clone(), &chosen[1..]), anew, "another record is the first");
-        assert_eq!(resumed(begun, &chosen[..1]), anew, "there are fewer");
-        assert_eq!(resumed(SliceState::default(), &[]), SliceState::default());
+        assert_eq!(resumed(begun.clone(), &digests(&chosen[1..])), anew, "another record is the first");
+        assert_eq!(resumed(begun, &digests(&chosen[..1])), anew, "there are fewer");
+        assert_eq!(resumed(SliceState::default(), &digests(&[])), SliceState::default());
     }
 
     #[test]
     fn records_keep_their_places() {
         let outbox = MemoryStore::new();
         let chosen: Vec<Chosen> = (0..5).map(record).collect();
-        fill(&outbox, "p", &chosen, 2).expect("fills");
+        fill(&outbox, "p", chosen.clone(), 2).expect("fills");
         let waiting = outbox.claim("p", 10, usize::MAX).expect("reads");
         let places: Vec<(i64, Uuid)> = waiting.iter().map(|record| (record.seq, record.id)).collect();
         assert_eq!(places, [(3, chosen[2].id), (4, chosen[3].id), (5, chosen[4].id)]);

@@ -39,7 +39,7 @@ fn fill(world: &mut World, job: &Job) -> (BTreeMap<Uuid, String>, Counts) {
         assert_eq!(report.failure, None);
         let mut counts = tally.counts;
         let snapshot = copy.snapshot(&world.plan.id);
-        for record in choose(&world.plan, &slice, &snapshot, &world.store, &mut counts).expect("the store holds") {
+        for record in choose(&world.plan, &slice, snapshot, &world.store, &mut counts).expect("the store holds") {
             assert_eq!(records.insert(record.id, record.body), None, "a record of two slices");
         }
         total.add(&counts);
