@@ -283,6 +283,28 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
     })
 }
 
+/// Entries by key. `from` gives the first entry at or after a key: all keys before it are missing, and need no look of
+/// their own. New rows mostly come after everything that is known, and cost one look together.
+fn look_up(
+    keys: &[RowKey],
+    from: &mut dyn FnMut(&RowKey) -> rusqlite::Result<Option<LedgerEntry>>,
+) -> rusqlite::Result<Vec<Option<LedgerEntry>>> {
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_unstable_by_key(|place| keys[*place]);
+    let mut found = vec![None; keys.len()];
+    let mut next: Option<LedgerEntry> = None;
+    let mut looked = false;
+    for place in order {
+        let key = keys[place];
+        if !looked || next.is_some_and(|next| next.key < key) {
+            next = from(&key)?;
+            looked = true;
+        }
+        found[place] = next.filter(|next| next.key == key);
+    }
+    Ok(found)
+}
+
 /// Microseconds of the ledger's columns back to an instant.
 fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?)
@@ -292,6 +314,10 @@ fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
 const ROWS_IN_WINDOW: &str = "SELECT key, hash, at, 0 FROM source_row WHERE pipeline = ?1 AND at >= ?2 AND at < ?3";
 const RECORDS_IN_WINDOW: &str =
     "SELECT key, hash, at, ends FROM record WHERE pipeline = ?1 AND part = 0 AND at >= ?2 AND at < ?3";
+pub(super) const ROW_FROM_KEY: &str =
+    "SELECT key, hash, at, 0 FROM source_row WHERE pipeline = ?1 AND key >= ?2 ORDER BY key LIMIT 1";
+pub(super) const RECORD_FROM_KEY: &str =
+    "SELECT key, hash, at, ends FROM record WHERE pipeline = ?1 AND part = 0 AND key >= ?2 ORDER BY key LIMIT 1";
 const LIVE_BEFORE: &str = "SELECT key, hash, at, ends FROM record \
      WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807 AND at < ?2 ORDER BY at, key LIMIT ?3";
 
@@ -398,12 +424,13 @@ impl StateStore for SqliteStore {
 
     fn look_up(&self, pipeline: &str, ledger: Ledger, keys: &[RowKey]) -> Result<Vec<Option<LedgerEntry>>, StateError> {
         let sql = match ledger {
-            Ledger::Rows => "SELECT key, hash, at, 0 FROM source_row WHERE pipeline = ?1 AND key = ?2",
-            Ledger::Records => "SELECT key, hash, at, ends FROM record WHERE pipeline = ?1 AND part = 0 AND key = ?2",
+            Ledger::Rows => ROW_FROM_KEY,
+            Ledger::Records => RECORD_FROM_KEY,
         };
         let mut found: Vec<_> = self.read_of("looking up keys of the ledger", pipeline, |connection, no| {
             let mut statement = connection.prepare_cached(sql)?;
-            keys.iter().map(|key| statement.query_row(params![no, key.to_bytes()], entry).optional()).collect()
+            let mut from = |key: &RowKey| statement.query_row(params![no, key.to_bytes()], entry).optional();
+            look_up(keys, &mut from)
         })?;
         found.resize(keys.len(), None);
         Ok(found)

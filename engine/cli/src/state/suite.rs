@@ -343,6 +343,20 @@ pub(super) fn keys_are_looked_up_in_their_order(store: &dyn StateStore) {
     assert_eq!(rows, [None, found, found]);
     let records = store.look_up(P, Ledger::Records, &[key(3), key(1)]).expect("reads");
     assert_eq!(records, [Some(LedgerEntry { key: key(3), hash: 4, at: 30, live: true }), None]);
+    // Keys between those that are there, before the first and after the last, in any order; and what another pipeline
+    // has, or is a part, is not there.
+    transact(store, P, |transaction| {
+        for no in [10, 20, 21, u128::MAX - 1] {
+            transaction.put_record(&record(no, "m1", 0, LIVE)).expect("writes");
+        }
+        transaction.put_record(&part(15, "m1", 0, LIVE)).expect("writes");
+    });
+    transact(store, OTHER, |transaction| transaction.put_record(&record(16, "m1", 0, LIVE)).expect("writes"));
+    let wanted = [21, 15, u128::MAX, 3, 16, 20, 0, 22, u128::MAX - 1, 10];
+    let found = store.look_up(P, Ledger::Records, &wanted.map(key)).expect("reads");
+    let found: Vec<Option<u128>> = found.into_iter().map(|entry| entry.map(|entry| entry.key.0)).collect();
+    let there = wanted.map(|no| [3, 10, 20, 21, u128::MAX - 1].contains(&no).then_some(no));
+    assert_eq!(found, there);
 }
 
 pub(super) fn live_records_before_a_time(store: &dyn StateStore) {

@@ -16,8 +16,8 @@ use super::{outbox, quarantine, sixteen, stored, text};
 /// How long reading everything may take: it is as fast as what is written from it.
 pub(super) const READ_MAX: Duration = Duration::from_secs(6 * 3_600);
 
-const STATE: &str = "SELECT coalesce(state, '{}') FROM pipeline WHERE id = $1";
-const DELIVERY: &str = "SELECT coalesce(delivery, '{}') FROM pipeline WHERE id = $1";
+const STATE: &str = "SELECT coalesce(state, 'null') FROM pipeline WHERE id = $1";
+const DELIVERY: &str = "SELECT coalesce(delivery, 'null') FROM pipeline WHERE id = $1";
 const ROWS: &str = "SELECT key, hash, at, lane, starts, body FROM source_row \
      WHERE pipeline = (SELECT no FROM pipeline WHERE id = $1) ORDER BY key";
 const RECORDS: &str = "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record \
@@ -57,8 +57,8 @@ async fn read_parts(
     each: &mut dyn FnMut(Saved) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Problem> {
     let parts: [(&str, FromRow); 6] = [
-        (STATE, |row| Ok(Saved::State(stored(row.try_get(0)?)?))),
-        (DELIVERY, |row| Ok(Saved::Delivery(stored(row.try_get(0)?)?))),
+        (STATE, |row| Ok(Saved::State(Box::new(stored::<Option<_>>(row.try_get(0)?)?.unwrap_or_default())))),
+        (DELIVERY, |row| Ok(Saved::Delivery(stored::<Option<_>>(row.try_get(0)?)?.unwrap_or_default()))),
         (ROWS, |row| ledger_row(row).map(Saved::Row)),
         (RECORDS, |row| ledger_record(row).map(Saved::Record)),
         (OUTBOX, |row| waiting(row).map(Saved::Outbox)),

@@ -11,9 +11,19 @@ use crate::state::retry::{last_refused, retry_after_micros};
 pub(super) const QUEUE: &str =
     "SELECT seq, id, body FROM outbox WHERE pipeline = ?1 AND held = 0 ORDER BY seq LIMIT ?2";
 
+/// The plus keeps SQLite from going through all that waits of the pipeline, by the index.
+pub(super) const REMOVE: &str = "DELETE FROM outbox WHERE seq BETWEEN ?1 AND ?2 AND +pipeline = ?3";
+
 /// Appends; what is known of the same id, waiting or refused, is superseded. A record that is being sent at this moment
 /// may be superseded too: its place is gone then, and whatever the destination answers changes nothing.
-pub(super) fn append(connection: &Connection, pipeline: i64, entry: &OutboxEntry) -> rusqlite::Result<()> {
+///
+/// `any_refused` says whether anything of the pipeline may be refused.
+pub(super) fn append(
+    connection: &Connection,
+    pipeline: i64,
+    entry: &OutboxEntry,
+    any_refused: bool,
+) -> rusqlite::Result<()> {
     let id = entry.id.as_bytes();
     let bytes = i64::try_from(entry.body.len()).unwrap_or(i64::MAX);
     if !entry.fresh {
@@ -21,7 +31,11 @@ pub(super) fn append(connection: &Connection, pipeline: i64, entry: &OutboxEntry
             .prepare_cached("DELETE FROM outbox WHERE pipeline = ?1 AND id = ?2")?
             .execute(params![pipeline, id])?;
     }
-    connection.prepare_cached("DELETE FROM refused WHERE pipeline = ?1 AND id = ?2")?.execute(params![pipeline, id])?;
+    if any_refused {
+        connection
+            .prepare_cached("DELETE FROM refused WHERE pipeline = ?1 AND id = ?2")?
+            .execute(params![pipeline, id])?;
+    }
     connection
         .prepare_cached(
             "INSERT INTO outbox (pipeline, id, held, bytes, refusals, body) VALUES (?1, ?2, ?3, ?4, 0, ?5)",
@@ -63,11 +77,17 @@ pub(super) fn oldest(
 
 /// Takes acknowledged records out. One that was superseded meanwhile is not there any more.
 pub(super) fn remove(connection: &Connection, pipeline: i64, places: &[i64]) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached("DELETE FROM outbox WHERE seq = ?1 AND pipeline = ?2")?;
-    for place in places {
-        statement.execute(params![place, pipeline])?;
+    let mut statement = connection.prepare_cached(REMOVE)?;
+    // What was claimed together mostly lies in one row of places.
+    for row in places.chunk_by(|one, next| one + 1 == *next) {
+        statement.execute(params![row[0], row[row.len() - 1], pipeline])?;
     }
     Ok(())
+}
+
+/// Whether anything of the pipeline is refused.
+pub(super) fn is_any_refused(connection: &Connection, pipeline: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM refused WHERE pipeline = ?1")?.exists([pipeline])
 }
 
 /// Moves refused records aside, with the time of the next attempt. One that was superseded meanwhile is left out: what

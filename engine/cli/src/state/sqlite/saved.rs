@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::transaction::{ledger_record, ledger_row};
 use super::{outbox, quarantine, schema, sixteen};
 
-const STATE: &str = "SELECT coalesce(state, '{}') FROM pipeline WHERE no = ?1";
-const DELIVERY: &str = "SELECT coalesce(delivery, '{}') FROM pipeline WHERE no = ?1";
+const STATE: &str = "SELECT coalesce(state, 'null') FROM pipeline WHERE no = ?1";
+const DELIVERY: &str = "SELECT coalesce(delivery, 'null') FROM pipeline WHERE no = ?1";
 const ROWS: &str = "SELECT key, hash, at, lane, starts, body FROM source_row WHERE pipeline = ?1 ORDER BY key";
 const RECORDS: &str = "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record WHERE pipeline = ?1 \
      ORDER BY part, key";
@@ -52,8 +52,9 @@ pub(super) fn read(
     Ok(())
 }
 
-fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
-    serde_json::from_str(row.get_ref(0)?.as_str()?)
+fn json<T: Default + serde::de::DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
+    serde_json::from_str::<Option<T>>(row.get_ref(0)?.as_str()?)
+        .map(Option::unwrap_or_default)
         .map_err(|failure| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(failure)))
 }
 

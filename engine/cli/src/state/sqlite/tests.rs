@@ -508,6 +508,8 @@ fn questions_are_answered_from_an_index() {
     for (sql, index, is_sorted) in [
         (ROWS_IN_WINDOW, "COVERING INDEX source_row_window (pipeline=? AND at>? AND at<?)", true),
         (RECORDS_IN_WINDOW, "COVERING INDEX record_window (pipeline=? AND at>? AND at<?)", true),
+        (ROW_FROM_KEY, "INDEX source_row_key (pipeline=? AND key>?)", true),
+        (RECORD_FROM_KEY, "INDEX record_key (pipeline=? AND part=? AND key>?)", true),
         (LIVE_BEFORE, "INDEX record_live (pipeline=? AND at<?)", true),
         (COUNT_RECORDS, "COVERING INDEX record_", true),
         (COUNT_LIVE, "COVERING INDEX record_live (pipeline=?)", true),
@@ -516,6 +518,7 @@ fn questions_are_answered_from_an_index() {
         (transaction::LANE_RECORDS, "INDEX record_lane (pipeline=? AND part=? AND lane=? AND ends>?)", false),
         (transaction::LANE_SPANS, "INDEX record_lane (pipeline=? AND part=? AND lane=? AND ends>?)", false),
         (transaction::LANE_BEGINS, "COVERING INDEX record_lane (pipeline=? AND part=? AND lane=?)", true),
+        (outbox::REMOVE, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)", true),
         (outbox::QUEUE, "INDEX outbox_queue (pipeline=? AND held=?)", true),
         (quarantine::IN_LANE, "COVERING INDEX quarantine_lane (pipeline=? AND stage=? AND lane=?", true),
     ] {

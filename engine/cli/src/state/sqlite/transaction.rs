@@ -22,12 +22,15 @@ pub(super) struct SqliteTransaction<'a> {
     /// A statement failed. SQLite may have rolled back by then (a full disk does that), and what came after would be
     /// committed alone.
     broken: bool,
+    /// Whether anything of the pipeline may be refused; `None` until somebody wants to know.
+    any_refused: Option<bool>,
 }
 
 impl<'a> SqliteTransaction<'a> {
     pub(super) fn begin(store: &'a SqliteStore, pipeline: &str) -> Result<Self, StateError> {
         let connection = store.lock();
-        let mut transaction = Self { store, connection, pipeline: pipeline.to_owned(), no: 0, broken: false };
+        let mut transaction =
+            Self { store, connection, pipeline: pipeline.to_owned(), no: 0, broken: false, any_refused: None };
         transaction.no = transaction.attempt("beginning a transaction", |connection, _| {
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             if let Some(no) = number(connection, pipeline)? {
@@ -215,7 +218,14 @@ impl StateTransaction for SqliteTransaction<'_> {
     }
 
     fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError> {
-        self.attempt("appending to the outbox", |connection, no| outbox::append(connection, no, entry))
+        let known = self.any_refused;
+        let any_refused = self.attempt("appending to the outbox", |connection, no| {
+            let any_refused = known.map_or_else(|| outbox::is_any_refused(connection, no), Ok)?;
+            outbox::append(connection, no, entry, any_refused)?;
+            Ok(any_refused)
+        })?;
+        self.any_refused = Some(any_refused);
+        Ok(())
     }
 
     fn release(&mut self) -> Result<(), StateError> {
@@ -248,6 +258,7 @@ impl StateTransaction for SqliteTransaction<'_> {
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
+        self.any_refused = None;
         match saved {
             Saved::State(state) => self.put_state(state),
             Saved::Delivery(delivery) => {
