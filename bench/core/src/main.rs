@@ -6,10 +6,10 @@ mod plant;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use engine_core::canonical::{CanonicalRow, RowKey, record_id};
+use engine_core::canonical::{CanonicalRow, KeyForm, record_id};
 use engine_core::mapping::{Mapper, Outcome};
 use engine_core::memory::MemoryStore;
-use engine_core::pairing::{Before, Booking, Rules, fold};
+use engine_core::pairing::{Before, Booking, Interval, Rules, fold};
 use engine_core::plan::Plan;
 use engine_core::ports::Cancel;
 use engine_core::record;
@@ -47,21 +47,22 @@ fn canonical(plan: &Plan, batches: &[RowBatch]) -> Vec<CanonicalRow> {
     rows
 }
 
-/// Bookings of each machine, as they are folded.
-fn by_machine(plan: &Plan, batches: &[RowBatch]) -> Vec<Vec<Booking>> {
+/// Rows of each machine.
+fn by_machine(rows: &[CanonicalRow]) -> Vec<Vec<&CanonicalRow>> {
     let mut machines = vec![Vec::new(); plant::MACHINES];
-    map(plan, batches, |row| {
+    for row in rows {
         let machine = &row.details.machine_code;
-        let at = machine.trim_start_matches("M-").parse::<usize>().expect("a number");
-        machines[at].push(Booking {
-            key: RowKey::of(&row.key_text),
-            at: row.start,
-            event: row.event.expect("a booking has an event"),
-            tie: row.tie.clone(),
-            details: row.details.clone(),
-        });
-    });
+        machines[machine.trim_start_matches("M-").parse::<usize>().expect("a number")].push(row);
+    }
     machines
+}
+
+/// Bookings to runs, in the order of folding.
+fn runs(rows: &[&CanonicalRow]) -> Vec<Interval> {
+    let keys = KeyForm::default();
+    let bookings: Vec<Booking<'_>> =
+        rows.iter().map(|row| Booking::of(keys.key(&row.key_text), row).expect("a booking has an event")).collect();
+    fold(&bookings, Before::default(), Rules::default()).runs
 }
 
 /// Runs a plan over a store in memory.
@@ -101,12 +102,10 @@ fn measure(name: &str) -> Option<()> {
         }
         // Bookings of 120 machines to runs.
         "pair" => {
-            let machines = by_machine(&plant::booking_plan(), &bookings());
-            let runs = measured(|| {
-                let fold = |of: &Vec<Booking>| black_box(fold(of, Before::default(), Rules::default())).runs.len();
-                machines.iter().map(fold).sum::<usize>()
-            });
-            assert_eq!(runs, plant::runs_of(ROWS), "runs that were folded");
+            let rows = canonical(&plant::booking_plan(), &bookings());
+            let machines = by_machine(&rows);
+            let count = measured(|| machines.iter().map(|rows| black_box(runs(rows)).len()).sum::<usize>());
+            assert_eq!(count, plant::runs_of(ROWS), "runs that were folded");
         }
         // Records as JSON: rows, and runs.
         "json-rows" => {
@@ -123,15 +122,15 @@ fn measure(name: &str) -> Option<()> {
             });
         }
         "json-runs" => {
-            let machines = by_machine(&plant::booking_plan(), &bookings());
-            let fold = |of: &Vec<Booking>| fold(of, Before::default(), Rules::default()).runs;
-            let runs: Vec<_> = machines.iter().flat_map(fold).collect();
+            let rows = canonical(&plant::booking_plan(), &bookings());
+            let runs: Vec<Interval> = by_machine(&rows).iter().flat_map(|rows| runs(rows)).collect();
             let id = record_id("bench", "1");
             let mut out = String::with_capacity(1 << 20);
             measured(|| {
                 for run in &runs {
                     out.clear();
-                    record::write_run(&mut out, id, black_box(run));
+                    let run = black_box(run);
+                    record::write_run(&mut out, id, run.start, run.end, &run.details);
                     black_box(&out);
                 }
             });

@@ -1,150 +1,79 @@
 //! Canonical rows: what a source row says in the platform's words, and the identity and hash that the ledger keeps.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+mod key;
+mod stored;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_64;
 
+pub use self::key::{KeyForm, KeyHasher, KeyMap, KeySet, KeyText, RowKey};
+pub use self::stored::StoredRowError;
 use crate::pairing::{Event, Tie};
 use crate::time::Instant;
 
 /// Namespace of run and row ids: the UUIDv5 of the DNS name `engine.enlyze.com`.
 const ID_NAMESPACE: Uuid = Uuid::from_u128(0x2beb_4da0_8bc0_5b11_8ef0_31c0_c0ce_e81f);
 
-/// Identity of a source row within its pipeline: a 128-bit hash of its key text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowKey(pub u128);
-
-impl RowKey {
-    /// The key of a key text. See [`KeyText`].
-    pub fn of(text: &str) -> Self {
-        Self(xxh3_128(text.as_bytes()))
-    }
-
-    /// Big-endian bytes, as the state store keeps them.
-    pub fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
-    }
-
-    /// From the state store's bytes.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
-    }
-}
-
-/// A map by row key. The key is a hash already: nothing is hashed again.
-pub type KeyMap<V> = HashMap<RowKey, V, BuildHasherDefault<KeyHasher>>;
-/// A set of row keys.
-pub type KeySet = HashSet<RowKey, BuildHasherDefault<KeyHasher>>;
-
-/// Takes a part of a row key as its hash.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for (place, byte) in bytes.iter().take(8).enumerate() {
-            self.0 ^= u64::from(*byte) << (8 * place);
-        }
-    }
-
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// Id of a run or row at the destination: UUIDv5 of the pipeline's id and the key text of the row that opens it.
+/// Ids of the runs and rows of a pipeline at the destination: each is the UUIDv5 of the pipeline's id and the key text of
+/// the row that opens it.
 ///
 /// The name that is hashed is `<pipeline id>\n<key text>`; the key text is a JSON array of the key columns' canonical
 /// texts, null where a column is null.
-pub fn record_id(pipeline: &str, key_text: &str) -> Uuid {
-    let mut name = String::with_capacity(pipeline.len() + 1 + key_text.len());
-    name.push_str(pipeline);
-    name.push('\n');
-    name.push_str(key_text);
-    Uuid::new_v5(&ID_NAMESPACE, name.as_bytes())
+#[derive(Debug, Clone)]
+pub struct RecordIds {
+    name: String,
+    /// Bytes of the name that are the pipeline's.
+    pipeline_len: usize,
 }
 
-/// Builds a key text: a JSON array of texts and nulls, so that no two keys read the same.
-#[derive(Debug, Default)]
-pub struct KeyText(String);
-
-impl KeyText {
-    /// The key text of a key of one column.
-    pub fn of_one(column: &str) -> String {
-        let mut text = Self::default();
-        text.push(Some(column));
-        text.finish();
-        text.0
+impl RecordIds {
+    /// The ids of a pipeline.
+    pub fn new(pipeline: &str) -> Self {
+        let name = format!("{pipeline}\n");
+        Self { pipeline_len: name.len(), name }
     }
 
-    /// Starts over.
-    pub fn clear(&mut self) {
-        self.0.clear();
+    /// The id of the record that a row opens.
+    pub fn of(&mut self, key_text: &str) -> Uuid {
+        self.name.truncate(self.pipeline_len);
+        self.name.push_str(key_text);
+        Uuid::new_v5(&ID_NAMESPACE, self.name.as_bytes())
     }
+}
 
-    /// Adds one column's canonical text.
-    pub fn push(&mut self, part: Option<&str>) {
-        self.0.push(if self.0.is_empty() { '[' } else { ',' });
-        match part {
-            Some(text) => write_json_text(&mut self.0, text),
-            None => self.0.push_str("null"),
-        }
-    }
-
-    /// Ends the array.
-    pub fn finish(&mut self) -> &str {
-        if self.0.is_empty() {
-            self.0.push('[');
-        }
-        self.0.push(']');
-        &self.0
-    }
-
-    /// The text so far.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// The id of one record. See [`RecordIds`].
+pub fn record_id(pipeline: &str, key_text: &str) -> Uuid {
+    RecordIds::new(pipeline).of(key_text)
 }
 
 /// Writes a text as a JSON string.
 pub fn write_json_text(out: &mut String, text: &str) {
     out.push('"');
-    let mut clean = 0;
-    for (place, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x00..=0x1f => "",
-            _ => continue,
-        };
-        out.push_str(&text[clean..place]);
-        if escape.is_empty() {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.push_str("\\u00");
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        } else {
-            out.push_str(escape);
+    let mut rest = text;
+    while let Some(place) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        out.push_str(&rest[..place]);
+        match rest.as_bytes()[place] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            byte => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.push_str("\\u00");
+                out.push(char::from(HEX[usize::from(byte >> 4)]));
+                out.push(char::from(HEX[usize::from(byte & 15)]));
+            }
         }
-        clean = place + 1;
+        rest = &rest[place + 1..];
     }
-    out.push_str(&text[clean..]);
+    out.push_str(rest);
     out.push('"');
 }
 
 /// What an order or a booking says beside its times: texts as the platform gets them, quantities as exact digits.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Details {
     /// Code of the production order.
@@ -157,25 +86,25 @@ pub struct Details {
     #[serde(rename = "m")]
     pub machine_code: String,
     /// The platform's id of the machine.
-    #[serde(rename = "mi", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "mi")]
     pub machine_id: Option<String>,
     /// Name of the product.
-    #[serde(rename = "pn", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "pn")]
     pub product_name: Option<String>,
     /// Quantity, scrap included.
-    #[serde(rename = "qt", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "qt")]
     pub quantity_total: Option<String>,
     /// Scrap.
-    #[serde(rename = "qs", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "qs")]
     pub quantity_scrap: Option<String>,
     /// Good quantity.
-    #[serde(rename = "qy", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "qy")]
     pub quantity_yield: Option<String>,
     /// Unit of the quantities.
-    #[serde(rename = "qu", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "qu")]
     pub quantity_unit: Option<String>,
     /// Further attributes: name and JSON value, in the order of the names.
-    #[serde(rename = "a", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "a")]
     pub attributes: Vec<(String, String)>,
 }
 
@@ -258,9 +187,46 @@ pub struct CanonicalRow {
 }
 
 impl CanonicalRow {
+    /// What the row says, borrowed.
+    pub fn content(&self) -> Content<'_> {
+        Content {
+            key_text: &self.key_text,
+            details: &self.details,
+            start: self.start,
+            end: self.end,
+            event: self.event,
+            tie: &self.tie,
+        }
+    }
+
+    /// See [`Content::hash`].
+    pub fn content_hash(&self, scratch: &mut Vec<u8>) -> u64 {
+        self.content().hash(scratch)
+    }
+}
+
+/// What a row or a run says, borrowed from wherever it is. Where it was read from, and under which value of the window
+/// column, is no part of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Content<'a> {
+    /// The key text of the row, or of the row that opens the run.
+    pub key_text: &'a str,
+    /// Order, product, machine, quantities and the like.
+    pub details: &'a Details,
+    /// Start of a run, timestamp of a booking.
+    pub start: Instant,
+    /// End of a run; `None` while it runs, and for a booking.
+    pub end: Option<Instant>,
+    /// What a booking says.
+    pub event: Option<Event>,
+    /// Values of the tie-break columns.
+    pub tie: &'a [Tie],
+}
+
+impl Content<'_> {
     /// Hash of everything that a delivery or a fold depends on. Equal rows have equal hashes for ever: a change here
     /// re-sends everything and must raise [`HASH_FORMAT`].
-    pub fn content_hash(&self, scratch: &mut Vec<u8>) -> u64 {
+    pub fn hash(&self, scratch: &mut Vec<u8>) -> u64 {
         scratch.clear();
         scratch.push(HASH_FORMAT);
         let mut text = |text: Option<&str>| {
@@ -272,7 +238,7 @@ impl CanonicalRow {
                 None => scratch.extend_from_slice(&[0; 4]),
             };
         };
-        let details = &self.details;
+        let details = self.details;
         text(Some(&details.order_code));
         text(Some(&details.product_code));
         text(Some(&details.machine_code));
@@ -287,7 +253,7 @@ impl CanonicalRow {
             text(Some(value));
         }
         text(None);
-        for tie in &self.tie {
+        for tie in self.tie {
             match tie {
                 Tie::None => text(None),
                 Tie::Number(number) => text(Some(itoa::Buffer::new().format(*number))),
@@ -307,115 +273,10 @@ impl CanonicalRow {
         scratch.push(self.event.map_or(0, |event| event as u8 + 1));
         xxh3_64(scratch)
     }
-
-    /// The form in which a row waits in the state store to be folded.
-    pub fn to_stored(&self) -> String {
-        let stored = StoredRow {
-            key: &self.key_text,
-            start: (self.start.secs(), self.start.nanos()),
-            end: self.end.map(|end| (end.secs(), end.nanos())),
-            event: self.event.map(|event| event == Event::Start),
-            tie: self.tie.iter().map(StoredTie::from).collect(),
-            details: &self.details,
-        };
-        serde_json::to_string(&stored).expect("texts and numbers always serialise")
-    }
-
-    /// From the state store's form; `at` is kept beside it.
-    pub fn from_stored(text: &str, at: Instant) -> Result<Self, StoredRowError> {
-        let stored: OwnedStoredRow = serde_json::from_str(text).map_err(|error| StoredRowError(error.to_string()))?;
-        let time = |(secs, nanos): (i64, u32)| {
-            Instant::new(secs, nanos)
-                .ok_or_else(|| StoredRowError(format!("{secs} s is outside the years 0001 to 9999")))
-        };
-        Ok(Self {
-            key_text: stored.key,
-            start: time(stored.start)?,
-            end: stored.end.map(time).transpose()?,
-            event: stored.event.map(|start| if start { Event::Start } else { Event::End }),
-            tie: stored.tie.into_iter().map(Tie::from).collect(),
-            details: stored.details,
-            at,
-        })
-    }
 }
 
-/// Version of what [`CanonicalRow::content_hash`] covers and how.
+/// Version of what [`Content::hash`] covers and how.
 pub const HASH_FORMAT: u8 = 1;
-
-/// A row in the state store that cannot be read: the state was written by something else, or is damaged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredRowError(pub String);
-
-impl fmt::Display for StoredRowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a row of the ledger cannot be read: {}", self.0)
-    }
-}
-
-impl std::error::Error for StoredRowError {}
-
-#[derive(Serialize)]
-struct StoredRow<'a> {
-    #[serde(rename = "k")]
-    key: &'a str,
-    #[serde(rename = "s")]
-    start: (i64, u32),
-    #[serde(rename = "e", skip_serializing_if = "Option::is_none")]
-    end: Option<(i64, u32)>,
-    #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
-    event: Option<bool>,
-    #[serde(rename = "t", skip_serializing_if = "Vec::is_empty")]
-    tie: Vec<StoredTie>,
-    #[serde(rename = "d")]
-    details: &'a Details,
-}
-
-#[derive(Deserialize)]
-struct OwnedStoredRow {
-    #[serde(rename = "k")]
-    key: String,
-    #[serde(rename = "s")]
-    start: (i64, u32),
-    #[serde(rename = "e", default)]
-    end: Option<(i64, u32)>,
-    #[serde(rename = "v", default)]
-    event: Option<bool>,
-    #[serde(rename = "t", default)]
-    tie: Vec<StoredTie>,
-    #[serde(rename = "d")]
-    details: Details,
-}
-
-#[derive(Serialize, Deserialize)]
-enum StoredTie {
-    #[serde(rename = "0")]
-    None,
-    #[serde(rename = "n")]
-    Number(i64),
-    #[serde(rename = "t")]
-    Text(String),
-}
-
-impl From<&Tie> for StoredTie {
-    fn from(tie: &Tie) -> Self {
-        match tie {
-            Tie::None => Self::None,
-            Tie::Number(number) => Self::Number(*number),
-            Tie::Text(text) => Self::Text(text.clone()),
-        }
-    }
-}
-
-impl From<StoredTie> for Tie {
-    fn from(tie: StoredTie) -> Self {
-        match tie {
-            StoredTie::None => Self::None,
-            StoredTie::Number(number) => Self::Number(number),
-            StoredTie::Text(text) => Self::Text(text),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -435,18 +296,6 @@ mod tests {
         ] {
             assert_eq!(add_decimals(one, other), sum, "{one} + {other}");
         }
-    }
-
-    #[test]
-    fn key_texts_are_unambiguous() {
-        let text = |parts: &[Option<&str>]| {
-            let mut key = KeyText::default();
-            parts.iter().for_each(|part| key.push(*part));
-            key.finish().to_owned()
-        };
-        assert_eq!(text(&[Some("1"), None, Some("a\"b\\\u{1}\n")]), r#"["1",null,"a\"b\\\u0001\n"]"#);
-        assert_ne!(text(&[Some("a,b")]), text(&[Some("a"), Some("b")]));
-        assert_ne!(text(&[None]), text(&[Some("null")]));
     }
 
     #[test]
@@ -480,13 +329,6 @@ mod tests {
             tie: vec![Tie::Number(3), Tie::None, Tie::Text("x".into())],
             at: at(1, 5),
         }
-    }
-
-    #[test]
-    fn a_stored_row_comes_back() {
-        let row = row();
-        assert_eq!(CanonicalRow::from_stored(&row.to_stored(), row.at), Ok(row));
-        assert!(CanonicalRow::from_stored("{}", at(0, 0)).is_err());
     }
 
     #[test]

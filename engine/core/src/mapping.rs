@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use engine_spec::model::{Action, FieldSource, TableType, TimeField, TimeOptions, TimeSource};
 
 use self::build::Build;
-use self::field::{Expression, Sink, TextReader, TimeColumn, missing, number, optional};
+use self::field::{Attributes, Expression, Sink, TextReader, TimeColumn, missing, number, optional};
 use self::show::clip;
 use crate::canonical::{CanonicalRow, Details, KeyText};
 use crate::pairing::{Event, Tie};
@@ -285,7 +285,7 @@ impl Mapper {
     /// Reads the text and number fields; true where `unmapped: skip` drops the row.
     fn read_texts(&mut self, row: Row<'_>, out: &mut CanonicalRow) -> bool {
         let details = &mut out.details;
-        let mut sink = Sink { rejections: &mut self.rejections, scratch: &mut self.scratch, other: &mut self.other };
+        let mut sink = Sink { rejections: &mut self.rejections, scratch: &mut self.scratch };
         let mut skip = false;
         skip |= self.order_code.required(row, &mut details.order_code, &mut sink);
         skip |= self.product_code.required(row, &mut details.product_code, &mut sink);
@@ -314,14 +314,15 @@ impl Mapper {
         }
         optional(self.product_name.as_ref(), row, &mut details.product_name, &mut sink);
         let [total, scrap, yields] = &self.quantities;
-        number(total.as_ref(), row, &mut details.quantity_total, &mut sink);
-        number(scrap.as_ref(), row, &mut details.quantity_scrap, &mut sink);
-        number(yields.as_ref(), row, &mut details.quantity_yield, &mut sink);
+        number(total.as_ref(), row, &mut details.quantity_total, &mut self.other, &mut sink);
+        number(scrap.as_ref(), row, &mut details.quantity_scrap, &mut self.other, &mut sink);
+        number(yields.as_ref(), row, &mut details.quantity_yield, &mut self.other, &mut sink);
         optional(self.quantity_unit.as_ref(), row, &mut details.quantity_unit, &mut sink);
-        details.attributes.clear();
+        let mut attributes = Attributes::over(&mut details.attributes);
         for attribute in &self.attributes {
-            attribute.attribute(row, &mut details.attributes, &mut sink);
+            attribute.attribute(row, &mut attributes, &mut self.other, &mut sink);
         }
+        attributes.end();
         self.look_up_machine(details);
         false
     }

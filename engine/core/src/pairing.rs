@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use engine_spec::model::{IgnoreOrReject, OnStartWhileRunning};
 
-use crate::canonical::{Details, RowKey};
+use crate::canonical::{CanonicalRow, Details, RowKey};
 use crate::time::Instant;
 
 /// What a booking says.
@@ -41,8 +41,8 @@ pub enum Tie {
 }
 
 /// One canonical booking.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Booking {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Booking<'a> {
     /// Identity of the source row.
     pub key: RowKey,
     /// When it happened.
@@ -50,17 +50,22 @@ pub struct Booking {
     /// What it says.
     pub event: Event,
     /// Values of the tie-break columns.
-    pub tie: Vec<Tie>,
+    pub tie: &'a [Tie],
     /// Order, product, quantities and the like.
-    pub details: Details,
+    pub details: &'a Details,
 }
 
-impl Booking {
+impl<'a> Booking<'a> {
+    /// What a row says; `None` where it is no booking.
+    pub fn of(key: RowKey, row: &'a CanonicalRow) -> Option<Self> {
+        Some(Self { key, at: row.start, event: row.event?, tie: &row.tie, details: &row.details })
+    }
+
     /// The order in which bookings of one machine are folded: timestamp, tie-break columns, END before START, key.
     pub fn order(&self, other: &Self) -> Ordering {
         self.at
             .cmp(&other.at)
-            .then_with(|| self.tie.cmp(&other.tie))
+            .then_with(|| self.tie.cmp(other.tie))
             .then_with(|| self.event.cmp(&other.event))
             .then_with(|| self.key.cmp(&other.key))
     }
@@ -170,7 +175,7 @@ pub struct Folded {
 /// A START opens a run, an END closes the run of its order. Two runs of one order are two STARTs of it, whatever lies
 /// between. Quantities of the bookings of a run are added up; its other details are those of the START, completed
 /// from the END.
-pub fn fold(bookings: &[Booking], before: Before, rules: Rules) -> Folded {
+pub fn fold(bookings: &[Booking<'_>], before: Before, rules: Rules) -> Folded {
     let mut folded = Folded::default();
     let mut open = before.open;
     let mut any_start = before.any_start || !open.is_empty();
@@ -178,7 +183,7 @@ pub fn fold(bookings: &[Booking], before: Before, rules: Rules) -> Folded {
         match booking.event {
             Event::Start => {
                 any_start = true;
-                if open.iter().any(|run| run.details.same_product(&booking.details)) {
+                if open.iter().any(|run| run.details.same_product(booking.details)) {
                     match rules.duplicate_start {
                         IgnoreOrReject::Ignore => folded.ignored += 1,
                         IgnoreOrReject::Reject => folded.refused.push((place, Refusal::DuplicateStart)),
@@ -208,12 +213,12 @@ pub fn fold(bookings: &[Booking], before: Before, rules: Rules) -> Folded {
                 let same_order = |run: &Interval| run.details.order_code == booking.details.order_code;
                 let closing = open
                     .iter()
-                    .position(|run| run.details.same_product(&booking.details))
+                    .position(|run| run.details.same_product(booking.details))
                     .or_else(|| open.iter().position(same_order));
                 if let Some(closing) = closing {
                     let mut run = open.remove(closing);
                     run.end = Some(booking.at);
-                    run.details.complete_from(&booking.details);
+                    run.details.complete_from(booking.details);
                     folded.runs.push(run);
                 } else if !any_start {
                     folded.before_history += 1;
@@ -237,29 +242,44 @@ mod tests {
 
     use super::*;
 
-    fn booking(key: u128, at: i64, event: Event, order: &str) -> Booking {
-        Booking {
+    /// A row that says a booking.
+    #[derive(Debug, Clone)]
+    struct Row {
+        key: RowKey,
+        at: Instant,
+        event: Event,
+        details: Details,
+    }
+
+    fn row(key: u128, at: i64, event: Event, order: &str) -> Row {
+        Row {
             key: RowKey(key),
             at: Instant::from_micros(at * 1_000_000),
             event,
-            tie: Vec::new(),
             details: Details { order_code: order.into(), product_code: "P".into(), ..Details::default() },
         }
     }
 
+    /// The bookings of rows, in the order of folding.
+    fn bookings(rows: &[Row]) -> Vec<Booking<'_>> {
+        fn booking(row: &Row) -> Booking<'_> {
+            Booking { key: row.key, at: row.at, event: row.event, tie: &[], details: &row.details }
+        }
+        let mut bookings: Vec<Booking<'_>> = rows.iter().map(booking).collect();
+        bookings.sort_by(Booking::order);
+        bookings
+    }
+
     /// `S10A` is a START of order A at second 10, `E12A` its END.
-    fn parse(text: &str) -> Vec<Booking> {
-        let mut bookings: Vec<Booking> = text
-            .split_whitespace()
-            .enumerate()
+    fn parse(text: &str) -> Vec<Row> {
+        let words = text.split_whitespace().enumerate();
+        words
             .map(|(place, word)| {
                 let event = if word.starts_with('S') { Event::Start } else { Event::End };
                 let digits: String = word[1..].chars().take_while(char::is_ascii_digit).collect();
-                booking(place as u128, digits.parse().expect("a second"), event, &word[1 + digits.len()..])
+                row(place as u128, digits.parse().expect("a second"), event, &word[1 + digits.len()..])
             })
-            .collect();
-        bookings.sort_by(Booking::order);
-        bookings
+            .collect()
     }
 
     fn show(folded: &Folded) -> String {
@@ -282,7 +302,7 @@ mod tests {
     }
 
     fn check(rules: Rules, text: &str, expected: &str) {
-        assert_eq!(show(&fold(&parse(text), Before::default(), rules)), expected, "for {text}");
+        assert_eq!(show(&fold(&bookings(&parse(text)), Before::default(), rules)), expected, "for {text}");
     }
 
     #[test]
@@ -315,11 +335,11 @@ mod tests {
 
     #[test]
     fn quantities_of_a_run_are_those_of_its_bookings() {
-        let mut bookings = parse("S10A E20A");
-        bookings[0].details.quantity_yield = Some("1.5".into());
-        bookings[1].details.quantity_yield = Some("10".into());
-        bookings[1].details.product_name = Some("Tube".into());
-        let folded = fold(&bookings, Before::default(), Rules::default());
+        let mut rows = parse("S10A E20A");
+        rows[0].details.quantity_yield = Some("1.5".into());
+        rows[1].details.quantity_yield = Some("10".into());
+        rows[1].details.product_name = Some("Tube".into());
+        let folded = fold(&bookings(&rows), Before::default(), Rules::default());
         assert_eq!(folded.runs[0].details.quantity_yield.as_deref(), Some("11.5"));
         assert_eq!(folded.runs[0].details.product_name.as_deref(), Some("Tube"));
     }
@@ -338,12 +358,12 @@ mod tests {
         })
     }
 
-    fn history() -> impl Strategy<Value = Vec<Booking>> {
+    fn history() -> impl Strategy<Value = Vec<Row>> {
         prop::collection::vec((0i64..30, any::<bool>(), 0usize..3), 0..40).prop_map(|rows| {
             rows.into_iter()
                 .enumerate()
                 .map(|(key, (at, start, order))| {
-                    booking(key as u128, at, if start { Event::Start } else { Event::End }, ["A", "B", "C"][order])
+                    row(key as u128, at, if start { Event::Start } else { Event::End }, ["A", "B", "C"][order])
                 })
                 .collect()
         })
@@ -351,22 +371,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn order_of_arrival_does_not_matter(mut bookings in history(), rules in rules(), seed in any::<u64>()) {
-            let mut shuffled = bookings.clone();
+        fn order_of_arrival_does_not_matter(rows in history(), rules in rules(), seed in any::<u64>()) {
+            let mut shuffled = rows.clone();
             let mut state = seed | 1;
             for place in (1..shuffled.len()).rev() {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 shuffled.swap(place, (state >> 33) as usize % (place + 1));
             }
-            bookings.sort_by(Booking::order);
-            shuffled.sort_by(Booking::order);
-            prop_assert_eq!(fold(&bookings, Before::default(), rules), fold(&shuffled, Before::default(), rules));
+            let fold = |rows: &[Row]| fold(&bookings(rows), Before::default(), rules);
+            prop_assert_eq!(fold(&rows), fold(&shuffled));
         }
 
         /// A fold that begins in the middle gives what a fold of everything gives.
         #[test]
-        fn a_fold_can_begin_anywhere(mut bookings in history(), rules in rules(), from in 0i64..30) {
-            bookings.sort_by(Booking::order);
+        fn a_fold_can_begin_anywhere(rows in history(), rules in rules(), from in 0i64..30) {
+            let bookings = bookings(&rows);
             let whole = fold(&bookings, Before::default(), rules);
             let from = Instant::from_micros(from * 1_000_000);
             let split = bookings.partition_point(|booking| booking.at < from);

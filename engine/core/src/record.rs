@@ -6,14 +6,12 @@ use engine_spec::model::TableType;
 use uuid::Uuid;
 
 use crate::canonical::{CanonicalRow, Details, write_json_text};
-use crate::pairing::Interval;
 use crate::time::{Instant, write_rfc3339};
 
 /// A production run: `{ "op": "upsert", "run_id", … }`.
-pub fn write_run(out: &mut String, id: Uuid, run: &Interval) {
+pub fn write_run(out: &mut String, id: Uuid, start: Instant, end: Option<Instant>, details: &Details) {
     out.push_str("{\"op\":\"upsert\",\"run_id\":");
     write_id(out, id);
-    let details = &run.details;
     member(out, "machine", details.machine_id.as_deref());
     member(out, "machine_code", Some(&details.machine_code));
     member(out, "production_order", Some(&details.order_code));
@@ -21,8 +19,8 @@ pub fn write_run(out: &mut String, id: Uuid, run: &Interval) {
     write_json_text(out, &details.product_code);
     member(out, "name", details.product_name.as_deref());
     out.push('}');
-    time(out, "start", Some(run.start));
-    time(out, "end", run.end);
+    time(out, "start", Some(start));
+    time(out, "end", end);
     write_tail(out, details);
 }
 
@@ -116,7 +114,7 @@ fn key(out: &mut String, name: &str) {
 mod tests {
     use super::*;
     use crate::canonical::RowKey;
-    use crate::pairing::Event;
+    use crate::pairing::{Event, Interval};
 
     fn details() -> Details {
         Details {
@@ -140,7 +138,7 @@ mod tests {
             details: details(),
         };
         let mut out = String::new();
-        write_run(&mut out, Uuid::nil(), &run);
+        write_run(&mut out, Uuid::nil(), run.start, run.end, &run.details);
         let value: serde_json::Value = serde_json::from_str(&out).expect("is JSON");
         assert_eq!(
             value,
@@ -158,7 +156,7 @@ mod tests {
     fn a_live_run_has_no_end_and_a_booking_its_event() {
         let mut out = String::new();
         let run = Interval { key: RowKey(1), start: Instant::from_micros(0), end: None, details: details() };
-        write_run(&mut out, Uuid::nil(), &run);
+        write_run(&mut out, Uuid::nil(), run.start, run.end, &run.details);
         assert!(!out.contains("\"end\""), "{out}");
         out.clear();
         let row = CanonicalRow { details: details(), event: Some(Event::End), ..CanonicalRow::default() };

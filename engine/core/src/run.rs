@@ -15,7 +15,7 @@ use self::heal::Healing;
 use self::reading::{Known, Reading, order_of};
 use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
-use crate::derive::Deriver;
+use crate::derive::{Deriver, StagedRow};
 use crate::mapping::{Mapper, Outcome};
 use crate::overlap;
 use crate::plan::Plan;
@@ -320,15 +320,14 @@ impl Run<'_> {
         let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
         self.derive(tx.as_mut(), reading, &[], true).map_err(state_failure)?;
         tx.commit().map_err(state_failure)?;
-        for key in reading.staged.places.keys() {
-            reading.unfolded.remove(key);
-            if let Some(known) = reading.known.get_mut(key) {
+        for staged in reading.staged.rows() {
+            reading.unfolded.remove(&staged.key);
+            if let Some(known) = reading.known.get_mut(&staged.key) {
                 known.early |= known.ledger.is_none();
                 known.ledger = known.seen;
             }
         }
-        reading.staged.clear();
-        reading.moved.clear();
+        reading.clear_staged();
         reading.chunks += 1;
         Ok(())
     }
@@ -343,16 +342,15 @@ impl Run<'_> {
     ) -> Result<(), StateError> {
         let is_new = |key| reading.known.get(&key).is_some_and(Known::is_new);
         let plan = self.runner.plan;
-        let mut deriver = Deriver::new(plan, self.now, held).with_changed_rules(self.change != Change::None);
+        let mut deriver =
+            Deriver::new(plan, self.now, held, &reading.staged).with_changed_rules(self.change != Change::None);
         deriver.remove(tx, removed, &mut self.report)?;
-        deriver.put(tx, &reading.staged.rows, &is_new, &mut self.report)?;
-        deriver.place(tx, &reading.moved.rows)?;
+        deriver.put(tx, &is_new, &mut self.report)?;
+        deriver.place(tx, reading.moved.rows())?;
         if plan.watches_overlaps() {
-            reading
-                .staged
-                .rows
-                .iter()
-                .for_each(|row| self.changed.touch(&row.details.machine_code, row.start.micros()));
+            for StagedRow { row, .. } in reading.staged.rows() {
+                self.changed.touch(&row.details.machine_code, row.start.micros());
+            }
         }
         deriver.finish(tx, &mut self.report)
     }
@@ -387,7 +385,7 @@ impl Run<'_> {
         removed.iter().for_each(|key| self.healing.heal(*key));
         self.healing.write(tx.as_mut()).map_err(state_failure)?;
         tx.replace_row_quarantine(keep_before, &self.quarantine).map_err(state_failure)?;
-        let is_settled = |key: &RowKey| reading.staged.places.contains_key(key) || removed.contains(key);
+        let is_settled = |key: &RowKey| reading.staged.contains(*key) || removed.contains(key);
         self.keeps_unfolded |= !reading.unfolded.iter().all(is_settled);
         if step.last {
             self.state.judged_from = (keep_before != i64::MAX).then_some(keep_before);

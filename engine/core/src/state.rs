@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::canonical::RowKey;
+use crate::canonical::{KeyForm, RowKey};
 use crate::cursor::CursorValue;
 use crate::report::RunReport;
 pub use saved::{Forget, Saved, SavedOutbox};
@@ -29,6 +29,9 @@ pub const QUARANTINE_ROWS_MAX: usize = 10_000;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PipelineState {
+    /// How its keys are made.
+    #[serde(default = "KeyForm::before_there_were_two")]
+    pub keys: KeyForm,
     /// What the records depend on, when they were last written.
     pub fingerprint: Option<Fingerprint>,
     /// What the server said of itself.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use engine_core::canonical::{CanonicalRow, RowKey};
-use engine_core::derive::as_interval;
 use engine_core::memory::MemoryPipeline;
 use engine_core::plan::Plan;
 use engine_core::record::write_run;
@@ -129,7 +128,7 @@ impl<'a> Records<'a> {
         let Some(body) = &record.body else { return as_run(self.waiting.get(&record.id)?) };
         let row = CanonicalRow::from_stored(body, Instant::from_micros(record.at)).ok()?;
         let mut json = String::new();
-        write_run(&mut json, record.id, &as_interval(record.key, &row));
+        write_run(&mut json, record.id, row.start, row.end, &row.details);
         as_run(&json)
     }
 

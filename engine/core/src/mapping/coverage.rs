@@ -13,7 +13,7 @@ use engine_spec::model::{
 use super::build::Build;
 use super::field::{Expression, Reader};
 use super::{Mapper, Outcome};
-use crate::canonical::{CanonicalRow, RowKey};
+use crate::canonical::{CanonicalRow, KeyForm};
 use crate::derive::{as_interval, merge_series};
 use crate::pairing::{Before, Booking, Interval, Rules, fold};
 use crate::plan::Plan;
@@ -203,7 +203,7 @@ impl<'a> Trace<'a> {
                 fold(&bookings, Before::default(), self.plan.pairing).runs
             } else {
                 let mut parts: Vec<Interval> =
-                    rows.iter().map(|row| as_interval(RowKey::of(&row.key_text), row)).collect();
+                    rows.iter().map(|row| as_interval(KeyForm::default().key(&row.key_text), row)).collect();
                 parts.sort_by(Interval::order);
                 parts
             };
@@ -219,19 +219,10 @@ fn is_rule(pointer: &str, rule: &str) -> bool {
     pointer.strip_prefix('/').is_some_and(|path| path.replace('/', ".") == rule)
 }
 
-fn bookings(rows: &[&CanonicalRow]) -> Vec<Booking> {
-    let mut bookings: Vec<Booking> = rows
-        .iter()
-        .filter_map(|row| {
-            Some(Booking {
-                key: RowKey::of(&row.key_text),
-                at: row.start,
-                event: row.event?,
-                tie: row.tie.clone(),
-                details: row.details.clone(),
-            })
-        })
-        .collect();
+fn bookings<'r>(rows: &[&'r CanonicalRow]) -> Vec<Booking<'r>> {
+    let keys = KeyForm::default();
+    let mut bookings: Vec<Booking<'r>> =
+        rows.iter().filter_map(|row| Booking::of(keys.key(&row.key_text), row)).collect();
     bookings.sort_by(Booking::order);
     bookings
 }

@@ -48,13 +48,9 @@ impl TextReader {
 
     pub(super) fn read(&self, row: Row<'_>, out: &mut String, sink: &mut Sink<'_>) -> Result<Text, Rejection> {
         out.clear();
-        let found = match &self.from {
+        let found: Option<Cow<'_, str>> = match &self.from {
             Reader::Column(place) => match text_of(row.get(*place), sink.scratch) {
-                Ok(Some(text)) => {
-                    out.push_str(text);
-                    true
-                }
-                Ok(None) => false,
+                Ok(text) => text.map(Cow::Borrowed),
                 Err(error) => {
                     return Err(Rejection {
                         code: error.code.as_str(),
@@ -63,53 +59,37 @@ impl TextReader {
                     });
                 }
             },
-            Reader::Constant(text) => {
-                out.push_str(text);
-                true
-            }
-            Reader::Expression(expression) => match expression.text(row)? {
-                Some(text) => {
-                    out.push_str(&text);
-                    true
-                }
-                None => false,
-            },
+            Reader::Constant(text) => Some(Cow::Borrowed(text)),
+            Reader::Expression(expression) => expression.text(row)?.map(Cow::Owned),
         };
         if self.plain {
-            return Ok(if found { Text::Value } else { Text::Nothing });
+            let Some(text) = found else { return Ok(Text::Nothing) };
+            out.push_str(&text);
+            return Ok(Text::Value);
         }
-        let mut found = found && !self.is_null(out);
-        if found && !self.transforms.is_empty() {
-            sink.other.clear();
-            sink.other.push_str(out);
-            match self.transforms.apply(sink.other.as_str()) {
-                Some(text) => {
-                    out.clear();
-                    out.push_str(&text);
-                    found = !self.is_null(out);
-                }
-                None => found = false,
-            }
+        let mut found = found.filter(|text| !self.is_null(text));
+        if !self.transforms.is_empty() {
+            found = found.and_then(|text| self.transforms.apply(text)).filter(|text| !self.is_null(text));
         }
-        if found && let Some(map) = &self.map {
-            match map.get(out.as_str()) {
-                Some(mapped) => out.clone_from(mapped),
-                None => match self.unmapped {
-                    Unmapped::Keep => {}
-                    Unmapped::Skip => return Ok(Text::Skip),
-                    Unmapped::Reject => {
-                        return Err(Rejection {
-                            code: "unmapped",
-                            reason: format!("{}: code `{}` is not in `map`", self.path, clip(out)),
-                            rule: format!("{}.map", self.path),
-                        });
-                    }
-                },
-            }
-        }
-        if !found {
+        let Some(text) = found else {
             let Some(default) = &self.default else { return Ok(Text::Nothing) };
-            out.clone_from(default);
+            out.push_str(default);
+            return Ok(Text::Value);
+        };
+        match (&self.map, self.unmapped) {
+            (None, _) => out.push_str(&text),
+            (Some(map), unmapped) => match (map.get(text.as_ref()), unmapped) {
+                (Some(mapped), _) => out.push_str(mapped),
+                (None, Unmapped::Keep) => out.push_str(&text),
+                (None, Unmapped::Skip) => return Ok(Text::Skip),
+                (None, Unmapped::Reject) => {
+                    return Err(Rejection {
+                        code: "unmapped",
+                        reason: format!("{}: code `{}` is not in `map`", self.path, clip(&text)),
+                        rule: format!("{}.map", self.path),
+                    });
+                }
+            },
         }
         Ok(Text::Value)
     }
@@ -119,14 +99,13 @@ impl TextReader {
     }
 
     /// Passes a value through: as its own JSON kind where the column is taken as it is, as text otherwise.
-    pub(super) fn attribute(&self, row: Row<'_>, out: &mut Vec<(String, String)>, sink: &mut Sink<'_>) {
+    pub(super) fn attribute(&self, row: Row<'_>, out: &mut Attributes<'_>, text: &mut String, sink: &mut Sink<'_>) {
         let name = self.path.strip_prefix("fields.attributes.").unwrap_or(&self.path);
         if self.plain
             && let Reader::Column(place) = self.from
         {
-            let mut json = String::new();
-            match write_json_cell(row.get(place), usize::MAX, &mut json, sink.scratch) {
-                Ok(true) => out.push((name.to_owned(), json)),
+            match write_json_cell(row.get(place), usize::MAX, out.value_of(name), sink.scratch) {
+                Ok(true) => out.keep(),
                 Ok(false) => {}
                 Err(reason) => sink.rejections.push(Rejection {
                     code: "value_undecodable",
@@ -136,16 +115,49 @@ impl TextReader {
             }
             return;
         }
-        let mut text = String::new();
-        match self.read(row, &mut text, sink) {
+        match self.read(row, text, sink) {
             Ok(Text::Value) => {
-                let mut json = String::with_capacity(text.len() + 2);
-                write_json_text(&mut json, &text);
-                out.push((name.to_owned(), json));
+                write_json_text(out.value_of(name), text);
+                out.keep();
             }
             Ok(Text::Nothing | Text::Skip) => {}
             Err(rejection) => sink.rejections.push(rejection),
         }
+    }
+}
+
+/// Writes the attributes of a row over those of the row before, so that their memory is used again.
+pub(super) struct Attributes<'a> {
+    entries: &'a mut Vec<(String, String)>,
+    kept: usize,
+}
+
+impl<'a> Attributes<'a> {
+    pub(super) fn over(entries: &'a mut Vec<(String, String)>) -> Self {
+        Self { entries, kept: 0 }
+    }
+
+    /// Where the value of the next attribute is written.
+    fn value_of(&mut self, name: &str) -> &mut String {
+        if self.kept == self.entries.len() {
+            self.entries.push((name.to_owned(), String::new()));
+        }
+        let (known, value) = &mut self.entries[self.kept];
+        if known != name {
+            name.clone_into(known);
+        }
+        value.clear();
+        value
+    }
+
+    /// The attribute that was written has a value.
+    fn keep(&mut self) {
+        self.kept += 1;
+    }
+
+    /// Takes away what is left of the row before.
+    pub(super) fn end(self) {
+        self.entries.truncate(self.kept);
     }
 }
 
@@ -251,7 +263,6 @@ pub(super) enum Text {
 pub(super) struct Sink<'a> {
     pub(super) rejections: &'a mut Vec<Rejection>,
     pub(super) scratch: &'a mut String,
-    pub(super) other: &'a mut String,
 }
 
 /// An optional text; an empty one is no value.
@@ -269,7 +280,13 @@ pub(super) fn optional(reader: Option<&TextReader>, row: Row<'_>, out: &mut Opti
 }
 
 /// An optional quantity, as exact digits.
-pub(super) fn number(reader: Option<&TextReader>, row: Row<'_>, out: &mut Option<String>, sink: &mut Sink<'_>) {
+pub(super) fn number(
+    reader: Option<&TextReader>,
+    row: Row<'_>,
+    out: &mut Option<String>,
+    other: &mut String,
+    sink: &mut Sink<'_>,
+) {
     let Some(reader) = reader else {
         *out = None;
         return;
@@ -277,8 +294,8 @@ pub(super) fn number(reader: Option<&TextReader>, row: Row<'_>, out: &mut Option
     let mut text = out.take().unwrap_or_default();
     let number = match (&reader.from, reader.plain) {
         (Reader::Column(place), true) => number_of(row.get(*place), sink.scratch),
-        _ => match reader.read(row, &mut text, sink) {
-            Ok(Text::Value) => number_of(Cell::Text(&text), sink.scratch),
+        _ => match reader.read(row, other, sink) {
+            Ok(Text::Value) => number_of(Cell::Text(other), sink.scratch),
             Ok(Text::Nothing | Text::Skip) => Ok(None),
             Err(rejection) => {
                 sink.rejections.push(rejection);
@@ -288,10 +305,8 @@ pub(super) fn number(reader: Option<&TextReader>, row: Row<'_>, out: &mut Option
     };
     match number {
         Ok(Some(digits)) => {
-            // The digits may lie in the text itself.
-            sink.other.clear();
-            sink.other.push_str(digits);
-            text.clone_from(sink.other);
+            text.clear();
+            text.push_str(digits);
             *out = Some(text);
         }
         Ok(None) => {}

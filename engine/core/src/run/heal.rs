@@ -47,9 +47,10 @@ impl Run<'_> {
             return Ok(());
         }
         let entries = self.runner.store.quarantined(&plan.id, QUARANTINE_ROWS_MAX).map_err(state_failure)?;
+        let keys = self.state.keys;
         for entry in entries {
             match entry.stage {
-                Stage::Row => _ = self.healing.rejected.insert(RowKey::of(&entry.key), entry.key),
+                Stage::Row => _ = self.healing.rejected.insert(keys.key(&entry.key), entry.key),
                 Stage::Run if derives_no_more => self.healing.lanes.extend(entry.lane),
                 Stage::Run | Stage::Delivery => {}
             }

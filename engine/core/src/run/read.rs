@@ -8,7 +8,7 @@ use engine_spec::template::BindValue;
 use jiff::Timestamp;
 
 use super::failure::{cancelled, mapping_failure, source_failure, state_failure};
-use super::reading::{Known, Reading};
+use super::reading::{Known, Miss, Reading, Verdict};
 use super::{Observer, Run};
 use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
@@ -76,6 +76,7 @@ impl Run<'_> {
         let mut batch = RowBatch::new();
         let mut row_buffer = CanonicalRow::default();
         let now = Instant::from_timestamp(self.now).unwrap_or(Instant::MAX);
+        let keys = self.state.keys;
         let mut compiled: Option<(Mapper, Vec<usize>)> = None;
         loop {
             if self.runner.cancel.is_cancelled() {
@@ -102,7 +103,7 @@ impl Run<'_> {
             for row in batch.rows() {
                 let outcome = mapper.map(row, now, &mut row_buffer);
                 observer.row(row, outcome, &row_buffer, mapper);
-                let own_key = mapper.has_key().then(|| RowKey::of(&row_buffer.key_text));
+                let own_key = mapper.has_key().then(|| keys.key(&row_buffer.key_text));
                 if own_key.is_some_and(|key| reading.is_superseded(key)) {
                     continue;
                 }
@@ -116,10 +117,9 @@ impl Run<'_> {
                 if outcome == Outcome::Rejected {
                     refuse(&mut self.quarantine, &mut self.report, self.now, mapper, row, &row_buffer);
                     reading.rejected += 1;
-                    if mapper.has_key() {
-                        reading.keep_as_it_is(&row_buffer);
-                    } else {
-                        reading.rejected_without_key += 1;
+                    match own_key {
+                        Some(key) => reading.keep_as_it_is(key),
+                        None => reading.rejected_without_key += 1,
                     }
                     continue;
                 }
@@ -134,7 +134,7 @@ impl Run<'_> {
                     self.report.skipped += 1;
                     continue;
                 }
-                let key = RowKey::of(&row_buffer.key_text);
+                let key = own_key.unwrap_or_else(|| keys.key(&row_buffer.key_text));
                 self.healing.heal(key);
                 if own_key.is_none() && reading.is_superseded(key) {
                     continue;
@@ -146,9 +146,13 @@ impl Run<'_> {
                     continue;
                 }
                 reading.revive(key, later);
-                if !self.classify(reading, key, &row_buffer, later) {
+                let verdict = self.classify(reading, key, &row_buffer, later);
+                if let Verdict::Unasked = verdict {
                     // Two rows with a key that the ledger was not asked for are told apart after it was.
-                    reading.misses.push((row_buffer.clone(), later));
+                    let row = reading.take(&mut row_buffer);
+                    reading.misses.push(Miss { key, row, later });
+                } else {
+                    reading.settle(&verdict, key, &mut row_buffer);
                 }
             }
             self.resolve_misses(reading)?;
@@ -156,7 +160,7 @@ impl Run<'_> {
                 self.report.report(code, count);
             }
             observer.progress(self.report.rows, &self.plan().id);
-            if reading.staged.bytes + reading.moved.bytes > self.plan().stage_bytes_max {
+            if reading.staged.bytes() + reading.moved.bytes() > self.plan().stage_bytes_max {
                 self.commit_early(reading)?;
             }
         }
@@ -171,20 +175,24 @@ impl Run<'_> {
         if reading.misses.is_empty() {
             return Ok(());
         }
-        let misses = std::mem::take(&mut reading.misses);
-        let keys: Vec<RowKey> = misses.iter().map(|(row, _)| RowKey::of(&row.key_text)).collect();
+        let mut misses = std::mem::take(&mut reading.misses);
+        let keys: Vec<RowKey> = misses.iter().map(|miss| miss.key).collect();
         let entries = self.runner.store.look_up(&self.plan().id, self.ledger(), &keys).map_err(state_failure)?;
         for (key, entry) in keys.iter().zip(entries) {
             reading.known.entry(*key).or_insert(Known::of(entry));
         }
-        for (key, (row, later)) in keys.into_iter().zip(&misses) {
-            self.classify(reading, key, row, *later);
+        for Miss { key, mut row, later } in misses.drain(..) {
+            let verdict = self.classify(reading, key, &row, later);
+            reading.settle(&verdict, key, &mut row);
+            reading.give_back(row);
         }
+        // Its memory is used again.
+        reading.misses = misses;
         Ok(())
     }
 
     /// Decides what a row is: unchanged, changed, new, or in conflict with another row of the result. Of a key that the
-    /// ledger was not asked for yet, nothing can be said: `false`.
+    /// ledger was not asked for yet, nothing can be said.
     ///
     /// `later` is set in mode `cursor`: how the row compares with the one of the same key that was read before.
     pub(super) fn classify(
@@ -193,16 +201,16 @@ impl Run<'_> {
         key: RowKey,
         row: &CanonicalRow,
         later: Option<Ordering>,
-    ) -> bool {
-        let Some(known) = reading.known.get_mut(&key) else { return false };
+    ) -> Verdict {
+        let Some(known) = reading.known.get_mut(&key) else { return Verdict::Unasked };
         if reading.cancelled.contains(&key) {
-            return true;
+            return Verdict::Done;
         }
         let hash = row.content_hash(&mut reading.scratch);
         if let Some(seen) = known.seen {
             if seen == hash {
                 self.report.report("duplicate_row", 1);
-                return true;
+                return Verdict::Done;
             }
             let action = self.plan().checks.duplicate_key;
             let wins = match later {
@@ -227,7 +235,7 @@ impl Run<'_> {
                 self.report.report("duplicate_key", 1);
             }
             if !wins {
-                return true;
+                return Verdict::Done;
             }
         }
         known.seen = Some(hash);
@@ -236,21 +244,22 @@ impl Run<'_> {
             Some(ledger) if ledger == hash => {
                 self.report.unchanged += 1;
                 if self.refolds() {
-                    reading.staged.put(key, row);
+                    Verdict::Stage(hash)
                 } else if known.at != row.at.micros() {
-                    reading.moved.put(key, row);
+                    Verdict::Move(hash)
+                } else {
+                    Verdict::Done
                 }
             }
             Some(_) => {
                 self.report.changed += 1;
-                reading.staged.put(key, row);
+                Verdict::Stage(hash)
             }
             None => {
                 self.report.new += 1;
-                reading.staged.put(key, row);
+                Verdict::Stage(hash)
             }
         }
-        true
     }
 
     pub(super) fn refuse_duplicate(&mut self, row: &CanonicalRow) {
@@ -291,7 +300,7 @@ fn refuse(
     let reasons: Vec<&str> = mapper.rejections().iter().map(|rejection| rejection.reason.as_str()).collect();
     quarantine.push(QuarantineEntry {
         stage: Stage::Row,
-        key: if mapper.has_key() { canonical.key_text.clone() } else { format!("{:032x}", RowKey::of(&json).0) },
+        key: if mapper.has_key() { canonical.key_text.clone() } else { format!("{:032x}", RowKey::hash(&json).0) },
         code: first.code.to_owned(),
         reason: reasons.join("; "),
         rule: first.rule.clone(),

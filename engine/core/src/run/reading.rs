@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::canonical::{CanonicalRow, KeyMap, KeySet, RowKey};
 use crate::cursor::{self, CursorValue};
+use crate::derive::{Staged, StagedRow};
 use crate::state::LedgerEntry;
 
 /// What a run knows of one key: what the ledger says, and what the source said.
@@ -41,6 +42,26 @@ impl Known {
     }
 }
 
+/// A row whose key the ledger was not yet asked for.
+pub(super) struct Miss {
+    pub(super) key: RowKey,
+    pub(super) row: CanonicalRow,
+    /// Mode `cursor`: how it compares with the row of the same key that was read before.
+    pub(super) later: Option<Ordering>,
+}
+
+/// What becomes of a row that was read.
+pub(super) enum Verdict {
+    /// The ledger was not yet asked for its key.
+    Unasked,
+    /// Nothing.
+    Done,
+    /// It goes to the ledger. With the hash of its content.
+    Stage(u64),
+    /// Only the value of its window column does. With the hash of its content.
+    Move(u64),
+}
+
 /// Rows on their way from the source to the commit.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -49,7 +70,9 @@ pub(super) struct Reading {
     /// Rows that say what they said, under another value of the window column.
     pub(super) moved: Staged,
     /// Rows whose key the ledger was not yet asked for.
-    pub(super) misses: Vec<(CanonicalRow, Option<Ordering>)>,
+    pub(super) misses: Vec<Miss>,
+    /// Rows whose memory is used again.
+    spare: Vec<CanonicalRow>,
     pub(super) cancelled: KeySet,
     /// Keys of records that were written before rows were folded, and that no row has taken over yet.
     pub(super) unfolded: KeySet,
@@ -77,6 +100,37 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Does with a row what was decided; where the row is kept, `row` becomes one that is written over.
+    pub(super) fn settle(&mut self, verdict: &Verdict, key: RowKey, row: &mut CanonicalRow) {
+        match *verdict {
+            Verdict::Unasked | Verdict::Done => {}
+            Verdict::Stage(hash) => {
+                let row = self.take(row);
+                self.staged.put(StagedRow { key, hash, row });
+            }
+            Verdict::Move(hash) => {
+                let row = self.take(row);
+                self.moved.put(StagedRow { key, hash, row });
+            }
+        }
+    }
+
+    /// Takes a row, and leaves one in its place whose memory is used again.
+    pub(super) fn take(&mut self, row: &mut CanonicalRow) -> CanonicalRow {
+        std::mem::replace(row, self.spare.pop().unwrap_or_default())
+    }
+
+    /// A row that is not needed any more.
+    pub(super) fn give_back(&mut self, row: CanonicalRow) {
+        self.spare.push(row);
+    }
+
+    /// Forgets what waited for the commit.
+    pub(super) fn clear_staged(&mut self) {
+        self.staged.clear(&mut self.spare);
+        self.moved.clear(&mut self.spare);
+    }
+
     /// A row that is cancelled is no row, whatever other rows of its key say; with a cursor, the latest says.
     pub(super) fn cancel(&mut self, key: RowKey, later: Option<Ordering>) {
         if later != Some(Ordering::Less) {
@@ -93,9 +147,9 @@ impl Reading {
     }
 
     /// A row that is refused is not gone: what was delivered of it stays as it is.
-    pub(super) fn keep_as_it_is(&mut self, row: &CanonicalRow) {
+    pub(super) fn keep_as_it_is(&mut self, key: RowKey) {
         let part = self.part;
-        if let Some(known) = self.known.get_mut(&RowKey::of(&row.key_text))
+        if let Some(known) = self.known.get_mut(&key)
             && known.seen.is_none()
         {
             known.seen = known.ledger;
@@ -136,52 +190,7 @@ impl Reading {
     }
 }
 
-/// Rows that wait for the commit, one a key.
-#[derive(Default)]
-pub(super) struct Staged {
-    pub(super) rows: Vec<CanonicalRow>,
-    pub(super) places: KeyMap<usize>,
-    pub(super) bytes: usize,
-}
-
-impl Staged {
-    pub(super) fn put(&mut self, key: RowKey, row: &CanonicalRow) {
-        self.bytes += row_bytes(row);
-        self.places.insert(key, self.rows.len());
-        self.rows.push(row.clone());
-    }
-
-    /// Whether the row was waiting.
-    pub(super) fn remove(&mut self, key: RowKey) -> bool {
-        let Some(place) = self.places.remove(&key) else { return false };
-        self.bytes -= row_bytes(&self.rows.swap_remove(place));
-        if let Some(moved) = self.rows.get(place) {
-            self.places.insert(RowKey::of(&moved.key_text), place);
-        }
-        true
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.rows.clear();
-        self.places.clear();
-        self.bytes = 0;
-    }
-}
-
 /// The order of two cursors; of values that do not compare, the one that came later counts.
 pub(super) fn order_of(one: &[CursorValue], other: &[CursorValue]) -> Ordering {
     cursor::compare(one, other).unwrap_or(Ordering::Greater)
-}
-
-/// Memory that a staged row takes, roughly.
-pub(super) fn row_bytes(row: &CanonicalRow) -> usize {
-    let details = &row.details;
-    let attributes: usize = details.attributes.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
-    size_of::<CanonicalRow>()
-        + row.key_text.len()
-        + details.order_code.len()
-        + details.product_code.len()
-        + details.machine_code.len()
-        + attributes
-        + 160
 }

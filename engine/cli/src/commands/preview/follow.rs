@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use engine_core::canonical::{CanonicalRow, RowKey};
+use engine_core::canonical::CanonicalRow;
 use engine_core::mapping::Outcome;
 use engine_core::memory::MemoryPipeline;
 use engine_core::pairing::Event;
@@ -169,7 +169,7 @@ impl<'a> Follower<'a> {
             return Vec::new();
         }
         // A run that a check refused is known by the hash of the key of the row that opens it.
-        let hash = format!("{:032x}", RowKey::of(&row.key).0);
+        let hash = format!("{:032x}", self.records.state.keys.key(&row.key).0);
         let entries = [row.key.as_str(), &hash].into_iter().filter_map(|key| self.refusals.get(key)).flatten();
         entries.map(|entry| refused(&entry.code, &entry.reason, &entry.rule)).collect()
     }
@@ -178,7 +178,7 @@ impl<'a> Follower<'a> {
         if self.plan.deliver == Deliver::Rows {
             return None;
         }
-        let key = RowKey::of(&row.key_text);
+        let key = self.records.state.keys.key(&row.key_text);
         let own = self.records.records.get(&(false, key));
         if let Some(record) = own {
             let is_whole = !self.plan.is_paired() && (row.end.map(|end| end.micros()) == end_of(record));

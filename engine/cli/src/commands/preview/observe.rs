@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine_core::canonical::{CanonicalRow, KeyMap, KeyText, RowKey};
-use engine_core::derive::as_interval;
+use engine_core::canonical::{CanonicalRow, KeyForm, KeyMap, KeyText, RowKey};
 use engine_core::mapping::{Mapper, Outcome, Rejection, row_json};
 use engine_core::memory::MemoryPipeline;
 use engine_core::plan::Plan;
@@ -105,6 +104,8 @@ pub(super) struct Watch {
     refused: HashSet<String>,
     /// Rows that are records as they stand, where the ledger keeps only a hash of those that do not change.
     kept: Option<KeyMap<String>>,
+    /// How the ledger makes its keys.
+    keys: KeyForm,
 }
 
 impl Watch {
@@ -116,6 +117,7 @@ impl Watch {
             rows: Vec::new(),
             refused: HashSet::new(),
             kept: is_needed.then(KeyMap::default),
+            keys: before.state.keys,
         }
     }
 
@@ -124,7 +126,7 @@ impl Watch {
         let row = self.kept.as_ref()?.get(&record.key)?;
         let row = CanonicalRow::from_stored(row, Instant::from_micros(record.at)).ok()?;
         let mut json = String::new();
-        write_run(&mut json, record.id, &as_interval(record.key, &row));
+        write_run(&mut json, record.id, row.start, row.end, &row.details);
         as_run(&json)
     }
 
@@ -153,12 +155,12 @@ impl Observer for Watch {
             canonical.key_text.clone()
         } else {
             let json = row_json(row);
-            let key = format!("{:032x}", RowKey::of(&json).0);
+            let key = format!("{:032x}", RowKey::hash(&json).0);
             columns = Some(json);
             key
         };
         if let Some(kept) = self.kept.as_mut().filter(|_| outcome == Outcome::Row) {
-            kept.insert(RowKey::of(&key), canonical.to_stored());
+            kept.insert(self.keys.key(&key), canonical.to_stored());
         }
         let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&key));
         if is_wanted && self.rows.len() < self.limit {
