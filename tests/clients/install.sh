@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs programs of others that the tests talk to: the clients that check a server of ours (`install.sh tds`), the
-# language server of editors (`editor`), the tools of CI (`ci`). Those of NAME are pinned in
-# requirements-NAME.txt (Python) and NAME/package-lock.json (Node), whichever there are, and go to target/clients/NAME.
+# language server of editors (`editor`), the tools of CI (`ci`), the messages of OpenTelemetry (`otel`), the schema of
+# Grafana (`grafana`). Those of NAME are pinned in requirements-NAME.txt (Python) and NAME/package-lock.json (Node),
+# whichever there are, and go to target/clients/NAME.
 # Quick when they are there already. What cannot be installed is said, and the script fails.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -4,7 +4,7 @@
 //! for each delivery, in order; when the script is at its end, everything is served. Rules hold until they are changed.
 
 mod decide;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io::{self, BufReader, Read, Write};

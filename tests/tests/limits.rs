@@ -6,6 +6,16 @@ use engine_tests::sources::sources;
 
 /// File, limit, and a test that exceeds it, or fails where it is gone.
 const MET: &[(&str, &str, &str)] = &[
+    ("engine/cli/src/traces.rs", "END_MAX", "a_collector_that_fails_delays_nothing_and_what_is_lost_is_said_once"),
+    ("engine/cli/src/traces.rs", "SPANS_SENT_MAX", "many_spans_are_many_requests"),
+    ("engine/cli/src/traces.rs", "SPANS_WAITING_MAX", "what_does_not_fit_into_the_queue_is_counted"),
+    ("engine/cli/src/traces/export.rs", "ATTEMPTS_MAX", "a_request_is_tried_a_few_times_and_only_where_that_may_help"),
+    ("engine/cli/src/traces/export.rs", "RETRY_WAIT_MAX", "the_wait_between_attempts_doubles_and_is_bounded"),
+    (
+        "engine/connect/src/collector.rs",
+        "ANSWER_BYTES_MAX",
+        "an_answer_that_is_too_long_is_not_read_and_one_that_is_no_message_says_nothing",
+    ),
     ("engine/cli/src/monitor.rs", "TURN_MAX", "a_service_that_decides_nothing_for_long_is_not_alive"),
     ("engine/cli/src/web/metrics.rs", "LABELS_MAX", "labels_are_bounded_and_their_names_fit"),
     ("engine/cli/src/web/metrics.rs", "LABEL_CHARS_MAX", "labels_are_bounded_and_their_names_fit"),

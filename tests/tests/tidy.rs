@@ -32,7 +32,7 @@ const OUTSIDE: &[&str] = &[
 const DRIVERS: &[&str] = &["sqlx", "rusqlite", "reqwest"];
 /// Crates that `validate-spec` must not need.
 const NOT_IN_VALIDATOR: &[&str] =
-    &["sqlx", "sqlx-core", "rusqlite", "libsqlite3-sys", "reqwest", "tokio", "engine-connect"];
+    &["sqlx", "sqlx-core", "rusqlite", "libsqlite3-sys", "reqwest", "tokio", "engine-connect", "opentelemetry"];
 /// Licences under which a dependency may be used.
 const LICENCES: &[&str] = &[
     "0BSD",

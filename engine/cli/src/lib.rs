@@ -55,6 +55,8 @@ pub mod survey;
 #[cfg(feature = "run")]
 pub mod telemetry;
 #[cfg(feature = "run")]
+pub mod traces;
+#[cfg(feature = "run")]
 pub mod web;
 #[cfg(feature = "run")]
 pub mod yaml_edit;

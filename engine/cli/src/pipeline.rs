@@ -16,6 +16,7 @@ use engine_core::state::{Lease, StateStore};
 use jiff::Timestamp;
 
 use crate::exit::{CommandError, Kind};
+use crate::traces::{ParcelTraces, Traces};
 
 /// Opens the source of a plan.
 pub fn open_source(plan: &Plan, cancel: &Cancel) -> Result<Box<dyn Source>, SourceError> {
@@ -110,10 +111,12 @@ struct LazyDestination {
     opened: Option<Box<dyn Destination>>,
     /// What breaks off a parcel that is on its way, where that is not what ends the delivery.
     cut: Option<Cancel>,
+    /// Makes a span of each parcel.
+    traces: Option<ParcelTraces>,
 }
 
-impl Destination for LazyDestination {
-    fn send(&mut self, parcel: &Parcel, cancel: &Cancel) -> Answer {
+impl LazyDestination {
+    fn hand_over(&mut self, parcel: &Parcel, cancel: &Cancel, traceparent: Option<String>) -> Answer {
         let destination = match &mut self.opened {
             Some(destination) => destination,
             slot => match engine_connect::to::open(&self.config) {
@@ -124,7 +127,22 @@ impl Destination for LazyDestination {
                 }
             },
         };
+        destination.follow(traceparent);
         destination.send(parcel, self.cut.as_ref().unwrap_or(cancel))
+    }
+}
+
+impl Destination for LazyDestination {
+    fn send(&mut self, parcel: &Parcel, cancel: &Cancel) -> Answer {
+        let Some(traces) = &mut self.traces else { return self.hand_over(parcel, cancel, None) };
+        let mut span = traces.begin(parcel, &self.config);
+        let answer = self.hand_over(parcel, cancel, span.traceparent());
+        span.end(&answer, self.status());
+        answer
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.opened.as_ref().and_then(|destination| destination.status())
     }
 
     fn place(&self) -> &str {
@@ -156,7 +174,8 @@ impl Outlet {
             return Err(CommandError::new(Kind::Usage, format!("{}: no destination", plan.id))
                 .hint("set `destination` in the spec, or in engine.yaml for every spec"));
         };
-        let destination = LazyDestination { config: config.clone(), place: place_of(config), opened: None, cut: None };
+        let destination =
+            LazyDestination { config: config.clone(), place: place_of(config), opened: None, cut: None, traces: None };
         let limit = ParcelLimit { records: plan.batch_records, bytes: plan.batch_bytes };
         Ok(Self { destination, circuit: Circuit::new(limit), limit, measures_age: false })
     }
@@ -164,6 +183,13 @@ impl Outlet {
     /// A delivery that is asked to stop lets the parcel that is on its way be answered, until `cut` is asked to stop too.
     pub fn answered_until(&mut self, cut: &Cancel) {
         self.destination.cut = Some(cut.clone());
+    }
+
+    /// From now on, every parcel has a span, where there are traces.
+    pub fn trace(&mut self, traces: &Traces, pipeline: &str) {
+        if self.destination.traces.is_none() {
+            self.destination.traces = traces.parcels(pipeline);
+        }
     }
 
     /// From now on, deliveries tell how old the acknowledged records were.

@@ -38,6 +38,7 @@ use crate::project::{self, Found, Project, Unfit};
 use crate::sandbox::Grants;
 use crate::schedule::{Schedule, clock_set};
 use crate::signals::Asked;
+use crate::traces::Traces;
 
 /// Longest time between two looks at the clock, so that a change of it is noticed. Signals, and work that is over, wake
 /// the loop.
@@ -97,6 +98,8 @@ pub struct Service {
     pub granted: Option<Grants>,
     /// The service manager.
     pub notify: Notify,
+    /// Makes traces.
+    pub traces: Traces,
 }
 
 /// Runs until asked to stop.
@@ -108,7 +111,7 @@ pub fn run(
     sender: Sender<Event>,
     events: &Receiver<Event>,
 ) -> Result<(), CommandError> {
-    let Service { project, left_out, files, granted, notify } = service;
+    let Service { project, left_out, files, granted, notify, traces } = service;
     let clock = SystemClock;
     let cut = Cancel::default();
     let mut settings = Settings { device: Arc::new(project.device), granted, left_out };
@@ -124,7 +127,7 @@ pub fn run(
     monitor.runs(roster(&settings, &jobs));
     let reread = watch_files(files, sender.clone());
     std::thread::scope(|scope| {
-        let work = Work { store, cancel, cut: &cut, scope, sender };
+        let work = Work { store, cancel, cut: &cut, scope, sender, traces: &traces };
         let mut leases_seen: Option<Instant> = None;
         let mut is_store_well = true;
         let mut reporter = Reporter::new(&notify, &jobs, settings.left_out);
@@ -258,6 +261,7 @@ struct Work<'scope, 'env> {
     cut: &'env Cancel,
     scope: &'scope Scope<'scope, 'env>,
     sender: Sender<Event>,
+    traces: &'env Traces,
 }
 
 impl Work<'_, '_> {
@@ -280,21 +284,18 @@ impl Work<'_, '_> {
             job.delivery_due = job.delivery_due.or_else(|| later(now, DELIVERY_DURING_RUN));
             let (device, store, cancel) = (Arc::clone(device), self.store, self.cancel);
             let (spec, id, next_run, sender) = (Arc::clone(&job.spec), job.id.clone(), job.due, self.sender.clone());
-            let mut pulse = job.pulse.clone();
+            let (mut pulse, traces) = (job.pulse.clone(), self.traces);
             self.scope.spawn(move || {
+                let mut trace = traces.run(&id);
                 // The plan is made anew for every run, so that a rotated secret is read again.
-                let report = match project::plan_on(&device, &spec, false) {
-                    Ok(plan) => pipeline::run(
-                        &plan,
-                        store,
-                        &SystemClock,
-                        cancel,
-                        outbox_bytes_max(&device),
-                        Some(next_run),
-                        &mut pulse,
-                    ),
+                let report = match trace.plan(|| project::plan_on(&device, &spec, false)) {
+                    Ok(plan) => trace.watch(&mut pulse, |observer| {
+                        let bytes_max = outbox_bytes_max(&device);
+                        pipeline::run(&plan, store, &SystemClock, cancel, bytes_max, Some(next_run), observer)
+                    }),
                     Err(error) => pipeline::unplanned(&id, store, &error, Timestamp::now(), Some(next_run)),
                 };
+                trace.end(&report);
                 // Nobody listens any more once the service stops.
                 let _ = sender.send(Event::Done(Done::Run(id, Box::new(report))));
             });
@@ -317,7 +318,7 @@ impl Work<'_, '_> {
             job.delivery_due = None;
             let (device, store, cancel) = (Arc::clone(device), self.store, self.cancel);
             let (spec, outlet, sender) = (Arc::clone(&job.spec), job.outlet.take(), self.sender.clone());
-            let (id, outlet_of, cut) = (job.id.clone(), job.outlet_of, self.cut);
+            let (id, outlet_of, cut, traces) = (job.id.clone(), job.outlet_of, self.cut, self.traces);
             self.scope.spawn(move || {
                 let delivery = || -> Result<(Outlet, DispatchReport), CommandError> {
                     let plan = project::plan_on(&device, &spec, false)?;
@@ -326,6 +327,7 @@ impl Work<'_, '_> {
                         None => Outlet::open(&plan)?,
                     };
                     outlet.answered_until(cut);
+                    outlet.trace(traces, &plan.id);
                     outlet.measure_age();
                     let report =
                         outlet.deliver(&plan, store, lease.as_ref(), &SystemClock, cancel, DELIVERY_PATIENCE)?;

@@ -3,6 +3,7 @@
 //! The only crate that names a driver. Drivers are asynchronous or blocking as they please; the ports are
 //! synchronous, and `pump` is the seam: a reader of its own fills batches, the run takes them.
 
+pub mod collector;
 mod csv;
 pub mod discreet;
 #[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]

@@ -9,10 +9,11 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use engine_spec::device::Otlp;
 use engine_spec::expr::RowExpr;
 use engine_spec::model::{
-    Action, Batch, Deletes, Deliver, Destination, FieldSource, Fields, FutureCheck, IgnoreOrReject,
-    OnStartWhileRunning, Param, Setting, Source, Spec, SyncMode, TableType, TimeSource,
+    Action, Batch, Compression, Deletes, Deliver, Destination, FieldSource, Fields, FutureCheck, IgnoreOrReject,
+    Method, OnStartWhileRunning, Param, Setting, Source, Spec, SyncMode, TableType, TimeSource, TlsMode,
 };
 use engine_spec::sql::Dialect;
 use engine_spec::template::SqlTemplate;
@@ -23,7 +24,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use self::resolve::Resolver;
 use crate::pairing::Rules;
-use crate::ports::{DestinationConfig, References, SourceConfig};
+use crate::ports::{DestinationConfig, HttpConfig, References, SourceConfig, TimeoutConfig, TlsConfig};
 use crate::state::Fingerprint;
 
 /// `source.timeouts.connect` where it is left out.
@@ -52,6 +53,10 @@ pub const BATCH_BYTES: usize = 1 << 20;
 pub const SETTLE: Duration = Duration::from_secs(10);
 /// Bytes of changed rows that wait in memory; beyond that they are committed early, and their records held back.
 pub const STAGE_BYTES: usize = 8 << 20;
+/// One request to a collector of traces: what OpenTelemetry's own exporters wait.
+pub const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(10);
+/// Path of the endpoint that takes traces, below the address of a collector.
+pub const OTLP_TRACES_PATH: &str = "/v1/traces";
 /// Path of the delivery endpoint below the address of the platform.
 pub const ENLYZE_DELIVERY_PATH: &str = "/api/v2/production-runs";
 
@@ -350,6 +355,34 @@ pub fn source_config(
     match config {
         Some(config) if resolver.errors.is_empty() => Ok((config, zone)),
         _ => Err(resolver.errors),
+    }
+}
+
+/// The collector of a device config, its references resolved. `folder` is that of the device config.
+pub fn collector_config(
+    otlp: &Otlp,
+    folder: &Path,
+    references: &dyn References,
+    offline: bool,
+) -> Result<HttpConfig, Vec<PlanError>> {
+    let mut resolver = Resolver { references, folder, offline, errors: Vec::new() };
+    match resolver.collector(otlp) {
+        Some(config) if resolver.errors.is_empty() => Ok(config),
+        _ => Err(resolver.errors),
+    }
+}
+
+/// A collector of traces without a login, whose whole endpoint this is.
+pub fn collector_at(url: String) -> HttpConfig {
+    HttpConfig {
+        url,
+        method: Method::Post,
+        headers: Vec::new(),
+        secret_headers: Vec::new(),
+        auth: None,
+        tls: TlsConfig { mode: TlsMode::VerifyFull, ca_file: None, cert_file: None, key_file: None },
+        compression: Compression::Gzip,
+        timeouts: TimeoutConfig { connect: CONNECT_TIMEOUT, query: COLLECTOR_TIMEOUT },
     }
 }
 

@@ -490,6 +490,12 @@ pub trait Destination: Send {
     fn send(&mut self, parcel: &Parcel, cancel: &Cancel) -> Answer;
     /// Name and place, for messages: `https://app.enlyze.com`.
     fn place(&self) -> &str;
+    /// The status of the last parcel's answer, where the destination speaks HTTP and answered.
+    fn status(&self) -> Option<u16> {
+        None
+    }
+    /// The next parcels belong to this trace, a `traceparent` of W3C Trace Context; or to none.
+    fn follow(&mut self, _traceparent: Option<String>) {}
 }
 
 impl fmt::Debug for dyn Destination {

@@ -12,23 +12,26 @@ use jiff::Timestamp;
 pub use self::failure::source_failure;
 use self::failure::{cancelled, state_failure};
 use self::heal::Healing;
+use self::observe::part;
+pub use self::observe::{Observer, Part, Silent};
 use self::reading::{Known, Reading, order_of};
-use crate::canonical::{CanonicalRow, RowKey};
+use crate::canonical::RowKey;
 use crate::cursor::CursorValue;
 use crate::derive::{Deriver, StagedRow};
-use crate::mapping::{Mapper, Outcome};
 use crate::overlap;
 use crate::plan::Plan;
 use crate::ports::{Ask, Cancel, Clock, Source, SourceError};
 use crate::report::{Failure, FailureKind, RunReport};
-use crate::state::{Ledger, LedgerEntry, PipelineState, QuarantineEntry, StateError, StateStore, StateTransaction};
+use crate::state::{
+    Ledger, LedgerEntry, PipelineState, QuarantineEntry, StateError, StateStore, StateTransaction, Waiting,
+};
 use crate::touched::Touched;
-use crate::value::Row;
 
 mod brake;
 mod change;
 mod failure;
 mod heal;
+mod observe;
 mod read;
 mod reading;
 mod steps;
@@ -41,20 +44,6 @@ pub use self::watch::{WATCH_QUERIES_MAX, WATCHED_MAX};
 
 /// Bytes in the outbox beyond which a run does not read, where the device config does not say.
 pub const OUTBOX_BYTES_MAX: u64 = 1 << 30;
-
-/// Sees what a run does while it does it.
-pub trait Observer {
-    /// A row was read and mapped. `canonical` is whole for [`Outcome::Row`]; for [`Outcome::Cancelled`] it may have
-    /// no more than its key.
-    fn row(&mut self, _row: Row<'_>, _outcome: Outcome, _canonical: &CanonicalRow, _mapper: &Mapper) {}
-    /// Rows read so far.
-    fn progress(&mut self, _rows: u64, _what: &str) {}
-}
-
-/// Sees nothing.
-pub struct Silent;
-
-impl Observer for Silent {}
 
 /// Opens the source of a plan.
 pub type Opener<'a> = dyn Fn() -> Result<Box<dyn Source>, SourceError> + 'a;
@@ -190,6 +179,25 @@ impl Run<'_> {
     }
 
     fn execute(&mut self, observer: &mut dyn Observer) -> Result<(), Failure> {
+        let waiting = part(observer, Part::Load, |_| self.load())?;
+        let mut source = part(observer, Part::Open, |_| (self.runner.open)().map_err(source_failure))?;
+        self.check_identity(source.identity())?;
+        self.check_fingerprint();
+        let steps = self.steps()?;
+        if waiting.quarantine > 0 {
+            self.recall_rejected(&steps)?;
+        }
+        for step in steps {
+            if self.runner.cancel.is_cancelled() {
+                return Err(cancelled());
+            }
+            self.step(source.as_mut(), &step, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is remembered, and what waits. An outbox that is full ends the run.
+    fn load(&mut self) -> Result<Waiting, Failure> {
         let store = self.runner.store;
         let id = self.plan().id.clone();
         self.state = store.load(&id).map_err(state_failure)?;
@@ -208,20 +216,7 @@ impl Run<'_> {
                 hint: Some("the destination does not take them: `engine status` says why".to_owned()),
             });
         }
-        let mut source = (self.runner.open)().map_err(source_failure)?;
-        self.check_identity(source.identity())?;
-        self.check_fingerprint();
-        let steps = self.steps()?;
-        if waiting.quarantine > 0 {
-            self.recall_rejected(&steps)?;
-        }
-        for step in steps {
-            if self.runner.cancel.is_cancelled() {
-                return Err(cancelled());
-            }
-            self.step(source.as_mut(), &step, observer)?;
-        }
-        Ok(())
+        Ok(waiting)
     }
 
     /// Notices what changed in the spec. It stays noticed until a run goes well.
@@ -265,29 +260,43 @@ impl Run<'_> {
         let mut reading = Reading::default();
         let mut ranges: Vec<Range> = step.range.into_iter().collect();
         for range in &ranges {
-            self.expect(&mut reading, *range)?;
+            part(observer, Part::Expect, |_| self.expect(&mut reading, *range))?;
         }
         let mut cursor = step.cursor.clone();
         if self.plan().sync.mode == SyncMode::Cursor && self.state.cursor.is_none() {
             cursor = self.first_cursor(source)?;
         }
-        self.ask(source, step.window, &cursor)?;
-        self.read(source, &mut reading, observer)?;
+        self.question(source, step.window, &cursor, &mut reading, observer)?;
         reading.rows_of_step = reading.rows;
         if step.last && self.plan().sync.mode == SyncMode::Window && !self.plan().is_paired() {
             for window in self.watched(&reading, ranges[0])? {
                 let range = Range::of(window);
-                self.expect(&mut reading, range)?;
+                part(observer, Part::Expect, |_| self.expect(&mut reading, range))?;
                 if !self.plan().reads_everything() {
-                    self.ask(source, Some(window), &BTreeMap::new())?;
-                    self.read(source, &mut reading, observer)?;
+                    self.question(source, Some(window), &BTreeMap::new(), &mut reading, observer)?;
                 }
                 ranges.push(range);
             }
         }
         self.check_rejected(&reading)?;
         let gone = self.gone(&reading, &ranges)?;
-        self.commit(step, reading, &gone, &ranges)
+        self.commit(step, reading, &gone, &ranges, observer)
+    }
+
+    /// Asks, and reads the answer to its end.
+    fn question(
+        &mut self,
+        source: &mut dyn Source,
+        window: Option<(Timestamp, Timestamp)>,
+        cursor: &BTreeMap<String, BindValue>,
+        reading: &mut Reading,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Failure> {
+        let number = self.report.statements + 1;
+        part(observer, Part::Question { number, window }, |observer| {
+            part(observer, Part::Fetch, |_| self.ask(source, window, cursor))?;
+            self.read(source, reading, observer)
+        })
     }
 
     /// What the ledger has in a range: what must come back, or is gone.
@@ -315,11 +324,14 @@ impl Run<'_> {
     }
 
     /// Writes what waits in memory; its records are held back until the run has read everything.
-    fn commit_early(&mut self, reading: &mut Reading) -> Result<(), Failure> {
+    fn commit_early(&mut self, reading: &mut Reading, observer: &mut dyn Observer) -> Result<(), Failure> {
         let plan = self.runner.plan;
-        let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
-        self.derive(tx.as_mut(), reading, &[], true).map_err(state_failure)?;
-        tx.commit().map_err(state_failure)?;
+        let tx = part(observer, Part::Derive, |_| {
+            let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
+            self.derive(tx.as_mut(), reading, &[], true).map_err(state_failure)?;
+            Ok(tx)
+        })?;
+        part(observer, Part::Commit, |_| tx.commit().map_err(state_failure))?;
         for staged in reading.staged.rows() {
             reading.unfolded.remove(&staged.key);
             if let Some(known) = reading.known.get_mut(&staged.key) {
@@ -355,7 +367,26 @@ impl Run<'_> {
         deriver.finish(tx, &mut self.report)
     }
 
-    fn commit(&mut self, step: &Step, mut reading: Reading, gone: &[RowKey], ranges: &[Range]) -> Result<(), Failure> {
+    fn commit(
+        &mut self,
+        step: &Step,
+        reading: Reading,
+        gone: &[RowKey],
+        ranges: &[Range],
+        observer: &mut dyn Observer,
+    ) -> Result<(), Failure> {
+        let tx = part(observer, Part::Derive, |_| self.write(step, reading, gone, ranges))?;
+        part(observer, Part::Commit, |_| tx.commit().map_err(state_failure))
+    }
+
+    /// Everything that a step found, in a transaction that is to be committed.
+    fn write(
+        &mut self,
+        step: &Step,
+        mut reading: Reading,
+        gone: &[RowKey],
+        ranges: &[Range],
+    ) -> Result<Box<dyn StateTransaction + '_>, Failure> {
         let plan = self.runner.plan;
         if let Some(greatest) = reading.greatest.take() {
             self.advance_cursor(greatest);
@@ -404,7 +435,7 @@ impl Run<'_> {
             self.state.last_run = Some(self.report.clone());
         }
         tx.put_state(&self.state).map_err(state_failure)?;
-        tx.commit().map_err(state_failure)
+        Ok(tx)
     }
 
     fn advance_cursor(&mut self, greatest: Vec<CursorValue>) {

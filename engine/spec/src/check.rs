@@ -97,6 +97,9 @@ pub(crate) fn check_device(file: &SpecFile, device: &crate::device::Device) -> V
         checker.value(codes::LITERAL_SECRET, "/state/url", "the address holds a password").help =
             Some("put the address into a reference: `url: { env: STATE_URL }`".to_owned());
     }
+    if let Some(otlp) = &device.telemetry.otlp {
+        destination::check_collector(&mut checker, otlp);
+    }
     references::check(&mut checker);
     checker.findings
 }

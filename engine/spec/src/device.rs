@@ -1,10 +1,12 @@
 //! The device config, `engine.yaml`: what holds for every pipeline of a device. Everything has a default.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::decode::present;
-use crate::model::{ByteSize, Destination, Setting, Version};
+use crate::model::{ByteSize, Destination, HeaderValue, Percent, Setting, Tls, Version};
 
 /// Settings of a device: where the specs and the state are, where runs go, how much may be used.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
@@ -38,6 +40,10 @@ pub struct Device {
     #[schemars(example = serde_json::json!({"level": "info", "format": "json"}))]
     #[serde(default)]
     pub log: Log,
+    /// What is told of runs and deliveries, and to whom.
+    #[schemars(example = serde_json::json!({"otlp": {"url": "https://collector.acme.example:4318"}}))]
+    #[serde(default)]
+    pub telemetry: Telemetry,
 }
 
 /// Where the engine keeps what it has read and delivered.
@@ -80,6 +86,42 @@ pub struct Http {
     #[schemars(example = &"127.0.0.1:9187")]
     #[serde(default, deserialize_with = "present")]
     pub listen: Option<String>,
+}
+
+/// What is told of runs and deliveries, and to whom.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// An OpenTelemetry collector that takes traces. Default: that of the variable `OTEL_EXPORTER_OTLP_ENDPOINT`, or none.
+    #[schemars(example = serde_json::json!({"url": "https://collector.acme.example:4318", "headers": {"Authorization": {"env": "OTLP_LOGIN"}}, "sample": "10%"}))]
+    #[serde(default, deserialize_with = "present")]
+    pub otlp: Option<Otlp>,
+}
+
+/// An OpenTelemetry collector that takes traces as OTLP over HTTP, in Protocol Buffers.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Otlp {
+    /// Base address of the collector; traces go to `/v1/traces` below it.
+    #[schemars(example = &"https://collector.acme.example:4318")]
+    pub url: Setting<String>,
+    /// Headers; a secret one takes a reference.
+    #[schemars(example = serde_json::json!({"Authorization": {"env": "OTLP_LOGIN"}}))]
+    #[serde(default)]
+    pub headers: BTreeMap<String, HeaderValue>,
+    /// Encryption. Default: `verify-full`.
+    #[serde(default, deserialize_with = "present")]
+    pub tls: Option<Tls>,
+    /// Share of the runs that are traced, each with its deliveries. Default: as the variable `OTEL_TRACES_SAMPLER` says,
+    /// or all.
+    #[schemars(example = &"10%")]
+    #[serde(default, deserialize_with = "present")]
+    pub sample: Option<Percent>,
+    /// Whether deliveries over HTTP carry the header `traceparent`, so that who takes them can go on with the trace.
+    /// Default `false`.
+    #[schemars(example = &true)]
+    #[serde(default)]
+    pub traceparent: bool,
 }
 
 /// What is logged, and how.

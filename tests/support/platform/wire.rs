@@ -12,7 +12,7 @@ use super::Request;
 const LINE_BYTES_MAX: u64 = 64 << 10;
 
 /// The head of the next request and the length of its body; `None` if the client is done.
-pub(super) fn read_head(stream: &mut impl BufRead) -> io::Result<Option<(Request, usize)>> {
+pub(crate) fn read_head(stream: &mut impl BufRead) -> io::Result<Option<(Request, usize)>> {
     // A head that breaks off is none: what is missing of it may be the length of the body.
     let mut line = |line: &mut String| -> io::Result<bool> {
         line.clear();
@@ -46,14 +46,14 @@ pub(super) fn read_head(stream: &mut impl BufRead) -> io::Result<Option<(Request
 }
 
 /// A body of this length.
-pub(super) fn read_body(stream: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn read_body(stream: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     Ok(body)
 }
 
 /// The body as it was before compression.
-pub(super) fn decoded(request: &Request, wire: Vec<u8>) -> Result<Vec<u8>, String> {
+pub(crate) fn decoded(request: &Request, wire: Vec<u8>) -> Result<Vec<u8>, String> {
     let mut plain = Vec::new();
     match request.headers.get("content-encoding").map(String::as_str) {
         None => return Ok(wire),
@@ -66,13 +66,13 @@ pub(super) fn decoded(request: &Request, wire: Vec<u8>) -> Result<Vec<u8>, Strin
 }
 
 /// Writes an answer.
-pub(super) fn answer(stream: &mut impl Write, status: u16, headers: &[(&str, String)], body: &str) -> io::Result<()> {
+pub(crate) fn answer(stream: &mut impl Write, status: u16, headers: &[(&str, String)], body: &str) -> io::Result<()> {
     stream.write_all(&answer_bytes(status, headers, body))?;
     stream.flush()
 }
 
 /// An answer as it goes over the wire.
-pub(super) fn answer_bytes(status: u16, headers: &[(&str, String)], body: &str) -> Vec<u8> {
+pub(crate) fn answer_bytes(status: u16, headers: &[(&str, String)], body: &str) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} Scripted\r\n");
     if status != 204 {
         write!(text, "Content-Length: {}\r\n", body.len()).expect("a string takes every text");

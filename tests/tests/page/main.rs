@@ -3,6 +3,7 @@
 mod client;
 mod metrics;
 mod pages;
+mod prometheus;
 mod server;
 
 use client::{Answer, get};

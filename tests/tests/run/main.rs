@@ -16,6 +16,7 @@ mod service;
 mod standins;
 mod state;
 mod sync;
+mod traces;
 
 use std::collections::BTreeMap;
 

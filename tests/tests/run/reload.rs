@@ -143,10 +143,11 @@ fn an_engine_yaml_that_is_broken_changes_nothing_and_a_good_one_what_it_can() {
     running.event("reload_failed", "");
     device.plant.orders(11..13);
     await_that("everything goes on as before", || first.state().len() == 12);
-    config(&second, "state: { url: sqlite://other.db }\nlog: { level: debug }\n");
+    let restarts = "state: { url: sqlite://other.db }\nlog: { level: debug }\ntelemetry: { otlp: { url: http://c } }\n";
+    config(&second, restarts);
     let told = running.event("needs_restart", "");
     let message = told["message"].as_str().expect("a text");
-    assert!(message.contains("`state`, `log`"), "{message}");
+    assert!(message.contains("`state`, `log`, `telemetry`"), "{message}");
     running.event("reloaded", "");
     device.plant.orders(13..15);
     await_that("the new destination is used", || second.state().len() == 2);

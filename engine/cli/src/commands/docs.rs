@@ -44,7 +44,7 @@ fn write(path: &Path, text: &[u8]) -> Result<(), CommandError> {
 }
 
 /// The pages: their names in `docs/reference`, and their contents.
-pub fn pages() -> [(&'static str, String); 7] {
+pub fn pages() -> [(&'static str, String); 8] {
     [
         ("metrics.md", metrics()),
         ("spec.md", spec()),
@@ -52,6 +52,7 @@ pub fn pages() -> [(&'static str, String); 7] {
         ("codes.md", findings()),
         ("commands.md", commands()),
         ("filters.md", filters()),
+        ("traces.md", traces()),
         ("types.md", types::page()),
     ]
 }
@@ -91,6 +92,15 @@ fn metrics() -> String {
         `labels`. Counters begin at 0 when the service starts; everything else is as `engine status` tells it. The \
         state is read at most once a second, however many ask.";
     head("Metrics", text) + &crate::web::metrics::reference()
+}
+
+fn traces() -> String {
+    let text = "What a collector gets that [`telemetry.otlp`](device.md#otlp) names. How to switch traces on stands in \
+        [Run on a device](../guides/run-on-a-device.md#traces). A name stays the same for ever; names that do not begin \
+        with `engine.` are those of OpenTelemetry's conventions.\n\nThe spans come from a resource with `service.name` \
+        (`engine`), `service.version` and `host.name`; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` may add to them \
+        and say otherwise. No span holds anything of a row, a value that was bound, or words of a server.";
+    head("Traces", text) + &crate::traces::reference()
 }
 
 fn findings() -> String {

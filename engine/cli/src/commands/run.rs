@@ -20,6 +20,7 @@ use crate::pipeline::{self, Outlet};
 use crate::project::{Found, FoundSpec, Project, Unfit};
 use crate::sandbox::Held;
 use crate::service::{Event, Files, Service};
+use crate::traces::{self, Traces};
 use crate::{clock, progress, sandbox, service, show, signals, store, telemetry, web};
 
 /// How long `--once` waits for a destination that is busy or cannot be reached.
@@ -39,14 +40,19 @@ pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> R
     let state = store::place(&project.device, &project.folder)?;
     // A connection to the service manager is kept; afterwards, none to an abstract address could be made.
     let notify = if args.once { Notify::default() } else { Notify::from_env() };
-    let grants = sandbox::needs(&project, state.prepare()?);
+    let mut grants = sandbox::needs(&project, state.prepare()?);
+    let collector = traces::Settings::find(&project.device, &project.folder);
+    collector.iter().for_each(|settings| settings.needs(&mut grants));
     let held = sandbox::restrict(&grants);
     sandbox::log(&grants, &held);
+    let traces = Traces::start(collector);
+    // Dropped last: the spans of everything below have ended then.
+    let _ending = traces.ending();
     let cancel = Cancel::default();
     if args.once {
         signals::watch(&cancel);
         let clock = clock::clock(args.now);
-        return once(&project, state.open()?.as_ref(), clock.as_ref(), &cancel);
+        return once(&project, state.open()?.as_ref(), clock.as_ref(), &cancel, &traces);
     }
     let (sender, events) = std::sync::mpsc::channel();
     let asked = sender.clone();
@@ -61,6 +67,7 @@ pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> R
         files: Files { arguments: args.paths.clone(), config: config.map(Path::to_owned), paths, seen },
         project,
         notify,
+        traces,
     };
     service::run(service, store.as_ref(), &monitor, &cancel, sender, &events)
 }
@@ -75,7 +82,13 @@ pub fn concurrency(device: &Device) -> usize {
     device.limits.concurrency.map_or(CONCURRENCY, |most| most.get() as usize)
 }
 
-fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &Cancel) -> Result<(), CommandError> {
+fn once(
+    project: &Project,
+    store: &dyn StateStore,
+    clock: &dyn Clock,
+    cancel: &Cancel,
+    traces: &Traces,
+) -> Result<(), CommandError> {
     let worst: Mutex<Option<Kind>> = Mutex::new(project.broken.then_some(Kind::Usage));
     let fail = |kind: Kind| {
         let mut worst = worst.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -90,7 +103,7 @@ fn once(project: &Project, store: &dyn StateStore, clock: &dyn Clock, cancel: &C
                     if cancel.is_cancelled() {
                         return;
                     }
-                    if let Err(error) = one(project, spec, store, clock, cancel) {
+                    if let Err(error) = one(project, spec, store, clock, cancel, traces) {
                         if !error.message.is_empty() {
                             tracing::error!(event = "pipeline_failed", hint = error.hint, "{}", error.message);
                         }
@@ -114,6 +127,7 @@ fn one(
     store: &dyn StateStore,
     clock: &dyn Clock,
     cancel: &Cancel,
+    traces: &Traces,
 ) -> Result<(), CommandError> {
     let Some(id) = spec.loaded.spec.as_ref().map(|typed| typed.id.to_string()) else {
         return Err(CommandError::said(Kind::Usage));
@@ -122,15 +136,17 @@ fn one(
         CommandError::new(Kind::Run, format!("{id}: it is being run already, by {holder}"))
             .hint("wait for it, or stop the service")
     })?;
-    let plan = match project.plan(spec, false) {
+    let mut trace = traces.run(&id);
+    let plan = match trace.plan(|| project.plan(spec, false)) {
         Ok(plan) => plan,
         Err(error) => {
-            pipeline::unplanned(&id, store, &error, clock.now(), None);
+            trace.end(&pipeline::unplanned(&id, store, &error, clock.now(), None));
             return Err(error);
         }
     };
     let plan = &plan;
     let mut outlet = Outlet::open(plan)?;
+    outlet.trace(traces, &id);
     let mut bar = progress::Bar::new(&plan.id);
     let outbox_bytes_max = outbox_bytes_max(&project.device);
     let running = AtomicBool::new(true);
@@ -138,12 +154,14 @@ fn one(
         // What a long run has found so far goes out while it reads on, so that the outbox stays small.
         let deliveries =
             scope.spawn(|| deliver_while(&running, &mut outlet, plan, store, lease.as_ref(), clock, cancel));
-        let report = pipeline::run(plan, store, clock, cancel, outbox_bytes_max, None, &mut bar);
+        let report = trace
+            .watch(&mut bar, |observer| pipeline::run(plan, store, clock, cancel, outbox_bytes_max, None, observer));
         running.store(false, Ordering::Relaxed);
         deliveries.thread().unpark();
         report
     });
     bar.finish();
+    trace.end(&report);
     log_run(&plan.id, &report);
     // A source that is down does not hold back what waits in the outbox.
     let delivered = outlet.deliver(plan, store, lease.as_ref(), clock, cancel, ONCE_PATIENCE)?;

@@ -28,6 +28,8 @@ use crate::web::{NoToken, Peer, PeerSettings, Redactor, Reply, Token, chain, met
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Header that numbers the lease under which a parcel is sent, where several engines share the work.
 pub const FENCING_NUMBER: &str = "fencing-number";
+/// Header that says to which trace a parcel belongs, where that is wanted: W3C Trace Context.
+pub const TRACEPARENT: &str = "traceparent";
 /// How often a waiting request looks whether it should stop.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
 /// Level of gzip and Zstandard: the fastest. Records shrink to a tenth by it already.
@@ -46,6 +48,12 @@ pub fn place_of(address: &str) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
+/// Host and port of an address.
+pub fn host_and_port_of(address: &str) -> Option<(String, Option<u16>)> {
+    let url = Url::parse(address).ok()?;
+    Some((url.host_str()?.trim_matches(['[', ']']).to_owned(), url.port_or_known_default()))
+}
+
 /// An endpoint, and the connections to it.
 pub struct HttpDestination {
     peer: Peer,
@@ -54,6 +62,10 @@ pub struct HttpDestination {
     origin: String,
     compression: Compression,
     timeout: Duration,
+    /// Of the last answer.
+    status: Option<StatusCode>,
+    /// The trace that the next parcel belongs to, as the header says it.
+    traceparent: Option<String>,
 }
 
 impl HttpDestination {
@@ -61,12 +73,7 @@ impl HttpDestination {
     pub fn new(config: &HttpConfig) -> Result<Self, OpenError> {
         let mut peer = peer(config)?;
         peer.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let encoding = match config.compression {
-            Compression::Gzip => Some("gzip"),
-            Compression::Zstd => Some("zstd"),
-            Compression::None => None,
-        };
-        if let Some(encoding) = encoding {
+        if let Some(encoding) = encoding_of(config.compression) {
             peer.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         Ok(Self {
@@ -75,18 +82,23 @@ impl HttpDestination {
             peer,
             compression: config.compression,
             timeout: config.timeouts.query,
+            status: None,
+            traceparent: None,
         })
     }
 
     async fn deliver(&mut self, parcel: &Parcel, body: Vec<u8>) -> Answer {
         let Some(tokens) = &mut self.peer.tokens else {
-            return self.request(parcel, body, None).await.1;
+            let (status, answer) = self.request(parcel, body, None).await;
+            self.status = status;
+            return answer;
         };
         let token = match tokens.token(&self.peer.client).await {
             Ok(token) => token,
             Err(reason) => return reason.into(),
         };
         let (status, answer) = self.request(parcel, body.clone(), Some(token)).await;
+        self.status = status;
         if status != Some(StatusCode::UNAUTHORIZED) {
             return answer;
         }
@@ -94,7 +106,11 @@ impl HttpDestination {
         let Some(tokens) = &mut self.peer.tokens else { return answer };
         tokens.forget();
         match tokens.token(&self.peer.client).await {
-            Ok(token) => self.request(parcel, body, Some(token)).await.1,
+            Ok(token) => {
+                let (status, answer) = self.request(parcel, body, Some(token)).await;
+                self.status = status;
+                answer
+            }
             Err(reason) => reason.into(),
         }
     }
@@ -112,6 +128,9 @@ impl HttpDestination {
             .body(body);
         if let Some(fence) = parcel.fence {
             request = request.header(FENCING_NUMBER, fence);
+        }
+        if let Some(traceparent) = &self.traceparent {
+            request = request.header(TRACEPARENT, traceparent);
         }
         if let Some(token) = &token {
             request = token.sign(request);
@@ -154,6 +173,7 @@ impl Destination for HttpDestination {
     /// Blocks the calling thread, which must not be one of an asynchronous runtime.
     fn send(&mut self, parcel: &Parcel, cancel: &Cancel) -> Answer {
         let later = |message: String| Answer::Later { message, retry_after: None };
+        self.status = None;
         if cancel.is_cancelled() {
             return later("asked to stop before anything was sent".to_owned());
         }
@@ -172,6 +192,14 @@ impl Destination for HttpDestination {
 
     fn place(&self) -> &str {
         &self.origin
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.status.map(|status| status.as_u16())
+    }
+
+    fn follow(&mut self, traceparent: Option<String>) {
+        self.traceparent = traceparent;
     }
 }
 
@@ -197,8 +225,17 @@ fn peer(config: &HttpConfig) -> Result<Peer, OpenError> {
     })
 }
 
+/// How a compression is called in a header.
+pub(crate) fn encoding_of(compression: Compression) -> Option<&'static str> {
+    match compression {
+        Compression::Gzip => Some("gzip"),
+        Compression::Zstd => Some("zstd"),
+        Compression::None => None,
+    }
+}
+
 /// The network thread of all endpoints. A thread of its own notices closed connections between two requests.
-fn runtime() -> std::io::Result<&'static Runtime> {
+pub(crate) fn runtime() -> std::io::Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime);
@@ -248,7 +285,7 @@ fn envelope(parcel: &Parcel) -> Vec<u8> {
     out
 }
 
-fn compressed(body: Vec<u8>, compression: Compression) -> std::io::Result<Vec<u8>> {
+pub(crate) fn compressed(body: Vec<u8>, compression: Compression) -> std::io::Result<Vec<u8>> {
     match compression {
         Compression::None => Ok(body),
         Compression::Gzip => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use engine_spec::device::Otlp;
 use engine_spec::model::{
     ApplicationIntent, Auth, CsvSource, Deletes, Destination, HeaderValue, HttpSource, Isolation, Method, OracleDriver,
     Period, Secret, ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
@@ -14,8 +15,8 @@ use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    CONNECT_TIMEOUT, DELETE_LIMIT_PERCENT, ENLYZE_DELIVERY_PATH, LOOKBACK, OFFLINE, OVERLAP, PlanError, QUERY_TIMEOUT,
-    REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, is_loopback, parse_start,
+    CONNECT_TIMEOUT, DELETE_LIMIT_PERCENT, ENLYZE_DELIVERY_PATH, LOOKBACK, OFFLINE, OTLP_TRACES_PATH, OVERLAP,
+    PlanError, QUERY_TIMEOUT, REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, collector_at, is_loopback, parse_start,
 };
 use crate::ports::{
     AuthConfig, CsvConfig, CsvFormat, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References,
@@ -433,6 +434,15 @@ impl Resolver<'_> {
                 }))
             }
         }
+    }
+
+    pub(super) fn collector(&mut self, otlp: &Otlp) -> Option<HttpConfig> {
+        let at = "telemetry.otlp";
+        let url = self.text("telemetry.otlp.url", &otlp.url);
+        let (headers, secret_headers) = self.headers("telemetry.otlp.headers", &otlp.headers);
+        let tls = self.tls(at, otlp.tls.as_ref(), "");
+        let url = format!("{}{OTLP_TRACES_PATH}", url?.trim_end_matches('/'));
+        Some(HttpConfig { headers, secret_headers, tls, ..collector_at(url) })
     }
 
     pub(super) fn sync(&mut self, spec: &Spec, zone: &TimeZone) -> SyncPlan {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::failure::{cancelled, mapping_failure, source_failure, state_failure};
 use super::reading::{Known, Miss, Reading, Verdict};
-use super::{Observer, Run};
+use super::{Observer, Part, Run, part};
 use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
 use crate::mapping::{Mapper, Outcome};
@@ -82,7 +82,7 @@ impl Run<'_> {
             if self.runner.cancel.is_cancelled() {
                 return Err(cancelled());
             }
-            let fetched = source.next(&mut batch).map_err(source_failure)?;
+            let fetched = part(observer, Part::Fetch, |_| source.next(&mut batch).map_err(source_failure))?;
             if fetched == Fetched::End && batch.columns().is_empty() {
                 break;
             }
@@ -161,7 +161,7 @@ impl Run<'_> {
             }
             observer.progress(self.report.rows, &self.plan().id);
             if reading.staged.bytes() + reading.moved.bytes() > self.plan().stage_bytes_max {
-                self.commit_early(reading)?;
+                self.commit_early(reading, observer)?;
             }
         }
         if let Some(left) = source.left_for_later() {

@@ -7,6 +7,7 @@ mod delivery;
 mod faults;
 mod flaky;
 mod kit;
+mod parts;
 mod plant;
 mod rows;
 mod sync;

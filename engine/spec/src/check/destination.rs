@@ -1,8 +1,11 @@
-//! `destination`: logins and addresses.
+//! `destination`, and where traces go: logins and addresses.
+
+use std::collections::BTreeMap;
 
 use super::Checker;
 use super::source::{self, address, headers, timeouts, tls};
 use crate::codes;
+use crate::device::Otlp;
 use crate::model::{Batch, Destination, EnlyzeDestination, HeaderValue};
 
 pub(super) fn check(checker: &mut Checker<'_>, destination: &Destination) {
@@ -15,8 +18,8 @@ pub(super) fn check(checker: &mut Checker<'_>, destination: &Destination) {
             batch(checker, &platform.batch);
         }
         Destination::Http(endpoint) => {
-            let secret_header = endpoint.headers.values().any(|value| matches!(value, HeaderValue::Secret(_)));
-            address(checker, "/destination/url", &endpoint.url, endpoint.auth.is_some() || secret_header);
+            let carries_secret = endpoint.auth.is_some() || has_secret(&endpoint.headers);
+            address(checker, "/destination/url", &endpoint.url, carries_secret);
             headers(checker, "/destination/headers", &endpoint.headers);
             if let Some(auth) = &endpoint.auth {
                 source::login(checker, "/destination/auth", auth);
@@ -28,6 +31,18 @@ pub(super) fn check(checker: &mut Checker<'_>, destination: &Destination) {
         Destination::File(file) => batch(checker, &file.batch),
         Destination::Stdout(stdout) => batch(checker, &stdout.batch),
     }
+}
+
+/// `telemetry.otlp`, of a device config.
+pub(super) fn check_collector(checker: &mut Checker<'_>, otlp: &Otlp) {
+    const AT: &str = "/telemetry/otlp";
+    address(checker, &format!("{AT}/url"), &otlp.url, has_secret(&otlp.headers));
+    headers(checker, &format!("{AT}/headers"), &otlp.headers);
+    tls(checker, AT, otlp.tls.as_ref());
+}
+
+fn has_secret(headers: &BTreeMap<String, HeaderValue>) -> bool {
+    headers.values().any(|value| matches!(value, HeaderValue::Secret(_)))
 }
 
 fn login(checker: &mut Checker<'_>, platform: &EnlyzeDestination) {

@@ -66,3 +66,26 @@ fn codes_are_unique_and_well_formed() {
         assert!(info.meaning.ends_with('.') && info.explanation.ends_with('.'), "{}", info.code);
     }
 }
+
+#[test]
+fn where_traces_go_is_checked_as_where_deliveries_go() {
+    let of = |otlp: &str| {
+        let found = findings(&format!("# engine.yaml\nversion: 1\ntelemetry: {{ otlp: {otlp} }}\n"));
+        found.into_iter().map(|(code, _)| code).collect::<Vec<_>>()
+    };
+    for (otlp, expected) in [
+        ("{ url: \"https://c.example:4318\", headers: { Authorization: { env: LOGIN } }, sample: 10% }", vec![]),
+        ("{ url: \"http://127.0.0.1:4318\", headers: { Authorization: { env: LOGIN } } }", vec![]),
+        ("{ url: \"http://c.example:4318\" }", vec![]),
+        ("{ url: \"c.example:4318\" }", vec![super::BAD_VALUE]),
+        ("{ url: \"http://c.example:4318\", headers: { X-Team: { env: LOGIN } } }", vec![super::SECRET_OVER_HTTP]),
+        ("{ url: \"https://c.example\", headers: { authorization: Basic abc } }", vec![super::LITERAL_SECRET]),
+        ("{ url: \"https://c.example\", headers: { X: { env: LOGIN, default: abc } } }", vec![super::SECRET_DEFAULT]),
+        ("{ url: \"https://c.example\", tls: { cert_file: c.pem } }", vec![super::MISSING_KEY]),
+    ] {
+        assert_eq!(of(otlp), expected, "{otlp}");
+    }
+    // Nothing else makes it a device config.
+    let text = "version: 1\ntelemetry: { otlp: { url: \"https://c.example\" } }\n";
+    assert!(crate::load::is_device_config(&load("x.yaml", text.as_bytes(), &NoCompanions).file));
+}
