@@ -66,9 +66,6 @@ pub(super) fn page(detail: &Detail) -> String {
         main.push_str(&format!("<p class=\"soft\">{}</p>\n", escaped(&labels.join(", "))));
     }
     main.push_str(&html::as_of(detail.at));
-    if detail.seen.is_outdated {
-        main.push_str("<p>The file of its spec cannot be used as it is now: the pipeline goes on as before.</p>\n");
-    }
     match &detail.seen.known {
         Some(known) => main.push_str(&how_it_is(known, detail.at)),
         None => main.push_str("<p class=\"trouble\" role=\"alert\">What is known of it cannot be read.</p>\n"),

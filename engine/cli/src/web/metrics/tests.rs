@@ -22,7 +22,6 @@ fn seen(labels: &[(&str, &str)]) -> Seen {
         id: "acme".to_owned(),
         description: None,
         labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        is_outdated: false,
         tally: Tally::default(),
         known: Some(Known { status, state, delivery, counts, waiting_since }),
     }
