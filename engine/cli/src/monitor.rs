@@ -48,6 +48,7 @@ pub struct Monitor {
     state_failed: AtomicI64,
     tallies: Mutex<BTreeMap<String, Tally>>,
     roster: Mutex<Arc<Roster>>,
+    page_trouble: Mutex<Option<String>>,
 }
 
 /// What was done for one pipeline.
@@ -110,6 +111,7 @@ impl Monitor {
             state_failed: AtomicI64::new(i64::MIN),
             tallies: Mutex::default(),
             roster: Mutex::default(),
+            page_trouble: Mutex::default(),
         }
     }
 
@@ -126,6 +128,16 @@ impl Monitor {
     /// What the service runs.
     pub fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Why certificate and token of the status page cannot be read anew; `None` where they can.
+    pub fn page_trouble(&self, trouble: Option<String>) {
+        *self.page_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// What was said of it last.
+    pub fn current_page_trouble(&self) -> Option<String> {
+        self.page_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The service decides what to do next.

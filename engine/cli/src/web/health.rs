@@ -22,7 +22,7 @@ pub(super) fn ready(monitor: &Monitor) -> Reply {
 }
 
 fn reply(well: bool, body: &serde_json::Value) -> Reply {
-    Reply { status: if well { 200 } else { 503 }, media_type: Reply::JSON, body: format!("{body}\n") }
+    Reply::new(if well { 200 } else { 503 }, Reply::JSON, format!("{body}\n"))
 }
 
 #[cfg(test)]

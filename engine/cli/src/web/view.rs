@@ -28,6 +28,8 @@ pub(super) struct Fleet {
     pub(super) pipelines: Vec<Seen>,
     /// Why the state cannot be read.
     pub(super) trouble: Option<String>,
+    /// Why certificate and token of the page cannot be read anew.
+    pub(super) page_trouble: Option<String>,
     pub(super) process: Process,
 }
 
@@ -58,7 +60,7 @@ impl View {
         Self { store, monitor, fleet: Cached::default(), details: Mutex::default() }
     }
 
-    pub(super) fn monitor(&self) -> &Monitor {
+    pub(super) fn monitor(&self) -> &Arc<Monitor> {
         &self.monitor
     }
 
@@ -103,7 +105,8 @@ impl View {
             }
         };
         let pipelines = self.monitor.roster().pipelines.iter().map(&mut seen).collect();
-        Fleet { at, started: self.monitor.started(), pipelines, trouble, process: Process::now() }
+        let (started, page_trouble) = (self.monitor.started(), self.monitor.current_page_trouble());
+        Fleet { at, started, pipelines, trouble, page_trouble, process: Process::now() }
     }
 
     /// What the state says of a pipeline, and who runs it, where several engines share the state.
