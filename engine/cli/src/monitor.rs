@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine_core::dispatch::DispatchReport;
 use engine_core::freshness::Freshness;
-use engine_core::report::RunReport;
+use engine_core::report::{FailureKind, RunReport};
 use engine_spec::device::Device;
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,6 +15,8 @@ use crate::project::FoundSpec;
 
 /// The service decides many times a second; after so long without, it is not well.
 pub const TURN_MAX: SignedDuration = SignedDuration::from_secs(30);
+/// How long a run that could not use the state counts. The next may be far away, or another engine's.
+const STATE_FAILED_FOR: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the service runs, as it is now: specs may change while it runs.
 #[derive(Clone, Default)]
@@ -42,8 +44,11 @@ pub struct Monitor {
     /// When the service last decided what to do, in milliseconds.
     turned: AtomicI64,
     looked: AtomicBool,
+    /// When the last run ended, where it could not use the state, in milliseconds.
+    state_failed: AtomicI64,
     tallies: Mutex<BTreeMap<String, Tally>>,
     roster: Mutex<Arc<Roster>>,
+    page_trouble: Mutex<Option<String>>,
 }
 
 /// What was done for one pipeline.
@@ -83,6 +88,17 @@ pub struct Tally {
     pub paused: bool,
     /// Since when something has waited in the outbox without a break, as far as is known.
     pub waiting_since: Option<Timestamp>,
+    /// Why the last run failed, where it did.
+    pub failure: Option<RunFailure>,
+}
+
+/// A run that failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFailure {
+    /// When it began.
+    pub started: Timestamp,
+    /// What was tried, where, and what came back.
+    pub message: String,
 }
 
 impl Monitor {
@@ -92,8 +108,10 @@ impl Monitor {
             started: now,
             turned: AtomicI64::new(now.as_millisecond()),
             looked: AtomicBool::new(false),
+            state_failed: AtomicI64::new(i64::MIN),
             tallies: Mutex::default(),
             roster: Mutex::default(),
+            page_trouble: Mutex::default(),
         }
     }
 
@@ -110,6 +128,16 @@ impl Monitor {
     /// What the service runs.
     pub fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Why certificate and token of the status page cannot be read anew; `None` where they can.
+    pub fn page_trouble(&self, trouble: Option<String>) {
+        *self.page_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// What was said of it last.
+    pub fn current_page_trouble(&self) -> Option<String> {
+        self.page_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The service decides what to do next.
@@ -132,9 +160,17 @@ impl Monitor {
         self.looked.store(well, Ordering::Relaxed);
     }
 
-    /// Whether the state was looked at, and the last look went well.
-    pub fn is_ready(&self) -> bool {
-        self.looked.load(Ordering::Relaxed)
+    /// Why the service is not ready: it decides nothing, or has no state that it can use. `None` where it is.
+    pub fn unready(&self, now: Timestamp) -> Option<&'static str> {
+        if !self.is_alive(now) {
+            return Some("the loop that decides stands still");
+        }
+        if !self.looked.load(Ordering::Relaxed) {
+            return Some("the state cannot be read, or was not looked at yet");
+        }
+        let failed = Timestamp::from_millisecond(self.state_failed.load(Ordering::Relaxed)).ok();
+        let is_recent = failed.is_some_and(|failed| now.duration_since(failed) < STATE_FAILED_FOR);
+        is_recent.then_some("the last run could not read or write the state")
     }
 
     /// A run ended.
@@ -142,10 +178,17 @@ impl Monitor {
         log_run(pipeline, report);
         let mut tallies = self.tallies();
         let tally = tallies.entry(pipeline.to_owned()).or_default();
-        match report.failure {
+        match &report.failure {
             None => tally.runs += 1,
             Some(_) => tally.failed += 1,
         }
+        tally.failure = report
+            .failure
+            .as_ref()
+            .map(|failure| RunFailure { started: report.started, message: failure.message.clone() });
+        let state_failed = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::State);
+        let ended = report.started.as_millisecond().saturating_add_unsigned(report.millis);
+        self.state_failed.store(if state_failed { ended } else { i64::MIN }, Ordering::Relaxed);
         tally.millis += report.millis;
         tally.rows += report.rows;
         tally.new += report.new;
@@ -201,7 +244,7 @@ impl Monitor {
 #[cfg(test)]
 mod tests {
     use engine_core::dispatch::Stopped;
-    use engine_core::report::{Failure, FailureKind};
+    use engine_core::report::Failure;
 
     use super::*;
 
@@ -245,10 +288,32 @@ mod tests {
         monitor.turn(at(10));
         assert!(monitor.is_alive(at(10).saturating_add(TURN_MAX).expect("in range")));
         assert!(!monitor.is_alive(at(11).saturating_add(TURN_MAX).expect("in range")));
-        assert!(!monitor.is_ready());
+    }
+
+    #[test]
+    fn a_service_is_ready_while_it_decides_and_its_state_can_be_used() {
+        let monitor = Monitor::new(at(0));
+        assert!(monitor.unready(at(1)).is_some_and(|why| why.contains("not looked at yet")));
         monitor.looked(true);
-        assert!(monitor.is_ready());
+        assert_eq!(monitor.unready(at(1)), None);
+        let run = |kind| {
+            let failure = Some(Failure { kind, message: "the state is locked".to_owned(), hint: None });
+            monitor.run("acme", &RunReport { failure, started: at(1), ..RunReport::default() });
+        };
+        run(FailureKind::State);
+        assert!(monitor.unready(at(1)).is_some_and(|why| why.contains("the last run")));
+        let told = RunFailure { started: at(1), message: "the state is locked".to_owned() };
+        assert_eq!(monitor.tally("acme").failure, Some(told));
+        monitor.turn(at(1000));
+        assert_eq!(monitor.unready(at(1000)), None, "it is long ago");
+        monitor.turn(at(1));
+        run(FailureKind::Source);
+        assert_eq!(monitor.unready(at(1)), None);
+        monitor.run("acme", &RunReport::default());
+        assert_eq!(monitor.tally("acme").failure, None);
+        assert!(monitor.unready(at(100)).is_some_and(|why| why.contains("stands still")));
+        monitor.turn(at(100));
         monitor.looked(false);
-        assert!(!monitor.is_ready());
+        assert!(monitor.unready(at(100)).is_some_and(|why| why.contains("cannot be read")));
     }
 }

@@ -17,6 +17,7 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use engine_core::dispatch::DispatchReport;
+use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock as _};
 use engine_core::report::RunReport;
 use engine_core::state::{Share, StateError, StateStore};
@@ -284,11 +285,13 @@ impl Work<'_, '_> {
             job.delivery_due = job.delivery_due.or_else(|| later(now, DELIVERY_DURING_RUN));
             let (device, store, cancel) = (Arc::clone(device), self.store, self.cancel);
             let (spec, id, next_run, sender) = (Arc::clone(&job.spec), job.id.clone(), job.due, self.sender.clone());
-            let (mut pulse, traces) = (job.pulse.clone(), self.traces);
+            let (mut pulse, spec_kept, traces) = (job.pulse.clone(), job.is_outdated, self.traces);
             self.scope.spawn(move || {
                 let mut trace = traces.run(&id);
                 // The plan is made anew for every run, so that a rotated secret is read again.
-                let report = match trace.plan(|| project::plan_on(&device, &spec, false)) {
+                let planned =
+                    trace.plan(|| project::plan_on(&device, &spec, false).map(|plan| Plan { spec_kept, ..plan }));
+                let report = match planned {
                     Ok(plan) => trace.watch(&mut pulse, |observer| {
                         let bytes_max = outbox_bytes_max(&device);
                         pipeline::run(&plan, store, &SystemClock, cancel, bytes_max, Some(next_run), observer)

@@ -114,6 +114,8 @@ pub struct Plan {
     pub batch_bytes: usize,
     /// Bytes of changed rows that wait in memory before they are committed early.
     pub stage_bytes_max: usize,
+    /// The file of its spec holds something else now, which cannot be used: the plan is that of before.
+    pub spec_kept: bool,
     /// Hashes of what the records depend on.
     pub fingerprint: Fingerprint,
 }
@@ -331,6 +333,7 @@ impl Plan {
             batch_records: batch.max_records.map_or(BATCH_RECORDS, |records| records.max(1) as usize),
             batch_bytes: batch.max_bytes.map_or(BATCH_BYTES, |bytes| usize::try_from(bytes.0).unwrap_or(usize::MAX)),
             stage_bytes_max: STAGE_BYTES,
+            spec_kept: false,
             fingerprint: fingerprint(input, deliver),
         };
         let columns = plan.named_columns();

@@ -44,6 +44,9 @@ pub struct RunReport {
     pub rejected: BTreeMap<String, u64>,
     /// Things worth a look that stopped nothing, by code.
     pub reported: BTreeMap<String, u64>,
+    /// It was by the spec of before: its file holds something else now, which cannot be used.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub spec_kept: bool,
     /// Notes in plain words.
     pub notes: Vec<String>,
     /// Why it failed, in plain words.

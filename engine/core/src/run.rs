@@ -73,7 +73,7 @@ impl Runner<'_> {
         let mut run = Run {
             runner: self,
             now: started,
-            report: RunReport { started, ..RunReport::default() },
+            report: RunReport { started, spec_kept: self.plan.spec_kept, ..RunReport::default() },
             state: PipelineState::default(),
             quarantine: Vec::new(),
             healing: Healing::default(),

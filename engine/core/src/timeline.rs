@@ -26,9 +26,9 @@ pub struct Bar {
     pub start: Timestamp,
     /// Its end; `None` while it runs.
     pub end: Option<Timestamp>,
-    /// What it is called: the order.
+    /// What it is called: the order. Empty where that is not known.
     pub label: String,
-    /// What it belongs to: the product. Bars of one group look alike.
+    /// What it belongs to: the product. Bars of one group look alike. Empty where that is not known.
     pub group: String,
 }
 

@@ -6,6 +6,7 @@ mod habits;
 mod lint;
 mod live_rows;
 mod mapping_lint;
+mod page;
 mod query;
 mod query_lint;
 mod references;
@@ -82,9 +83,7 @@ pub(crate) fn check_device(file: &SpecFile, device: &crate::device::Device) -> V
     if let Some(destination) = &device.destination {
         destination::check(&mut checker, destination);
     }
-    if let Some(listen) = &device.http.listen {
-        check_listen(&mut checker, listen);
-    }
+    page::check(&mut checker, &device.http);
     if let Some(Setting::Literal(url)) = &device.state.url
         && !["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
     {
@@ -102,20 +101,6 @@ pub(crate) fn check_device(file: &SpecFile, device: &crate::device::Device) -> V
     }
     references::check(&mut checker);
     checker.findings
-}
-
-/// The status page asks nobody for a login, so only who is on the box may reach it.
-fn check_listen(checker: &mut Checker<'_>, listen: &str) {
-    let wrong = match listen.parse::<std::net::SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => return,
-        Ok(_) => (
-            format!("`{listen}` can be reached from other machines, and the status page asks nobody for a login"),
-            "listen on `127.0.0.1:9187`, and look at it from elsewhere through `ssh -L 9187:127.0.0.1:9187 BOX`, or \
-             put a proxy with TLS and a login before it",
-        ),
-        Err(_) => (format!("`{listen}` is not an address with a port"), "for example `listen: 127.0.0.1:9187`"),
-    };
-    checker.value(codes::BAD_VALUE, "/http/listen", wrong.0).help = Some(wrong.1.to_owned());
 }
 
 fn has_password(url: &str) -> bool {

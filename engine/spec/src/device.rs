@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::decode::present;
-use crate::model::{ByteSize, Destination, HeaderValue, Percent, Setting, Tls, Version};
+use crate::model::{ByteSize, Destination, HeaderValue, Percent, Secret, Setting, Tls, Version};
 
 /// Settings of a device: where the specs and the state are, where runs go, how much may be used.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
@@ -82,10 +82,31 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
-    /// Address and port to listen on. Default: none.
+    /// Address and port to listen on. Default: none. What other machines can reach needs `tls` and `token`.
     #[schemars(example = &"127.0.0.1:9187")]
     #[serde(default, deserialize_with = "present")]
     pub listen: Option<String>,
+    /// The certificate that the page shows. With it, HTTPS is spoken and nothing else.
+    #[schemars(example = serde_json::json!({"cert_file": "engine.pem", "key_file": "engine.key"}))]
+    #[serde(default, deserialize_with = "present")]
+    pub tls: Option<HttpTls>,
+    /// Who knows it may see the page and the metrics: 16 to 512 characters of ASCII without blanks. `/healthz` and
+    /// `/readyz` are for everybody.
+    #[schemars(example = serde_json::json!({"file": "/etc/engine/secrets/page-token"}))]
+    #[serde(default, deserialize_with = "present")]
+    pub token: Option<Secret>,
+}
+
+/// The certificate that the page shows. Both files are read anew when they change.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpTls {
+    /// The certificate, and behind it those that lead to its authority, PEM, relative to this file.
+    #[schemars(example = &"engine.pem")]
+    pub cert_file: Setting<String>,
+    /// Its private key, PEM, relative to this file.
+    #[schemars(example = &"engine.key")]
+    pub key_file: Setting<String>,
 }
 
 /// What is told of runs and deliveries, and to whom.

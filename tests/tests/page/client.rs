@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
 
 use engine_tests::binary::PATIENCE;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// What came back.
 #[derive(Debug)]
@@ -36,7 +41,22 @@ pub fn get(address: &str, path: &str) -> Answer {
 
 /// Sends bytes; `None` where the connection is closed without an answer.
 pub fn send(address: &str, request: &[u8]) -> Option<Answer> {
-    let mut stream = connect(address);
+    exchange(connect(address), request)
+}
+
+/// Sends bytes over TLS to whoever has a certificate of this authority; `None` where no answer comes.
+pub fn send_over_tls(address: &str, authority: &Path, request: &[u8]) -> Option<Answer> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority).expect("a certificate")).expect("an authority");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = builder.expect("the provider knows the protocol").with_root_certificates(roots).with_no_client_auth();
+    let host = address.rsplit_once(':').expect("a port").0.to_owned().try_into().expect("a name");
+    let client = ClientConnection::new(Arc::new(config), host).expect("a client");
+    exchange(StreamOwned::new(client, connect(address)), request)
+}
+
+fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Option<Answer> {
     // A server that has seen enough closes the connection while this is written.
     let _ = stream.write_all(request);
     let mut text = Vec::new();

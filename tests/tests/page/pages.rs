@@ -84,7 +84,20 @@ fn the_newest_runs_are_on_a_time_line() {
     let page = site.get("/pipelines/acme").is(200);
     page.says("aria-label=\"machine M2 &lt;b&gt;\"").says("4711, product 25-1002, on M1: ");
     page.says("4712, product 25-1003, on M2 &lt;b&gt;: live since");
+    assert!(!page.body.contains("Runs without a label"), "{page:#?}");
     assert!(!page.body.contains("<style"), "{page:#?}");
+}
+
+#[test]
+fn a_run_whose_order_the_ledger_does_not_keep_has_no_label_and_that_is_said() {
+    let mut site = Site::new();
+    site.plant.orders(1..11);
+    site.spec(&every_second("acme", &plant::to_file("runs.ndjson")));
+    site.start().event("delivered", "acme");
+    await_that("the runs are shown", || site.get("/pipelines/acme").body.contains("<svg class=\"tl\""));
+    let page = site.get("/pipelines/acme").is(200);
+    page.says("a run on M").says("Runs without a label are rows as they were read");
+    assert!(!page.body.contains("?, product"), "{page:#?}");
 }
 
 #[test]

@@ -125,15 +125,25 @@ fn an_address_that_is_not_to_be_had_stops_nothing() {
 }
 
 #[test]
-fn what_others_could_reach_is_not_served() {
+fn what_others_could_reach_is_not_served_without_tls_and_a_token() {
     let workspace = Workspace::new();
     Plant::new(&workspace.path("mes.db"));
     workspace.spec("a.yaml", &every_second("acme", &plant::to_file("runs.ndjson")));
-    for listen in ["0.0.0.0:9187", "[::]:9187", "192.168.1.7:9187"] {
-        workspace.write("engine.yaml", format!("version: 1\nspecs: [a.yaml]\nhttp: {{ listen: '{listen}' }}\n"));
+    let (tls, token) = (", tls: { cert_file: engine.pem, key_file: engine.key }", ", token: { file: page-token }");
+    for (listen, beside, lacks) in [
+        ("0.0.0.0:9187", String::new(), "lacks TLS and a token"),
+        ("[::]:9187", tls.to_owned(), "lacks a token"),
+        ("192.168.1.7:9187", token.to_owned(), "lacks TLS"),
+    ] {
+        let config = format!("version: 1\nspecs: [a.yaml]\nhttp: {{ listen: '{listen}'{beside} }}\n");
+        workspace.write("engine.yaml", &config);
         let outcome = workspace.engine(&["run"]).expect(2);
-        outcome.says("can be reached from other machines").says("ssh -L 9187:127.0.0.1:9187");
+        outcome.says("can be reached from other machines").says(lacks).says("ssh -L 9187:127.0.0.1:9187");
     }
+    let literal = "http: { listen: '127.0.0.1:0', token: a-literal-of-a-token }";
+    workspace.write("engine.yaml", format!("version: 1\nspecs: [a.yaml]\n{literal}\n"));
+    let outcome = workspace.engine(&["run"]).expect(2);
+    assert!(!outcome.stderr.contains("a-literal-of-a-token"), "{outcome}");
 }
 
 /// The state is whole when the service ends, however many look at it.

@@ -112,6 +112,9 @@ fn a_spec_that_becomes_broken_keeps_its_old_plan_running() {
     running.event("spec_kept", "acme");
     device.plant.orders(11..13);
     await_that("the old plan runs on", || device.platform.state().len() == 12);
+    let is_kept = || device.workspace.engine(&["status", "-o", "json"]).expect(0).json()[0]["spec_kept"] == true;
+    await_that("the status says that the spec is kept", is_kept);
+    device.workspace.engine(&["status"]).expect(0).says("the pipeline goes on as before");
     std::fs::remove_file(device.workspace.path("specs/0.yaml")).expect("removed");
     // A broken one that never ran is left out, and said.
     device.workspace.write("specs/never.yaml", "version: 1\n");
@@ -119,6 +122,7 @@ fn a_spec_that_becomes_broken_keeps_its_old_plan_running() {
     std::fs::remove_file(device.workspace.path("specs/never.yaml")).expect("removed");
     device.spec("acme", |spec| spec["labels"] = json!({ "plant": "north" }));
     while manager.expect("READY=1") != "READY=1\nSTATUS=1 pipeline" {}
+    await_that("the status says that it is not any more", || !is_kept());
     stop(running);
 }
 

@@ -60,7 +60,7 @@ pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> R
     signals::watch_for_service(&cancel, move |what| drop(asked.send(Event::Asked(what))));
     let store: Arc<dyn StateStore> = state.open()?.into();
     let monitor = Arc::new(Monitor::new(clock::now()));
-    let _server = web::start(project.device.http.listen.as_deref(), &store, &monitor);
+    let _server = web::start(&project.device.http, &project.folder, &store, &monitor);
     let service = Service {
         left_out: count - project.specs.len(),
         granted: (!matches!(held, Held::Nothing(_))).then_some(grants),

@@ -5,6 +5,7 @@
 mod clock;
 mod named;
 mod online;
+mod page;
 mod service;
 mod show;
 mod state;
@@ -14,7 +15,7 @@ use std::path::Path;
 use engine_core::ports::Cancel;
 use engine_spec::check::references;
 use engine_spec::device::Device;
-use engine_spec::scalar::{Reference, Setting};
+use engine_spec::scalar::{Reference, Secret, Setting};
 
 use crate::args::{Output, SelfCheckArgs};
 use crate::exit::{CommandError, Kind};
@@ -101,6 +102,7 @@ fn look(args: &SelfCheckArgs, config: Option<&Path>, cancel: &Cancel) -> Vec<Fin
             findings.extend(named::of_spec(spec));
         }
         findings.extend(state::look(&device, &folder, args.offline));
+        findings.extend(page::look(&device.http, &folder));
         findings.push(clock::against_the_program());
         findings.extend(service::look(has_credentials(&device, project.as_ref())));
         if let Some(project) = project.as_ref().filter(|_| !args.offline) {
@@ -154,8 +156,9 @@ fn told(error: CommandError) -> CommandError {
 fn has_credentials(device: &Device, project: Option<&Project>) -> bool {
     let is_one = |reference: &Reference| matches!(reference, Reference::Credential(_));
     let of_state = matches!(&device.state.url, Some(Setting::Reference(url)) if is_one(url));
+    let of_page = matches!(&device.http.token, Some(Secret(token)) if is_one(token));
     let mut specs = project.into_iter().flat_map(|project| &project.specs);
-    of_state || specs.any(|spec| references(&spec.loaded.file).iter().any(|at| is_one(&at.reference)))
+    of_state || of_page || specs.any(|spec| references(&spec.loaded.file).iter().any(|at| is_one(&at.reference)))
 }
 
 #[cfg(test)]

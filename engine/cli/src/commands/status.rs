@@ -15,6 +15,9 @@ use crate::{project, store};
 /// Every state of health, best first.
 pub const HEALTH: [&str; 6] = ["ok", "new", "waiting", "rejecting", "held", "failing"];
 
+/// What is said of a pipeline whose spec was changed into something that cannot be used.
+const SPEC_KEPT: &str = "the file of its spec cannot be used as it is now, and the pipeline goes on as before: `engine validate-spec` says why";
+
 /// How one pipeline is doing.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct PipelineStatus {
@@ -24,6 +27,8 @@ pub struct PipelineStatus {
     pub health: &'static str,
     /// What is wrong, in plain words.
     pub reasons: Vec<String>,
+    /// It runs by the spec of before: the file of its spec holds something else now, which cannot be used.
+    pub spec_kept: bool,
     /// When the last run that went well began.
     pub last_success: Option<Timestamp>,
     /// Seconds since then.
@@ -105,10 +110,12 @@ pub fn of(
 ) -> PipelineStatus {
     let (health, reasons) = health(state, delivery, &counts, now);
     let last = state.last_run.as_ref();
-    PipelineStatus {
+    let spec_kept = last.is_some_and(|run| run.spec_kept);
+    let status = PipelineStatus {
         pipeline: id.to_owned(),
         health,
         reasons,
+        spec_kept: false,
         last_success: state.last_success,
         lag_seconds: state.last_success.map(|success| now.duration_since(success).as_secs()),
         rows_read: last.map_or(0, |run| run.rows),
@@ -118,6 +125,28 @@ pub fn of(
         last_acknowledged: delivery.last_acknowledged,
         run_by: None,
         counts,
+    };
+    status.with_spec_kept(spec_kept)
+}
+
+impl PipelineStatus {
+    /// The same, where it is known whether the spec is kept. The state has it as of the last run.
+    #[must_use]
+    pub fn with_spec_kept(mut self, spec_kept: bool) -> Self {
+        self.spec_kept = spec_kept;
+        self.reasons.retain(|reason| reason != SPEC_KEPT);
+        if spec_kept {
+            self.reasons.insert(0, SPEC_KEPT.to_owned());
+        }
+        self
+    }
+
+    /// The same, where the last run is known to have failed, and the state does not have it: it could not be written.
+    #[must_use]
+    pub fn with_failure(mut self, message: &str) -> Self {
+        self.health = "failing";
+        self.reasons.insert(0, message.to_owned());
+        self
     }
 }
 
@@ -227,6 +256,20 @@ mod tests {
         check(10, 5, "ok");
         check(10, 6, "rejecting");
         check(19_999, 19_999, "rejecting");
+    }
+
+    #[test]
+    fn a_spec_that_is_kept_is_said_as_of_the_last_run_or_as_it_is_known() {
+        let state = |spec_kept| PipelineState {
+            last_run: Some(engine_core::report::RunReport { spec_kept, ..Default::default() }),
+            ..PipelineState::default()
+        };
+        let of =
+            |kept| of("acme", &state(kept), &DeliveryState::default(), StateCounts::default(), Timestamp::UNIX_EPOCH);
+        assert!(of(true).spec_kept && of(true).reasons == [SPEC_KEPT] && of(true).health == "ok");
+        assert!(!of(false).spec_kept && of(false).reasons.is_empty());
+        assert_eq!(of(true).with_spec_kept(true).reasons, [SPEC_KEPT]);
+        assert!(of(true).with_spec_kept(false).reasons.is_empty());
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use engine_core::ports::{DestinationConfig, References, SourceConfig, TlsConfig};
 use engine_spec::device::Device;
 use engine_spec::model::OracleDriver;
-use engine_spec::scalar::Reference;
-use secrecy::SecretString;
+use engine_spec::scalar::{Reference, Secret, Setting};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Grants;
 use crate::project::{self, FoundSpec, Project};
@@ -31,10 +31,30 @@ pub fn needs(project: &Project, state: Grants) -> Grants {
     }
     variable("TZDIR").iter().for_each(|path| grants.read(path));
     variable("CREDENTIALS_DIRECTORY").iter().for_each(|path| grants.read(path));
+    add_page(&project.device, &project.folder, &mut grants);
     for spec in &project.specs {
         add_spec(spec, &project.device, &mut grants);
     }
     grants
+}
+
+/// Certificate and token of the status page.
+fn add_page(device: &Device, folder: &Path, grants: &mut Grants) {
+    let references = Noted::new(folder);
+    if let Some(Secret(token)) = &device.http.token {
+        // What cannot be resolved now is left open: the service will say so.
+        let _ = references.resolve(token);
+    }
+    for setting in device.http.tls.iter().flat_map(|tls| [&tls.cert_file, &tls.key_file]) {
+        let path = match setting {
+            Setting::Literal(path) => Some(path.clone()),
+            Setting::Reference(reference) => {
+                references.resolve(reference).ok().map(|path| path.expose_secret().to_owned())
+            }
+        };
+        path.iter().for_each(|path| grants.read_around(&folder.join(path)));
+    }
+    references.into_files().iter().for_each(|file| grants.read_around(file));
 }
 
 /// What one pipeline needs.
@@ -191,6 +211,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
+    use engine_spec::device::{Http, HttpTls};
+
     use super::*;
 
     /// The folders of a site that its specs may read and write, relative to it.
@@ -258,6 +280,23 @@ mod tests {
         let (read, write) = granted(&[("oracle", &spec)]);
         assert_eq!(read, ["nobody", "secrets", "specs", "tls", "wallet"]);
         assert_eq!(write, ["out"]);
+    }
+
+    #[test]
+    fn certificate_and_token_of_the_page_are_granted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().canonicalize().expect("is there");
+        for name in ["tls", "keys", "secrets", "beside"] {
+            fs::create_dir(root.join(name)).expect("is made");
+        }
+        let file = |name: &str| Setting::Literal(name.to_owned());
+        let tls = HttpTls { cert_file: file("tls/engine.pem"), key_file: file("keys/engine.key") };
+        let token = Secret(Reference::File("secrets/token".to_owned()));
+        let http = Http { listen: None, tls: Some(tls), token: Some(token) };
+        let mut grants = Grants::default();
+        add_page(&Device { http, ..Device::default() }, &root, &mut grants);
+        let read = ["keys", "secrets", "tls"].map(|name| root.join(name));
+        assert_eq!(grants, Grants { read: BTreeSet::from(read), write: BTreeSet::new() });
     }
 
     #[test]

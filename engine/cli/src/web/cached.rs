@@ -8,6 +8,9 @@ const READ_EVERY: Duration = Duration::from_secs(1);
 /// A reading that took long is kept longer: so many times as long as it took.
 const REST: u32 = 10;
 
+/// Longest time that a reading is kept: what took so long may have hung, and does so no more.
+const KEPT_MAX: Duration = Duration::from_secs(60);
+
 /// The last reading.
 pub(super) struct Cached<T>(Mutex<Option<Reading<T>>>);
 
@@ -38,9 +41,9 @@ impl<T> Cached<T> {
     }
 }
 
-/// How long a reading is kept that took so long: reading takes a tenth of the time at most.
+/// How long a reading is kept that took so long: reading takes a tenth of the time, as long as it takes seconds only.
 fn keep(took: Duration) -> Duration {
-    READ_EVERY.max(took * REST)
+    took.saturating_mul(REST).clamp(READ_EVERY, KEPT_MAX)
 }
 
 #[cfg(test)]
@@ -60,5 +63,6 @@ mod tests {
     fn what_takes_long_to_read_is_read_seldom() {
         assert_eq!(keep(Duration::from_millis(3)), Duration::from_secs(1));
         assert_eq!(keep(Duration::from_secs(2)), Duration::from_secs(20));
+        assert_eq!(keep(Duration::from_secs(30)), KEPT_MAX);
     }
 }

@@ -3,17 +3,24 @@
 use engine_core::report::counted;
 use jiff::SignedDuration;
 
-use super::html::{self, health, reasons, table, when};
+use super::html::{self, Visit, health, reasons, table, when};
 use super::view::{Fleet, Known, Seen};
 use crate::commands::status::{HEALTH, ago};
 use crate::show::escaped;
 
 /// The page.
-pub(super) fn page(fleet: &Fleet) -> String {
+pub(super) fn page(fleet: &Fleet, visit: Visit) -> String {
     let mut main = format!("<h1>Pipelines</h1>\n<p>{}</p>\n{}", summary(fleet), html::as_of(fleet.at));
     if let Some(trouble) = &fleet.trouble {
         main.push_str(&format!(
             "<p class=\"trouble\" role=\"alert\">The state cannot be read, so what is known of pipelines is missing: {}</p>\n",
+            escaped(trouble)
+        ));
+    }
+    if let Some(trouble) = &fleet.page_trouble {
+        main.push_str(&format!(
+            "<p class=\"trouble\" role=\"alert\">Certificate and token of this page cannot be read anew, so those of \
+             before hold: {}</p>\n",
             escaped(trouble)
         ));
     }
@@ -22,7 +29,7 @@ pub(super) fn page(fleet: &Fleet) -> String {
     let header = ["pipeline", "health", "reasons", "last success", "lag", "next run", "outbox", "quarantine"];
     let rows: Vec<Vec<String>> = pipelines.into_iter().map(|seen| row(seen, fleet)).collect();
     main.push_str(&table("All pipelines, those that need somebody first", &header, &rows));
-    html::page(&title(fleet), &main)
+    html::page(&title(fleet), &main, visit)
 }
 
 fn row(seen: &Seen, fleet: &Fleet) -> Vec<String> {

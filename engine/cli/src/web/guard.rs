@@ -1,24 +1,37 @@
 //! Who is answered, and what a browser may do with the answer.
 //!
 //! A page on loopback is within reach of every web site that the operator's browser shows: a name of theirs may be made
-//! to lead to 127.0.0.1. So only requests are answered that are meant for this machine by name.
+//! to lead to 127.0.0.1. So, where no token is asked for, only requests are answered that are meant for this machine by
+//! name. Where one is, any name will do: the cookie of a log-in is sent to the name that it was given under, and to no
+//! other.
 
 use std::net::Ipv6Addr;
 
-use hyper::header::HOST;
+use hyper::header::{ALLOW, HOST};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method};
 
-use super::Reply;
+use super::{Reply, login};
 
-/// On every answer. Style and script come from here and nowhere else, and nobody frames the page.
-pub(super) const HEADERS: [(&str, &str); 7] = [
-    (
-        "content-security-policy",
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
+macro_rules! policy {
+    ($forms:literal) => {
+        concat!(
+            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; ",
+            "base-uri 'none'; form-action ",
+            $forms,
+            "; frame-ancestors 'none'"
+        )
+    };
+}
+
+/// What pages may do: style and script come from here and nowhere else, and nobody frames them.
+pub(super) const POLICY: &str = policy!("'none'");
+/// The same where there are forms, for the log-in.
+pub(super) const POLICY_WITH_FORMS: &str = policy!("'self'");
+
+/// On every answer, beside the policy.
+pub(super) const HEADERS: [(&str, &str); 6] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "no-referrer"),
@@ -27,10 +40,26 @@ pub(super) const HEADERS: [(&str, &str); 7] = [
     ("cache-control", "no-store"),
 ];
 
+/// Whether somebody has to say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// Nobody is asked.
+    Nobody,
+    /// A token is asked for.
+    Token,
+}
+
 /// What is wrong with a request, if anything.
-pub(super) fn refusal(request: &Parts) -> Option<Reply> {
-    if request.method != Method::GET && request.method != Method::HEAD {
-        return Some(Reply::words(405, "Only GET and HEAD: nothing can be changed here."));
+pub(super) fn refusal(request: &Parts, asks: Asks) -> Option<Reply> {
+    let is_reading = request.method == Method::GET || request.method == Method::HEAD;
+    let takes_form = asks == Asks::Token && [login::PATH, login::OUT_PATH].contains(&request.uri.path());
+    let is_form = takes_form && request.method == Method::POST;
+    if !(is_reading || is_form) {
+        let refused = Reply::words(405, "Only GET and HEAD: nothing can be changed here.");
+        return Some(refused.with(ALLOW, if takes_form { "GET, HEAD, POST" } else { "GET, HEAD" }.to_owned()));
+    }
+    if asks == Asks::Token {
+        return None;
     }
     let is_meant = match host(&request.headers) {
         Some(host) => is_here(&host) && request.uri.authority().is_none_or(is_here),
@@ -74,12 +103,16 @@ mod tests {
     use super::*;
 
     fn status(method: &str, uri: &str, hosts: &[&str]) -> Option<u16> {
+        status_where(Asks::Nobody, method, uri, hosts)
+    }
+
+    fn status_where(asks: Asks, method: &str, uri: &str, hosts: &[&str]) -> Option<u16> {
         let mut request = Request::builder().method(method).uri(uri);
         for host in hosts {
             request = request.header(HOST, *host);
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        refusal(&parts).map(|reply| reply.status)
+        refusal(&parts, asks).map(|reply| reply.status)
     }
 
     #[test]
@@ -111,6 +144,17 @@ mod tests {
     fn nothing_but_reading_is_answered() {
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW"] {
             assert_eq!(status(method, "/", &["localhost"]), Some(405), "{method}");
+            assert_eq!(status_where(Asks::Token, method, "/", &["localhost"]), Some(405), "{method}");
         }
+    }
+
+    #[test]
+    fn a_log_in_is_sent_where_a_token_is_asked_for_under_any_name() {
+        for path in [login::PATH, login::OUT_PATH] {
+            assert_eq!(status("POST", path, &["localhost"]), Some(405), "{path}");
+            assert_eq!(status_where(Asks::Token, "POST", path, &["box.example"]), None, "{path}");
+            assert_eq!(status_where(Asks::Token, "PUT", path, &["box.example"]), Some(405), "{path}");
+        }
+        assert_eq!(status_where(Asks::Token, "GET", "/", &["box.example:8443"]), None);
     }
 }

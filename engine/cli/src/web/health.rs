@@ -13,13 +13,16 @@ pub(super) fn alive(monitor: &Monitor) -> Reply {
     reply(monitor.is_alive(now), &json!({ "alive": monitor.is_alive(now), "seconds_since_turn": since }))
 }
 
-/// 200 when the state was looked at, and the last look went well.
+/// 200 when the service decides, and has a state that can be used; what is in the way otherwise.
 pub(super) fn ready(monitor: &Monitor) -> Reply {
-    reply(monitor.is_ready(), &json!({ "ready": monitor.is_ready() }))
+    match monitor.unready(Timestamp::now()) {
+        None => reply(true, &json!({ "ready": true })),
+        Some(why) => reply(false, &json!({ "ready": false, "reason": why })),
+    }
 }
 
 fn reply(well: bool, body: &serde_json::Value) -> Reply {
-    Reply { status: if well { 200 } else { 503 }, media_type: Reply::JSON, body: format!("{body}\n") }
+    Reply::new(if well { 200 } else { 503 }, Reply::JSON, format!("{body}\n"))
 }
 
 #[cfg(test)]
@@ -31,7 +34,7 @@ mod tests {
         let monitor = Monitor::new(Timestamp::now());
         assert_eq!((alive(&monitor).status, ready(&monitor).status), (200, 503));
         monitor.looked(true);
-        assert_eq!(ready(&monitor), Reply { status: 200, media_type: Reply::JSON, body: "{\"ready\":true}\n".into() });
+        assert_eq!(ready(&monitor), Reply::ok(Reply::JSON, "{\"ready\":true}\n"));
         monitor.turn(Timestamp::UNIX_EPOCH);
         assert_eq!(alive(&monitor).status, 503);
         assert!(alive(&monitor).body.starts_with("{\"alive\":false,\"seconds_since_turn\":"));

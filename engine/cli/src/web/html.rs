@@ -4,28 +4,59 @@ use engine_core::report::counted;
 use jiff::{SignedDuration, Timestamp};
 
 use super::assets::{SCRIPT_PATH, STYLE_PATH};
+use super::login::OUT_PATH;
 use crate::commands::status::ago;
 use crate::show::escaped;
 
+/// How somebody comes to see a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// No token is asked for.
+    Open,
+    /// With the token in a header.
+    ByToken,
+    /// With the cookie of a log-in.
+    LoggedIn,
+}
+
 /// A page with its title; `main` is HTML.
-pub(super) fn page(title: &str, main: &str) -> String {
+pub(super) fn page(title: &str, main: &str, visit: Visit) -> String {
+    let head =
+        format!("<link rel=\"stylesheet\" href=\"{STYLE_PATH}\">\n<script src=\"{SCRIPT_PATH}\" defer></script>\n");
+    let log_out = match visit {
+        Visit::LoggedIn => format!("<form method=\"post\" action=\"{OUT_PATH}\"><button>Log out</button></form>"),
+        Visit::Open | Visit::ByToken => String::new(),
+    };
+    let top = format!(
+        "<a class=\"skip\" href=\"#main\">To the content</a>\n\
+         <header><nav aria-label=\"pages\"><a href=\"/\">engine: all pipelines</a> <a href=\"/metrics\">metrics</a>\
+         {log_out}</nav></header>\n"
+    );
+    let foot = format!("<footer><p>engine {}. Read-only; times are UTC.</p></footer>\n", env!("CARGO_PKG_VERSION"));
+    frame(title, &head, &top, main, &foot)
+}
+
+/// What every page has, and around its content what is given: HTML.
+pub(super) fn frame(title: &str, head: &str, top: &str, main: &str, foot: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"{STYLE_PATH}\">\n\
-         <script src=\"{SCRIPT_PATH}\" defer></script>\n</head>\n<body>\n\
-         <a class=\"skip\" href=\"#main\">To the content</a>\n\
-         <header><nav aria-label=\"pages\"><a href=\"/\">engine: all pipelines</a> <a href=\"/metrics\">metrics</a></nav></header>\n\
-         <main id=\"main\" tabindex=\"-1\">\n{main}</main>\n\
-         <footer><p>engine {version}. Read-only; times are UTC.</p></footer>\n</body>\n</html>\n",
+         <link rel=\"icon\" href=\"data:,\">\n{head}</head>\n<body>\n{top}\
+         <main id=\"main\" tabindex=\"-1\">\n{main}</main>\n{foot}</body>\n</html>\n",
         title = escaped(title),
-        version = env!("CARGO_PKG_VERSION"),
     )
 }
 
 /// What is shown where there is nothing.
-pub(super) fn not_found() -> String {
-    page("Not found", "<h1>Not found</h1>\n<p>There is no such page. <a href=\"/\">All pipelines</a></p>\n")
+pub(super) fn not_found(visit: Visit) -> String {
+    page("Not found", "<h1>Not found</h1>\n<p>There is no such page. <a href=\"/\">All pipelines</a></p>\n", visit)
+}
+
+/// What is shown where the state gives no answer.
+pub(super) fn silent(said: &str, visit: Visit) -> String {
+    let main =
+        format!("<h1>The state does not answer</h1>\n<p class=\"trouble\" role=\"alert\">{}</p>\n", escaped(said));
+    page("The state does not answer – engine", &main, visit)
 }
 
 /// When a page was made, for the head of its content.

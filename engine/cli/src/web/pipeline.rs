@@ -6,7 +6,7 @@ use engine_spec::device::Device;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::html::{self, health, lines, table, time, when};
+use super::html::{self, Visit, health, lines, table, time, when};
 use super::timeline;
 use super::view::{Known, Seen};
 use crate::commands::preview::chart::Chart;
@@ -55,7 +55,7 @@ impl Detail {
 }
 
 /// The page.
-pub(super) fn page(detail: &Detail) -> String {
+pub(super) fn page(detail: &Detail, visit: Visit) -> String {
     let id = &detail.seen.id;
     let mut main = format!("<h1>{}</h1>\n", escaped(id));
     if let Some(description) = &detail.seen.description {
@@ -66,9 +66,6 @@ pub(super) fn page(detail: &Detail) -> String {
         main.push_str(&format!("<p class=\"soft\">{}</p>\n", escaped(&labels.join(", "))));
     }
     main.push_str(&html::as_of(detail.at));
-    if detail.seen.is_outdated {
-        main.push_str("<p>The file of its spec cannot be used as it is now: the pipeline goes on as before.</p>\n");
-    }
     match &detail.seen.known {
         Some(known) => main.push_str(&how_it_is(known, detail.at)),
         None => main.push_str("<p class=\"trouble\" role=\"alert\">What is known of it cannot be read.</p>\n"),
@@ -81,7 +78,7 @@ pub(super) fn page(detail: &Detail) -> String {
         Some(known) => format!("{id}: {} – engine", known.status.health),
         None => format!("{id} – engine"),
     };
-    html::page(&title, &main)
+    html::page(&title, &main, visit)
 }
 
 fn section<T>(title: &str, id: &str, content: &Result<T, String>, show: impl Fn(&T) -> String) -> String {

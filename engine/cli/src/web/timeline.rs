@@ -4,7 +4,7 @@ use engine_core::canonical::CanonicalRow;
 use engine_core::plan::Plan;
 use engine_core::state::{LedgerRecord, StateStore};
 use engine_core::time::Instant;
-use engine_core::timeline::{Bar, Limits, lay_out};
+use engine_core::timeline::{Bar, Limits, Placed, lay_out};
 use engine_spec::model::{Deliver, TableType};
 use jiff::Timestamp;
 
@@ -34,8 +34,12 @@ fn bar(record: &LedgerRecord) -> Option<Bar> {
     let said = record.body.as_ref().and_then(|body| CanonicalRow::from_stored(body, at).ok());
     match said {
         Some(row) => placed(record, &row.details.order_code, &row.details.product_code),
-        None => placed(record, "?", "?"),
+        None => placed(record, "", ""),
     }
+}
+
+fn is_unnamed(run: &Placed) -> bool {
+    run.label.is_empty() && run.group.is_empty()
 }
 
 /// The picture.
@@ -47,11 +51,17 @@ pub(super) fn show(chart: &Chart) -> String {
         true => told,
         false => format!("<details>\n<summary>What is remarkable, in words</summary>\n<ul>\n{told}</ul>\n</details>\n"),
     };
+    let unnamed = match timeline.machines.iter().flat_map(|machine| &machine.lanes).flatten().any(is_unnamed) {
+        true => {
+            " Runs without a label are rows as they were read: of these the ledger keeps a hash, and neither order nor \
+             product, so that it stays small. <code>engine preview</code> reads the source and names them."
+        }
+        false => "",
+    };
     format!(
         "<a class=\"skip\" href=\"#quarantine\">Past the time-line</a>\n<div class=\"scroll latest\" tabindex=\"0\" role=\"region\" aria-label=\"time-line of the newest runs\">\n{}</div>\n\
          <p class=\"soft\">As the ledger has them: what was handed to the outbox. A colour is a product. Framed, with an \
-         arrow: live. Hatched: two at a time. Dotted: nothing runs. A question mark stands where the ledger keeps a hash \
-         of order and product, and not their names.</p>\n{told}",
+         arrow: live. Hatched: two at a time. Dotted: nothing runs.{unnamed}</p>\n{told}",
         plain_picture(chart, 0)
     )
 }

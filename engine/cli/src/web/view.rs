@@ -28,6 +28,8 @@ pub(super) struct Fleet {
     pub(super) pipelines: Vec<Seen>,
     /// Why the state cannot be read.
     pub(super) trouble: Option<String>,
+    /// Why certificate and token of the page cannot be read anew.
+    pub(super) page_trouble: Option<String>,
     pub(super) process: Process,
 }
 
@@ -37,8 +39,6 @@ pub(super) struct Seen {
     pub(super) id: String,
     pub(super) description: Option<String>,
     pub(super) labels: BTreeMap<String, String>,
-    /// The file of its spec cannot be used as it is now, and it goes on as before.
-    pub(super) is_outdated: bool,
     pub(super) tally: Tally,
     /// What the state says of it; `None` where it cannot be read.
     pub(super) known: Option<Known>,
@@ -60,7 +60,7 @@ impl View {
         Self { store, monitor, fleet: Cached::default(), details: Mutex::default() }
     }
 
-    pub(super) fn monitor(&self) -> &Monitor {
+    pub(super) fn monitor(&self) -> &Arc<Monitor> {
         &self.monitor
     }
 
@@ -91,7 +91,7 @@ impl View {
             // What cannot be read once is not tried for every pipeline: each may take until it runs out of time.
             let known = if trouble.is_none() {
                 let holder = holders.iter().find(|holder| holder.unit == id).map(|holder| holder.engine.clone());
-                self.know(&id, holder, at).map_err(|error| trouble = Some(error.to_string())).ok()
+                self.know(entry, holder, at).map_err(|error| trouble = Some(error.to_string())).ok()
             } else {
                 None
             };
@@ -100,20 +100,27 @@ impl View {
                 tally: self.monitor.tally(&id),
                 description: typed.and_then(|spec| spec.description.clone()),
                 labels: typed.map(|spec| spec.labels.clone()).unwrap_or_default(),
-                is_outdated: entry.is_outdated,
                 known,
                 id,
             }
         };
         let pipelines = self.monitor.roster().pipelines.iter().map(&mut seen).collect();
-        Fleet { at, started: self.monitor.started(), pipelines, trouble, process: Process::now() }
+        let (started, page_trouble) = (self.monitor.started(), self.monitor.current_page_trouble());
+        Fleet { at, started, pipelines, trouble, page_trouble, process: Process::now() }
     }
 
     /// What the state says of a pipeline, and who runs it, where several engines share the state.
-    fn know(&self, id: &str, holder: Option<String>, now: Timestamp) -> Result<Known, StateError> {
+    fn know(&self, entry: &Entry, holder: Option<String>, now: Timestamp) -> Result<Known, StateError> {
+        let id = entry.id.as_str();
         let (state, delivery, counts) = (self.store.load(id)?, self.store.delivery(id)?, self.store.counts(id)?);
         let status = status::of(id, &state, &delivery, counts, now);
-        let status = Arc::new(PipelineStatus { run_by: holder, ..status });
+        let mut status = PipelineStatus { run_by: holder, ..status }.with_spec_kept(entry.is_outdated);
+        // A run that could not be written down is known here all the same.
+        let written = state.last_run.as_ref().map(|run| run.started);
+        if let Some(failure) = self.monitor.tally(id).failure.filter(|failure| written < Some(failure.started)) {
+            status = status.with_failure(&failure.message);
+        }
+        let status = Arc::new(status);
         let seen = self.monitor.waiting(id, counts.outbox, now);
         let waiting_since = seen.map(|seen| delivery.since.map_or(seen, |since| since.min(seen)));
         Ok(Known { status, state, delivery, counts, waiting_since })

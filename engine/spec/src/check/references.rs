@@ -21,7 +21,7 @@ pub struct ReferenceAt {
 /// Every reference of a spec or device config, in the order of the file.
 pub fn references(file: &SpecFile) -> Vec<ReferenceAt> {
     let mut found = Vec::new();
-    for root in ["source", "destination", "state", "telemetry"] {
+    for root in ["source", "destination", "state", "telemetry", "http"] {
         if let Some(value) = file.value.get(root) {
             collect(value, format!("/{root}"), &mut found);
         }

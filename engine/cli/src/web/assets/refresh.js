@@ -17,6 +17,8 @@ async function refresh() {
   if (isInUse()) return say("Paused while you are at work here.");
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
+    // Whoever is not logged in any more is asked anew.
+    if (answer.status === 401) return location.reload();
     if (!answer.ok) throw new Error(answer.status);
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (isInUse()) return;

@@ -22,14 +22,13 @@ fn seen(labels: &[(&str, &str)]) -> Seen {
         id: "acme".to_owned(),
         description: None,
         labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        is_outdated: false,
         tally: Tally::default(),
         known: Some(Known { status, state, delivery, counts, waiting_since }),
     }
 }
 
 fn fleet(pipelines: Vec<Seen>) -> Fleet {
-    Fleet { at: now(), started: now(), pipelines, trouble: None, process: Process::default() }
+    Fleet { at: now(), started: now(), pipelines, trouble: None, page_trouble: None, process: Process::default() }
 }
 
 fn served(pipelines: Vec<Seen>) -> String {

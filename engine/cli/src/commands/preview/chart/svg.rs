@@ -271,7 +271,10 @@ pub(super) fn run_label(label: &str, room: usize) -> Option<String> {
 fn told(machine: &Machine, run: &Placed, zone: &TimeZone) -> String {
     let length = words::length(run.end.duration_since(run.start));
     let (start, end) = (words::local(run.start, zone), words::local(run.end, zone));
-    let what = format!("{}, product {}, on {}", run.label, run.group, machine.name);
+    let what = match run.label.is_empty() && run.group.is_empty() {
+        true => format!("a run on {}", machine.name),
+        false => format!("{}, product {}, on {}", run.label, run.group, machine.name),
+    };
     match run.live {
         true => format!("{what}: live since {start}, for {length}"),
         false => format!("{what}: {start} to {end}, {length}"),

@@ -186,3 +186,20 @@ fn no_more_is_told_than_can_be_read() {
         told[0]
     );
 }
+
+#[test]
+fn runs_whose_names_are_not_known_are_told_without() {
+    let bars = [
+        bar("M1", "", "", "2025-03-29T10:00:00Z", "2025-03-29T18:00:00Z"),
+        bar("M1", "", "", "2025-03-29T17:00:00Z", ""),
+    ];
+    let limits = Limits { machines: 9, runs: 9, days: 31 };
+    let timeline = lay_out(&bars, at("2025-03-29T20:00:00Z"), &TimeZone::UTC, limits).unwrap();
+    let told = words::told(&timeline, &TimeZone::UTC);
+    let expected =
+        ["overlap on M1: 2 runs from 2025-03-29 17:00 to 18:00 (1 h)", "live on M1: a run since 2025-03-29 17:00"];
+    assert_eq!(told, expected);
+    let chart = Chart { pipeline: "acme".to_owned(), zone: TimeZone::UTC, timeline: Some(timeline) };
+    let picture = svg::plain_picture(&chart, 0);
+    assert!(picture.contains("aria-label=\"a run on M1: 2025-03-29 10:00 to 2025-03-29 18:00, 8 h\""), "{picture}");
+}

@@ -70,15 +70,10 @@ pub(crate) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
             if overlaps > OVERLAPS_TOLD_MAX {
                 continue;
             }
-            let more = overlap.runs.len().saturating_sub(NAMES_TOLD_MAX);
-            let mut names = overlap.runs.iter().take(NAMES_TOLD_MAX).cloned().collect::<Vec<_>>().join(", ");
-            if more > 0 {
-                names = format!("{names} and {more} more");
-            }
             lines.push(format!(
                 "overlap on {}: {} from {} to {} ({})",
                 machine.name,
-                names,
+                names(&overlap.runs),
                 local(overlap.start, zone),
                 until(overlap.start, overlap.end, zone),
                 length(overlap.end.duration_since(overlap.start))
@@ -91,11 +86,9 @@ pub(crate) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
     lines.extend(timeline.machines.iter().filter_map(|machine| gaps(machine, zone)));
     let live = timeline.machines.iter().flat_map(|machine| machine.live().into_iter().map(move |run| (machine, run)));
     let live: Vec<_> = live.collect();
-    lines.extend(
-        live.iter()
-            .take(LIVE_TOLD_MAX)
-            .map(|(machine, run)| format!("live on {}: {} since {}", machine.name, run.label, local(run.start, zone))),
-    );
+    lines.extend(live.iter().take(LIVE_TOLD_MAX).map(|(machine, run)| {
+        format!("live on {}: {} since {}", machine.name, name(&run.label), local(run.start, zone))
+    }));
     if live.len() > LIVE_TOLD_MAX {
         lines.push(format!("and {}", counted(live.len() - LIVE_TOLD_MAX, "more live run")));
     }
@@ -113,6 +106,23 @@ pub(crate) fn told(timeline: &Timeline, zone: &TimeZone) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A run by its name, where that is known.
+fn name(label: &str) -> &str {
+    if label.is_empty() { "a run" } else { label }
+}
+
+/// Runs by name, or, where names are not known, how many.
+fn names(runs: &[String]) -> String {
+    if runs.iter().all(String::is_empty) {
+        return counted(runs.len(), "run");
+    }
+    let names = runs.iter().take(NAMES_TOLD_MAX).cloned().collect::<Vec<_>>().join(", ");
+    match runs.len().saturating_sub(NAMES_TOLD_MAX) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
 }
 
 fn length_in_hours(length: SignedDuration) -> String {
