@@ -62,6 +62,10 @@ pub struct Tally {
     pub millis: u64,
     /// Rows that they read.
     pub rows: u64,
+    /// Bytes of their values.
+    pub bytes: u64,
+    /// Statements that were sent to the source.
+    pub statements: u64,
     /// Of these, new ones.
     pub new: u64,
     /// Of these, changed ones.
@@ -191,6 +195,8 @@ impl Monitor {
         self.state_failed.store(if state_failed { ended } else { i64::MIN }, Ordering::Relaxed);
         tally.millis += report.millis;
         tally.rows += report.rows;
+        tally.bytes += report.bytes;
+        tally.statements += report.statements;
         tally.new += report.new;
         tally.changed += report.changed;
         tally.gone += report.gone;
@@ -255,7 +261,16 @@ mod tests {
     #[test]
     fn runs_and_deliveries_add_up() {
         let monitor = Monitor::new(at(0));
-        let mut report = RunReport { rows: 10, new: 4, upserts: 3, deletes: 1, millis: 250, ..RunReport::default() };
+        let mut report = RunReport {
+            rows: 10,
+            bytes: 300,
+            statements: 2,
+            new: 4,
+            upserts: 3,
+            deletes: 1,
+            millis: 250,
+            ..RunReport::default()
+        };
         report.rejected.insert("unmapped".to_owned(), 2);
         monitor.run("acme", &report);
         let failure = Failure { kind: FailureKind::Source, message: String::new(), hint: None };
@@ -265,6 +280,7 @@ mod tests {
         monitor.delivery("acme", "there", &report);
         let tally = monitor.tally("acme");
         assert_eq!((tally.runs, tally.failed, tally.rows, tally.upserts, tally.deletes), (1, 1, 20, 6, 2));
+        assert_eq!((tally.bytes, tally.statements), (600, 4));
         assert_eq!((tally.millis, tally.rejected["unmapped"]), (500, 4));
         assert_eq!((tally.accepted, tally.parcels, tally.stopped, tally.paused), (5, 2, 1, true));
         assert_eq!(monitor.tally("other"), Tally::default());

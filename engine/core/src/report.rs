@@ -24,6 +24,8 @@ pub struct RunReport {
     pub statements: u64,
     /// Rows that the source gave.
     pub rows: u64,
+    /// Bytes of their values: see [`crate::value::RowBatch::value_bytes`].
+    pub bytes: u64,
     /// Rows that `skip_when` or an `unmapped: skip` dropped.
     pub skipped: u64,
     /// Rows that `cancelled_when` marked.

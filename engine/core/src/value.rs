@@ -215,6 +215,24 @@ impl RowBatch {
         self.len() >= BATCH_ROWS_MAX || self.text.len() + self.bytes.len() >= BATCH_BYTES_MAX
     }
 
+    /// Bytes of its values: those of texts and bytes, and eight for every other value but null.
+    pub fn value_bytes(&self) -> u64 {
+        let is_word = |slot: &&Slot| {
+            matches!(
+                slot,
+                Slot::Bool(_)
+                    | Slot::Int(_)
+                    | Slot::Float(_)
+                    | Slot::Date(_)
+                    | Slot::Time(_)
+                    | Slot::Civil { .. }
+                    | Slot::Instant { .. }
+            )
+        };
+        let words = self.slots.iter().filter(is_word).count();
+        (self.text.len() + self.bytes.len() + 8 * words) as u64
+    }
+
     /// The row at an index below [`Self::len`].
     pub fn row(&self, index: usize) -> Row<'_> {
         let width = self.columns.len();
@@ -409,6 +427,8 @@ mod tests {
             batch.push_bad("month 13");
         }
         assert_eq!(batch.len(), 2);
+        // A whole number, two letters, a byte, four characters of a decimal, and eight of a reason.
+        assert_eq!(batch.value_bytes(), 8 + 2 + 1 + 4 + 8);
         assert_eq!(
             (0..3).map(|place| batch.row(0).get(place)).collect::<Vec<_>>(),
             [Cell::Int(1), Cell::Text("M1"), Cell::Bytes(&[7])]

@@ -227,6 +227,8 @@ pub fn log_run(pipeline: &str, report: &RunReport) {
             upserts = report.upserts,
             deletes = report.deletes,
             rejected = report.rejected_total(),
+            statements = report.statements,
+            bytes = report.bytes,
             millis = report.millis,
             "{}",
             show::summary(report)

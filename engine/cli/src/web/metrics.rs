@@ -114,6 +114,16 @@ const METRICS: &[Metric] = &[
         Values::Counter(|seen, tell| tell("", seen.tally.millis as f64 / 1000.0)),
     ),
     metric("engine_rows_read", "Rows that runs read", Values::Counter(|seen, tell| tell("", seen.tally.rows as f64))),
+    metric(
+        "engine_source_bytes",
+        "Bytes of the values that runs read: of texts and bytes, and eight for every other value",
+        Values::Counter(|seen, tell| tell("", seen.tally.bytes as f64)),
+    ),
+    metric(
+        "engine_source_statements",
+        "Statements that runs sent to their source",
+        Values::Counter(|seen, tell| tell("", seen.tally.statements as f64)),
+    ),
     labelled(
         "engine_rows_found",
         "change",

@@ -135,6 +135,7 @@ fn last_run(run: &RunReport, now: Timestamp) -> String {
         ("to write", run.upserts),
         ("to delete", run.deletes),
         ("statements", run.statements),
+        ("bytes read", run.bytes),
     ];
     let mut figures = vec![("began", when(Some(run.started), now)), ("took", format!("{} ms", run.millis))];
     figures.extend(counts.map(|(name, count)| (name, count.to_string())));

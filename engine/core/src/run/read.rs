@@ -100,6 +100,7 @@ impl Run<'_> {
             reading.begin_part(batch.part());
             reading.rows += batch.len() as u64;
             self.report.rows += batch.len() as u64;
+            self.report.bytes += batch.value_bytes();
             for row in batch.rows() {
                 let outcome = mapper.map(row, now, &mut row_buffer);
                 observer.row(row, outcome, &row_buffer, mapper);
