@@ -31,6 +31,7 @@ use self::reporter::Reporter;
 use crate::clock::SystemClock;
 use crate::commands::run::{concurrency, outbox_bytes_max};
 use crate::exit::{CommandError, Kind};
+use crate::fleet::Ended;
 use crate::monitor::{Entry, Monitor, Roster};
 use crate::notify::Notify;
 use crate::pipeline::{self, Outlet};
@@ -97,6 +98,8 @@ pub struct Service {
     pub granted: Option<Grants>,
     /// The service manager.
     pub notify: Notify,
+    /// Who wants to know how runs ended, where specs are pulled.
+    pub ended: Option<Sender<Ended>>,
 }
 
 /// Runs until asked to stop.
@@ -108,7 +111,7 @@ pub fn run(
     sender: Sender<Event>,
     events: &Receiver<Event>,
 ) -> Result<(), CommandError> {
-    let Service { project, left_out, files, granted, notify } = service;
+    let Service { project, left_out, files, granted, notify, ended } = service;
     let clock = SystemClock;
     let cut = Cancel::default();
     let mut settings = Settings { device: Arc::new(project.device), granted, left_out };
@@ -124,10 +127,10 @@ pub fn run(
     monitor.runs(roster(&settings, &jobs));
     let reread = watch_files(files, sender.clone());
     std::thread::scope(|scope| {
-        let work = Work { store, cancel, cut: &cut, scope, sender };
+        let work = Work { store, cancel, cut: &cut, scope, sender, ended };
         let mut leases_seen: Option<Instant> = None;
         let mut is_store_well = true;
-        let mut reporter = Reporter::new(&notify, &jobs, settings.left_out);
+        let mut reporter = Reporter::new(&notify, monitor, &jobs, settings.left_out);
         let mut looked_at_clock = (clock.now(), Instant::now());
         while !cancel.is_cancelled() {
             let (now, instant) = (clock.now(), Instant::now());
@@ -258,6 +261,7 @@ struct Work<'scope, 'env> {
     cut: &'env Cancel,
     scope: &'scope Scope<'scope, 'env>,
     sender: Sender<Event>,
+    ended: Option<Sender<Ended>>,
 }
 
 impl Work<'_, '_> {
@@ -280,7 +284,7 @@ impl Work<'_, '_> {
             job.delivery_due = job.delivery_due.or_else(|| later(now, DELIVERY_DURING_RUN));
             let (device, store, cancel) = (Arc::clone(device), self.store, self.cancel);
             let (spec, id, next_run, sender) = (Arc::clone(&job.spec), job.id.clone(), job.due, self.sender.clone());
-            let mut pulse = job.pulse.clone();
+            let (mut pulse, ended) = (job.pulse.clone(), self.ended.clone());
             self.scope.spawn(move || {
                 // The plan is made anew for every run, so that a rotated secret is read again.
                 let report = match project::plan_on(&device, &spec, false) {
@@ -296,6 +300,9 @@ impl Work<'_, '_> {
                     Err(error) => pipeline::unplanned(&id, store, &error, Timestamp::now(), Some(next_run)),
                 };
                 // Nobody listens any more once the service stops.
+                if let Some(ended) = ended {
+                    let _ = ended.send(Ended::of(&id, spec.path.clone(), &report));
+                }
                 let _ = sender.send(Event::Done(Done::Run(id, Box::new(report))));
             });
         }

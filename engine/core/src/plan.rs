@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use engine_spec::expr::RowExpr;
 use engine_spec::model::{
-    Action, Batch, Deletes, Deliver, Destination, FieldSource, Fields, FutureCheck, IgnoreOrReject,
-    OnStartWhileRunning, Param, Setting, Source, Spec, SyncMode, TableType, TimeSource,
+    Action, Auth, Batch, Deletes, Deliver, Destination, FieldSource, Fields, FutureCheck, HeaderValue, IgnoreOrReject,
+    OnStartWhileRunning, Param, Setting, Source, Spec, SyncMode, TableType, TimeSource, Tls,
 };
 use engine_spec::sql::Dialect;
 use engine_spec::template::SqlTemplate;
@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use self::resolve::Resolver;
 use crate::pairing::Rules;
-use crate::ports::{DestinationConfig, References, SourceConfig};
+use crate::ports::{DestinationConfig, HttpConfig, References, SourceConfig};
 use crate::state::Fingerprint;
 
 /// `source.timeouts.connect` where it is left out.
@@ -349,6 +349,35 @@ pub fn source_config(
     let zone = resolver.zone(source_zone(source));
     match config {
         Some(config) if resolver.errors.is_empty() => Ok((config, zone)),
+        _ => Err(resolver.errors),
+    }
+}
+
+/// An HTTP endpoint of the device config that is neither a source nor a destination, as written.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint<'a> {
+    /// The address.
+    pub url: &'a Setting<String>,
+    /// Headers.
+    pub headers: &'a BTreeMap<String, HeaderValue>,
+    /// How to log in.
+    pub auth: Option<&'a Auth>,
+    /// Encryption.
+    pub tls: Option<&'a Tls>,
+}
+
+/// The settings of an endpoint, its references resolved. `at` is its part of the device config, for messages; paths are
+/// relative to `folder`.
+pub fn endpoint_config(
+    at: &str,
+    endpoint: &Endpoint<'_>,
+    folder: &Path,
+    references: &dyn References,
+) -> Result<HttpConfig, Vec<PlanError>> {
+    let mut resolver = Resolver { references, folder, offline: false, errors: Vec::new() };
+    let config = resolver.endpoint(at, endpoint);
+    match config {
+        Some(config) if resolver.errors.is_empty() => Ok(config),
         _ => Err(resolver.errors),
     }
 }

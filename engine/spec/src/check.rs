@@ -2,6 +2,7 @@
 
 mod destination;
 mod fields;
+mod fleet;
 mod habits;
 mod lint;
 mod live_rows;
@@ -25,6 +26,7 @@ use crate::yaml::SpecFile;
 
 pub use references::{ReferenceAt, references};
 pub use set::check_set;
+pub(crate) use source::is_loopback;
 pub(crate) use zones::zone;
 
 /// What the rules look at, and what they find.
@@ -96,6 +98,9 @@ pub(crate) fn check_device(file: &SpecFile, device: &crate::device::Device) -> V
     {
         checker.value(codes::LITERAL_SECRET, "/state/url", "the address holds a password").help =
             Some("put the address into a reference: `url: { env: STATE_URL }`".to_owned());
+    }
+    if let Some(fleet) = &device.fleet {
+        fleet::check(&mut checker, device, fleet);
     }
     references::check(&mut checker);
     checker.findings

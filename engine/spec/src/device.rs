@@ -1,8 +1,13 @@
 //! The device config, `engine.yaml`: what holds for every pipeline of a device. Everything has a default.
 
+mod fleet;
+mod pulled;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::fleet::{Fleet, Heartbeat, PulledSpecs};
+pub use self::pulled::{PublicKey, SpecsFrom};
 use crate::decode::present;
 use crate::model::{ByteSize, Destination, Setting, Version};
 
@@ -38,6 +43,10 @@ pub struct Device {
     #[schemars(example = serde_json::json!({"level": "info", "format": "json"}))]
     #[serde(default)]
     pub log: Log,
+    /// A device as one of many: its specs are pulled, and it tells how it does.
+    #[schemars(example = serde_json::json!({"heartbeat": {"url": "https://fleet.example/heartbeats"}}))]
+    #[serde(default, deserialize_with = "present")]
+    pub fleet: Option<Fleet>,
 }
 
 /// Where the engine keeps what it has read and delivered.

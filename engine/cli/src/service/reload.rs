@@ -119,16 +119,26 @@ impl Settings {
         }
     }
 
-    /// Takes over limits and the destination. State, page and logs stay as they were at the start.
+    /// Takes over limits and the destination. State, page, logs and the fleet stay as they were at the start.
     fn take_over_device(&mut self, jobs: &mut [Job], new: Device, specs: &[FoundSpec], now: Timestamp) {
         let old = Arc::clone(&self.device);
-        let mut needs_restart: Vec<String> =
-            [("state", old.state != new.state), ("http", old.http != new.http), ("log", old.log != new.log)]
-                .into_iter()
-                .filter(|(_, is_changed)| *is_changed)
-                .map(|(key, _)| format!("`{key}`"))
-                .collect();
-        let mut taken = Device { state: old.state.clone(), http: old.http.clone(), log: old.log.clone(), ..new };
+        let mut needs_restart: Vec<String> = [
+            ("state", old.state != new.state),
+            ("http", old.http != new.http),
+            ("log", old.log != new.log),
+            ("fleet", old.fleet != new.fleet),
+        ]
+        .into_iter()
+        .filter(|(_, is_changed)| *is_changed)
+        .map(|(key, _)| format!("`{key}`"))
+        .collect();
+        let mut taken = Device {
+            state: old.state.clone(),
+            http: old.http.clone(),
+            log: old.log.clone(),
+            fleet: old.fleet.clone(),
+            ..new
+        };
         if taken.destination != old.destination {
             let lacks = |spec: &FoundSpec| {
                 let before = self.lacking(&old, spec);

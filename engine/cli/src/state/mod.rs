@@ -8,7 +8,7 @@ mod sqlite;
 #[cfg(test)]
 mod suite;
 
-pub use postgres::{PostgresStore, files_of, is_of_this_host};
+pub use postgres::{PostgresStore, files_of, host, is_of_this_host};
 pub use sqlite::{Check, Options, SqliteStore};
 
 /// What a look at a state store found. Nothing was changed by it.

@@ -148,7 +148,8 @@ pub fn is_of_this_host(name: &str) -> bool {
     name.split_once(" on ").is_some_and(|(_, name)| name == host())
 }
 
-fn host() -> String {
+/// The name of this host.
+pub fn host() -> String {
     match std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim() {
         "" => "an unknown host".to_owned(),
         host => host.to_owned(),

@@ -198,7 +198,7 @@ fn peer(config: &HttpConfig) -> Result<Peer, OpenError> {
 }
 
 /// The network thread of all endpoints. A thread of its own notices closed connections between two requests.
-fn runtime() -> std::io::Result<&'static Runtime> {
+pub(crate) fn runtime() -> std::io::Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime);
@@ -209,7 +209,7 @@ fn runtime() -> std::io::Result<&'static Runtime> {
 }
 
 /// What the work yields, or `None` once somebody asks to stop.
-async fn unless<T>(cancel: &Cancel, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn unless<T>(cancel: &Cancel, work: impl Future<Output = T>) -> Option<T> {
     let asked = async {
         while !cancel.is_cancelled() {
             tokio::time::sleep(CANCEL_POLL).await;
