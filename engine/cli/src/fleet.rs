@@ -78,7 +78,9 @@ const FIRST_EVERY: Duration = Duration::from_secs(10);
 pub fn await_first(puller: &mut Puller) -> Result<(), CommandError> {
     let mut said = String::new();
     while !has_some(puller)? {
-        let Err(error) = pull_now(puller) else { return Ok(()) };
+        // Another process may be about to pull them.
+        let pulled = if puller.holds()? { pull_now(puller) } else { Err(elsewhere()) };
+        let Err(error) = pulled else { return Ok(()) };
         if error.message != said {
             tracing::warn!(
                 event = "specs_not_taken",
@@ -96,7 +98,8 @@ pub fn await_first(puller: &mut Puller) -> Result<(), CommandError> {
 /// Takes what there is now, for a run that is the only one. Specs of before will do where there is nothing else.
 pub fn pull_once(puller: &mut Puller) -> Result<(), CommandError> {
     let has_some = has_some(puller)?;
-    match pull_now(puller) {
+    let pulled = if puller.holds()? { pull_now(puller) } else { Err(elsewhere()) };
+    match pulled {
         Err(error) if has_some => {
             tracing::warn!(
                 event = "specs_not_taken",
@@ -108,6 +111,11 @@ pub fn pull_once(puller: &mut Puller) -> Result<(), CommandError> {
         }
         other => other,
     }
+}
+
+fn elsewhere() -> CommandError {
+    CommandError::new(Kind::Environment, "another engine with the same state pulls the specs")
+        .hint("`engine status` shows what it has pulled")
 }
 
 fn has_some(puller: &Puller) -> Result<bool, CommandError> {

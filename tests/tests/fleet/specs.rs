@@ -128,6 +128,23 @@ fn an_unchanged_bundle_is_asked_for_by_its_tag_and_costs_nothing() {
 }
 
 #[test]
+fn only_one_process_pulls_into_a_folder() {
+    let site = Site::new();
+    site.config(|config| config["fleet"]["specs"]["every"] = "52w".into());
+    site.publish(1, &[site.spec("acme")]);
+    let mut running = site.start();
+    running.event("delivered", "acme");
+    // It looks again within some weeks.
+    site.publish(2, &[labelled(site.spec("acme"), "north")]);
+    let once = site.workspace.engine(&["run", "--once"]);
+    assert!(once.stderr.contains("another engine with the same state pulls the specs"), "{once}");
+    assert!(site.status().contains("specs: 1, "), "{}", site.status());
+    stop(running);
+    site.workspace.engine(&["run", "--once"]).expect(0);
+    assert!(site.status().contains("specs: 2, "), "{}", site.status());
+}
+
+#[test]
 fn a_device_begins_with_what_it_has_when_nobody_can_be_asked() {
     let mut site = Site::new();
     site.config(|_| {});

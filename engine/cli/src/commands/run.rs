@@ -66,7 +66,7 @@ pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> R
     let store: Arc<dyn StateStore> = state.open()?.into();
     let monitor = Arc::new(Monitor::new(clock::now()));
     let ended = match puller {
-        Some(pulling) => Some(fleet::start(pulling.puller, &store, &monitor, &cancel, sender.clone())?),
+        Some(pulling) => fleet::start(pulling.puller, &store, &monitor, &cancel, sender.clone())?,
         None => None,
     };
     fleet::heartbeat::start(&project.device, &project.folder, &store, &monitor, &cancel);

@@ -5,6 +5,7 @@
 //! the set of before or the new one, and folders that no record names are swept up by the next look.
 
 use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -143,6 +144,17 @@ impl Depot {
         Ok(&self.folder)
     }
 
+    /// Takes the folder for this process, until it ends or the file is closed; `None` where another one has it.
+    pub fn lock(&self) -> Result<Option<File>, CommandError> {
+        let locked = File::options().write(true).create(true).truncate(false).open(self.folder.join("lock"));
+        let locked = locked.and_then(|file| match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        });
+        locked.map_err(|error| self.failed("the folder of pulled specs cannot be locked", &error))
+    }
+
     /// A folder for the work of others, such as git.
     pub fn workshop(&self) -> PathBuf {
         self.folder.join("git")
@@ -242,7 +254,7 @@ fn write_all(root: &Path, files: &[(String, Vec<u8>)]) -> io::Result<()> {
         let path = root.join(path);
         make(folder::of(&path))?;
         folders.extend(path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)).map(Path::to_owned));
-        let mut file = std::fs::File::create_new(&path)?;
+        let mut file = File::create_new(&path)?;
         io::Write::write_all(&mut file, content)?;
         file.sync_all()?;
     }

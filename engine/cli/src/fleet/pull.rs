@@ -1,5 +1,6 @@
 //! One look for new specs: pulled, trusted, unpacked and validated, before anything leads to them.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct Puller {
     pub depot: Depot,
     /// What was pulled last, and what became of it: the same is not pulled again.
     last: Option<Last>,
+    /// Keeps other processes from pulling into the same folder.
+    lock: Option<File>,
 }
 
 struct Last {
@@ -84,7 +87,24 @@ impl Puller {
             .hint("name a key with `--specs-key`, or pin them with `#sha256=…` (`#commit=…` for git)"));
         }
         let depot = Depot::of(device, folder)?;
-        Ok(Some(Self { from, settings, keys, device: device.clone(), folder: folder.to_owned(), depot, last: None }))
+        Ok(Some(Self {
+            from,
+            settings,
+            keys,
+            device: device.clone(),
+            folder: folder.to_owned(),
+            depot,
+            last: None,
+            lock: None,
+        }))
+    }
+
+    /// Whether it is this process that pulls into the folder, from now on to its end.
+    pub fn holds(&mut self) -> Result<bool, CommandError> {
+        if self.lock.is_none() {
+            self.lock = self.depot.lock()?;
+        }
+        Ok(self.lock.is_some())
     }
 
     /// Time between two looks, where the device config says it.

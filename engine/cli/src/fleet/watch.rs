@@ -50,14 +50,19 @@ pub struct Told {
     pub record: Record,
 }
 
-/// Looks for new specs from now on, on a thread of its own; what is sent are the runs that end.
+/// Looks for new specs from now on, on a thread of its own; what is sent are the runs that end. `None` where another
+/// process looks for them.
 pub fn start(
-    puller: Puller,
+    mut puller: Puller,
     store: &Arc<dyn StateStore>,
     monitor: &Arc<Monitor>,
     cancel: &Cancel,
     events: Sender<Event>,
-) -> Result<Sender<Ended>, CommandError> {
+) -> Result<Option<Sender<Ended>>, CommandError> {
+    if !puller.holds()? {
+        tracing::warn!(event = "specs_pulled_elsewhere", "another engine with the same state pulls the specs");
+        return Ok(None);
+    }
     let (sender, ended) = channel();
     let record = puller.depot.record()?;
     let every = puller.every().unwrap_or(EVERY).max(EVERY_MIN);
@@ -71,7 +76,7 @@ pub fn start(
     };
     watch.tell();
     std::thread::Builder::new().name("fleet".to_owned()).spawn(move || watch.run(every, &ended))?;
-    Ok(sender)
+    Ok(Some(sender))
 }
 
 struct Watch {
