@@ -31,6 +31,11 @@ pub enum Command {
     ValidateSpec(crate::validate::ValidateArgs),
     /// Runs pipelines on their schedules, or once.
     Run(RunArgs),
+    /// Makes one file of a folder of specs, validated and signed, for devices that pull their specs.
+    ///
+    /// Devices take it by `engine run --specs-from` or `fleet.specs` in their config. Nothing is made of specs that are
+    /// not valid.
+    Bundle(BundleArgs),
     /// Executes the `tests:` of specs, offline.
     Test(TestArgs),
     /// Shows the SQL that would be sent, and its parameters.
@@ -84,9 +89,41 @@ pub struct RunArgs {
     /// Runs every pipeline once, delivers, and ends.
     #[arg(long)]
     pub once: bool,
+    /// Pulls the specs from a bundle or a git repository, and looks for new ones while it runs: `https://host/specs.tar.gz`,
+    /// `git+file:///path?ref=main&path=specs`. As `fleet.specs.from` in the device config, which other commands see too.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "paths")]
+    pub specs_from: Option<String>,
+    /// A public key that may sign the bundle, as `engine bundle --new-key` prints it; may be given several times.
+    #[arg(long = "specs-key", value_name = "KEY", requires = "specs_from")]
+    pub specs_keys: Vec<String>,
     /// Freezes the clock at an instant: `2025-03-30T12:00:00Z`.
     #[arg(long, value_name = "INSTANT", requires = "once")]
     pub now: Option<Timestamp>,
+}
+
+/// Arguments of `bundle`.
+#[derive(Debug, Args)]
+pub struct BundleArgs {
+    /// The folder of the specs, and of what they name. Device configs and hidden files are left out.
+    #[arg(required_unless_present = "new_key")]
+    pub folder: Option<PathBuf>,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE", default_value = "specs.tar.gz")]
+    pub output: PathBuf,
+    /// File of the private key to sign with. Default: what `$ENGINE_SIGNING_KEY` holds; without either, the bundle is not
+    /// signed, and devices must pin it.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// What the bundle is called where devices tell of it: a version, a commit. Default: when it was made.
+    #[arg(long, value_name = "TEXT")]
+    pub version: Option<String>,
+    /// When the bundle was made; devices take none that is older than one that they have taken. Default: now. The same
+    /// files, version, time and key give the same bytes.
+    #[arg(long, value_name = "INSTANT")]
+    pub created: Option<Timestamp>,
+    /// Makes a new private key in a file of this name, which only its owner can read, and prints the public one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["folder", "key", "version", "created"])]
+    pub new_key: Option<PathBuf>,
 }
 
 /// Arguments of `test`.

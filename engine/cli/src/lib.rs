@@ -19,6 +19,8 @@ pub mod exit;
 #[cfg(feature = "run")]
 pub mod fixture;
 #[cfg(feature = "run")]
+pub mod fleet;
+#[cfg(feature = "run")]
 pub mod monitor;
 #[cfg(feature = "run")]
 pub mod notify;

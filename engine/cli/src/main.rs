@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use engine::args::{Cli, Command};
 use engine::commands::{
-    approve, backfill, check, completions, discover, docs, init, preview, quarantine, render, run, schema, self_check,
-    state, status, test,
+    approve, backfill, bundle, check, completions, discover, docs, init, preview, quarantine, render, run, schema,
+    self_check, state, status, test,
 };
 use engine::exit::CommandError;
 
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let outcome: Result<(), CommandError> = match &cli.command {
         Command::ValidateSpec(args) => return ExitCode::from(engine::validate::run(args)),
         Command::Run(args) => run::run(args, config, cli.verbose, cli.quiet),
+        Command::Bundle(args) => bundle::run(args),
         Command::Test(args) => test::run(args, config),
         Command::Render(args) => render::run(args, config),
         Command::Preview(args) => preview::run(args, config),

@@ -11,6 +11,8 @@ use engine_spec::device::Device;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::commands::run::{log_delivery, log_run};
+use crate::fleet::Told;
+use crate::fleet::depot::ProblemKind;
 use crate::project::FoundSpec;
 
 /// The service decides many times a second; after so long without, it is not well.
@@ -49,6 +51,9 @@ pub struct Monitor {
     tallies: Mutex<BTreeMap<String, Tally>>,
     roster: Mutex<Arc<Roster>>,
     page_trouble: Mutex<Option<String>>,
+    specs: Mutex<Option<Arc<Told>>>,
+    /// Whether the last heartbeat did not arrive.
+    is_unheard: AtomicBool,
 }
 
 /// What was done for one pipeline.
@@ -116,6 +121,8 @@ impl Monitor {
             tallies: Mutex::default(),
             roster: Mutex::default(),
             page_trouble: Mutex::default(),
+            specs: Mutex::default(),
+            is_unheard: AtomicBool::new(false),
         }
     }
 
@@ -142,6 +149,35 @@ impl Monitor {
     /// What was said of it last.
     pub fn current_page_trouble(&self) -> Option<String> {
         self.page_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The specs are pulled, and are like this.
+    pub fn tell_specs(&self, told: Told) {
+        *self.specs.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(told));
+    }
+
+    /// What pulled specs are like; `None` where specs are not pulled.
+    pub fn specs(&self) -> Option<Arc<Told>> {
+        self.specs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the last heartbeat did not arrive.
+    pub fn tell_heartbeat(&self, is_unheard: bool) {
+        self.is_unheard.store(is_unheard, Ordering::Relaxed);
+    }
+
+    /// What is worth a word of pulled specs and heartbeats, for a status line.
+    pub fn fleet_in_words(&self) -> Vec<&'static str> {
+        let specs = self.specs();
+        let record = specs.as_ref().map(|told| &told.record);
+        let problem = record.and_then(|record| record.problem.as_ref()).map(|problem| match problem.kind {
+            ProblemKind::Unreachable => "new specs cannot be pulled",
+            ProblemKind::Refused => "new specs are refused",
+            ProblemKind::RolledBack => "new specs were rolled back",
+        });
+        let trial = record.and_then(|record| record.trial.as_ref()).map(|_| "new specs on trial");
+        let heartbeat = self.is_unheard.load(Ordering::Relaxed).then_some("heartbeats do not arrive");
+        [trial, problem, heartbeat].into_iter().flatten().collect()
     }
 
     /// The service decides what to do next.
@@ -296,6 +332,27 @@ mod tests {
         monitor.delivery("acme", "there", &DispatchReport::default());
         monitor.run("acme", &RunReport { upserts: 1, started: at(5), ..RunReport::default() });
         assert_eq!(monitor.waiting("acme", 1, at(6)), Some(at(5)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_pulled_specs_is_on_the_status_line() {
+        use crate::fleet::depot::{Problem, Record};
+
+        let monitor = Monitor::new(at(0));
+        assert_eq!(monitor.fleet_in_words(), [""; 0]);
+        for (kind, words) in [
+            (ProblemKind::Unreachable, "new specs cannot be pulled"),
+            (ProblemKind::Refused, "new specs are refused"),
+            (ProblemKind::RolledBack, "new specs were rolled back"),
+        ] {
+            let problem = Some(Problem { since: at(0), kind, message: String::new() });
+            monitor.tell_specs(Told { from: String::new(), record: Record { problem, ..Record::default() } });
+            assert_eq!(monitor.fleet_in_words(), [words]);
+        }
+        let trial = engine_core::fleet::trial::Trial::begin(at(0), ["acme".to_owned()]);
+        monitor.tell_specs(Told { from: String::new(), record: Record { trial, ..Record::default() } });
+        monitor.tell_heartbeat(true);
+        assert_eq!(monitor.fleet_in_words(), ["new specs on trial", "heartbeats do not arrive"]);
     }
 
     #[test]

@@ -258,6 +258,10 @@ pub fn kind_of(failure: &Failure) -> Kind {
     match failure.kind {
         FailureKind::Spec => Kind::Usage,
         FailureKind::Environment | FailureKind::State => Kind::Environment,
-        FailureKind::Source | FailureKind::Brake | FailureKind::Rejected | FailureKind::Cancelled => Kind::Run,
+        FailureKind::Source
+        | FailureKind::Query
+        | FailureKind::Brake
+        | FailureKind::Rejected
+        | FailureKind::Cancelled => Kind::Run,
     }
 }

@@ -14,6 +14,7 @@ use engine_spec::render::{self, FileFindings};
 
 use crate::commands::run::concurrency;
 use crate::exit::{CommandError, Kind};
+use crate::fleet::{self, Override};
 use crate::references::ProcessReferences;
 use crate::stamp::{Seen, Stamp};
 use crate::validate::{Beside, paths, read_limited, sidecar};
@@ -106,20 +107,36 @@ impl Found {
     ///
     /// Without paths, the device config says where the specs are.
     pub fn look(paths: &[String], config: Option<&Path>) -> Result<Self, Unfit> {
-        let FoundDevice { device, folder, config, mut seen } = find_device(paths, config)?;
-        let paths: Vec<String> = if paths.is_empty() { device_paths(&device, &folder) } else { paths.to_vec() };
+        Self::look_with(paths, config, &Override::default())
+    }
+
+    /// The same, where the command line may say where specs are pulled from.
+    pub fn look_with(paths: &[String], config: Option<&Path>, from: &Override) -> Result<Self, Unfit> {
+        let FoundDevice { mut device, folder, config, mut seen } = find_device(paths, config)?;
+        from.apply(&mut device);
+        let paths: Vec<String> = if paths.is_empty() { device_paths(&device, &folder)? } else { paths.to_vec() };
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-        let mut specs = Vec::new();
-        for path in spec_files(&paths).map_err(no_specs)? {
-            let found = FoundSpec::read(path)?;
-            seen.extend(found.seen.iter().map(|(path, stamp)| (path.clone(), *stamp)));
-            if !is_device_config(&found.loaded.file) {
-                specs.push(found);
-            }
-        }
-        add_findings_of_the_set(&mut specs);
+        let specs = read_all(&paths, &mut seen)?;
         Ok(Self { device, folder, config, specs, paths, seen })
     }
+}
+
+/// The specs of a folder, with everything that is wrong with them.
+pub fn specs_in(folder: &Path) -> Result<Vec<FoundSpec>, CommandError> {
+    read_all(&[folder.to_owned()], &mut Seen::new())
+}
+
+fn read_all(paths: &[PathBuf], seen: &mut Seen) -> Result<Vec<FoundSpec>, CommandError> {
+    let mut specs = Vec::new();
+    for path in spec_files(paths).map_err(no_specs)? {
+        let found = FoundSpec::read(path)?;
+        seen.extend(found.seen.iter().map(|(path, stamp)| (path.clone(), *stamp)));
+        if !is_device_config(&found.loaded.file) {
+            specs.push(found);
+        }
+    }
+    add_findings_of_the_set(&mut specs);
+    Ok(specs)
 }
 
 /// The files that paths name, without those that hold tests of a spec.
@@ -266,7 +283,7 @@ pub(crate) fn plan_failure(path: &Path, errors: &[PlanError]) -> CommandError {
 
 /// The spec of a pipeline, where the device config says where specs are; nothing is told of what is wrong with it.
 pub fn find_spec(device: &Device, folder: &Path, id: &str) -> Option<FoundSpec> {
-    let arguments: Vec<PathBuf> = device_paths(device, folder).iter().map(PathBuf::from).collect();
+    let arguments: Vec<PathBuf> = device_paths(device, folder).ok()?.iter().map(PathBuf::from).collect();
     paths::expand(&arguments).ok()?.into_iter().find_map(|path| {
         let found = FoundSpec::read(path).ok()?;
         let is_it = found.loaded.spec.as_ref().is_some_and(|spec| spec.id.to_string() == id);
@@ -274,11 +291,14 @@ pub fn find_spec(device: &Device, folder: &Path, id: &str) -> Option<FoundSpec> 
     })
 }
 
-fn device_paths(device: &Device, folder: &Path) -> Vec<String> {
-    if device.specs.is_empty() {
-        return vec![folder.join("specs/**/*.yaml").display().to_string()];
+fn device_paths(device: &Device, folder: &Path) -> Result<Vec<String>, CommandError> {
+    if let Some(pulled) = fleet::current(device, folder)? {
+        return Ok(vec![pulled.display().to_string()]);
     }
-    device.specs.iter().map(|path| folder.join(path).display().to_string()).collect()
+    if device.specs.is_empty() {
+        return Ok(vec![folder.join("specs/**/*.yaml").display().to_string()]);
+    }
+    Ok(device.specs.iter().map(|path| folder.join(path).display().to_string()).collect())
 }
 
 /// Where the device config is looked for: as named, or beside the specs, or in the working directory.

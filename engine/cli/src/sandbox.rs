@@ -8,7 +8,8 @@
 //!   of;
 //! - write the folder of its state, and the folders of its file destinations and of SQLite sources, where SQLite itself
 //!   keeps a file beside the database;
-//! - start no other program, and send no signal to one.
+//! - start no other program, and send no signal to one. Where `engine.yaml` has specs pulled from a git repository, it can
+//!   start the programs of `/usr`, `git` among them; what it starts can read and write no more than itself.
 //!
 //! Folders are granted and not files, so that a secret or a certificate may be replaced by renaming a new file over it.
 //! What a spec names must lie where it lay at the start: after a move to another folder, and after another file system
@@ -21,7 +22,7 @@ mod needs;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-pub use self::needs::{needs, needs_of};
+pub use self::needs::{needs, needs_of, needs_to_pull};
 
 /// What every program reads: settings, name resolution, libraries, time zones, authorities.
 const SYSTEM: [&str; 16] = [
@@ -50,6 +51,8 @@ pub struct Grants {
     pub read: BTreeSet<PathBuf>,
     /// For reading and writing.
     pub write: BTreeSet<PathBuf>,
+    /// For starting the programs in them, which may then do no more than this process.
+    pub start: BTreeSet<PathBuf>,
 }
 
 /// How much of a restriction holds.
@@ -83,6 +86,7 @@ pub fn log(grants: &Grants, held: &Held) {
             whole = *held == Held::Whole,
             read = paths(&grants.read),
             write = paths(&grants.write),
+            start = paths(&grants.start),
             "the process has given up all other files, and other programs"
         ),
         Held::Nothing(why) => tracing::debug!(event = "not_restricted", "the process keeps all its rights: {why}"),
@@ -110,8 +114,12 @@ mod landlock {
         make_bitflags!(AccessFs::{ReadFile | ReadDir})
     }
 
+    fn starting() -> BitFlags<AccessFs> {
+        reading() | AccessFs::Execute
+    }
+
     fn writing() -> BitFlags<AccessFs> {
-        reading() | make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | MakeDir | RemoveFile})
+        reading() | make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir})
     }
 
     pub(super) fn restrict(grants: &Grants) -> Result<Held, String> {
@@ -128,6 +136,7 @@ mod landlock {
                 .add_rules(path_beneath_rules([NOWHERE], AccessFs::ReadFile | AccessFs::WriteFile))?
                 .add_rules(path_beneath_rules(&grants.read, reading()))?
                 .add_rules(path_beneath_rules(&grants.write, writing()))?
+                .add_rules(path_beneath_rules(&grants.start, starting()))?
                 .restrict_self()
         })()
         .map_err(|error: RulesetError| format!("the kernel does not take the restriction: {error}"))?;

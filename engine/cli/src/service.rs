@@ -32,6 +32,7 @@ use self::reporter::Reporter;
 use crate::clock::SystemClock;
 use crate::commands::run::{concurrency, outbox_bytes_max};
 use crate::exit::{CommandError, Kind};
+use crate::fleet::Ended;
 use crate::monitor::{Entry, Monitor, Roster};
 use crate::notify::Notify;
 use crate::pipeline::{self, Outlet};
@@ -101,6 +102,8 @@ pub struct Service {
     pub notify: Notify,
     /// Makes traces.
     pub traces: Traces,
+    /// Who wants to know how runs ended, where specs are pulled.
+    pub ended: Option<Sender<Ended>>,
 }
 
 /// Runs until asked to stop.
@@ -112,7 +115,7 @@ pub fn run(
     sender: Sender<Event>,
     events: &Receiver<Event>,
 ) -> Result<(), CommandError> {
-    let Service { project, left_out, files, granted, notify, traces } = service;
+    let Service { project, left_out, files, granted, notify, traces, ended } = service;
     let clock = SystemClock;
     let cut = Cancel::default();
     let mut settings = Settings { device: Arc::new(project.device), granted, left_out };
@@ -128,10 +131,10 @@ pub fn run(
     monitor.runs(roster(&settings, &jobs));
     let reread = watch_files(files, sender.clone());
     std::thread::scope(|scope| {
-        let work = Work { store, cancel, cut: &cut, scope, sender, traces: &traces };
+        let work = Work { store, cancel, cut: &cut, scope, sender, traces: &traces, ended };
         let mut leases_seen: Option<Instant> = None;
         let mut is_store_well = true;
-        let mut reporter = Reporter::new(&notify, &jobs, settings.left_out);
+        let mut reporter = Reporter::new(&notify, monitor, &jobs, settings.left_out);
         let mut looked_at_clock = (clock.now(), Instant::now());
         while !cancel.is_cancelled() {
             let (now, instant) = (clock.now(), Instant::now());
@@ -263,6 +266,7 @@ struct Work<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     sender: Sender<Event>,
     traces: &'env Traces,
+    ended: Option<Sender<Ended>>,
 }
 
 impl Work<'_, '_> {
@@ -286,6 +290,7 @@ impl Work<'_, '_> {
             let (device, store, cancel) = (Arc::clone(device), self.store, self.cancel);
             let (spec, id, next_run, sender) = (Arc::clone(&job.spec), job.id.clone(), job.due, self.sender.clone());
             let (mut pulse, spec_kept, traces) = (job.pulse.clone(), job.is_outdated, self.traces);
+            let ended = self.ended.clone();
             self.scope.spawn(move || {
                 let mut trace = traces.run(&id);
                 // The plan is made anew for every run, so that a rotated secret is read again.
@@ -300,6 +305,9 @@ impl Work<'_, '_> {
                 };
                 trace.end(&report);
                 // Nobody listens any more once the service stops.
+                if let Some(ended) = ended {
+                    let _ = ended.send(Ended::of(&id, spec.path.clone(), &report));
+                }
                 let _ = sender.send(Event::Done(Done::Run(id, Box::new(report))));
             });
         }

@@ -87,12 +87,16 @@ pub fn wanted(store: &dyn StateStore, ids: &[String]) -> Result<Vec<String>, Com
     }
 }
 
+/// `$STATE_DIRECTORY`, or `.engine` in the working directory.
+pub fn default_folder() -> PathBuf {
+    std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(".engine"), PathBuf::from)
+}
+
 /// `state.url`, or `$STATE_DIRECTORY/state.db`, or `.engine/state.db` in the working directory.
 pub fn place(device: &Device, folder: &Path) -> Result<Place, CommandError> {
     let url = match &device.state.url {
         None => {
-            let root = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(".engine"), PathBuf::from);
-            return Ok(Place::File(root.join("state.db")));
+            return Ok(Place::File(default_folder().join("state.db")));
         }
         Some(Setting::Literal(url)) => SecretString::from(url.clone()),
         Some(Setting::Reference(reference)) => ProcessReferences::new(folder)

@@ -65,7 +65,11 @@ fn site() -> tempfile::TempDir {
 
 fn confine(site: &Path) {
     let paths = |names: &[&str]| names.iter().map(|name| site.join(name)).collect();
-    let grants = Grants { read: paths(&["specs", "secrets", "certificates", "missing"]), write: paths(&["state"]) };
+    let grants = Grants {
+        read: paths(&["specs", "secrets", "certificates", "missing"]),
+        write: paths(&["state"]),
+        ..Grants::default()
+    };
     let held = restrict(&grants);
     assert!(matches!(held, Held::Whole | Held::Part), "{held:?}");
     let _ = writeln!(io::stdout(), "\n{RESTRICTED}");

@@ -8,6 +8,7 @@ mod csv;
 pub mod discreet;
 #[cfg_attr(not(feature = "databases"), expect(dead_code, reason = "databases use it"))]
 mod failure;
+pub mod fetch;
 mod http;
 #[cfg(feature = "databases")]
 mod mysql;

@@ -11,6 +11,7 @@ pub mod derive;
 pub mod discover;
 pub mod dispatch;
 pub mod draft;
+pub mod fleet;
 pub mod freshness;
 pub mod mapping;
 pub mod memory;

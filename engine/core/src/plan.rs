@@ -12,8 +12,9 @@ use std::time::Duration;
 use engine_spec::device::Otlp;
 use engine_spec::expr::RowExpr;
 use engine_spec::model::{
-    Action, Batch, Compression, Deletes, Deliver, Destination, FieldSource, Fields, FutureCheck, IgnoreOrReject,
-    Method, OnStartWhileRunning, Param, Setting, Source, Spec, SyncMode, TableType, TimeSource, TlsMode,
+    Action, Auth, Batch, Compression, Deletes, Deliver, Destination, FieldSource, Fields, FutureCheck, HeaderValue,
+    IgnoreOrReject, Method, OnStartWhileRunning, Param, Setting, Source, Spec, SyncMode, TableType, TimeSource, Tls,
+    TlsMode,
 };
 use engine_spec::sql::Dialect;
 use engine_spec::template::SqlTemplate;
@@ -370,6 +371,35 @@ pub fn collector_config(
 ) -> Result<HttpConfig, Vec<PlanError>> {
     let mut resolver = Resolver { references, folder, offline, errors: Vec::new() };
     match resolver.collector(otlp) {
+        Some(config) if resolver.errors.is_empty() => Ok(config),
+        _ => Err(resolver.errors),
+    }
+}
+
+/// An HTTP endpoint of the device config that is neither a source nor a destination, as written.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint<'a> {
+    /// The address.
+    pub url: &'a Setting<String>,
+    /// Headers.
+    pub headers: &'a BTreeMap<String, HeaderValue>,
+    /// How to log in.
+    pub auth: Option<&'a Auth>,
+    /// Encryption.
+    pub tls: Option<&'a Tls>,
+}
+
+/// The settings of an endpoint, its references resolved. `at` is its part of the device config, for messages; paths are
+/// relative to `folder`.
+pub fn endpoint_config(
+    at: &str,
+    endpoint: &Endpoint<'_>,
+    folder: &Path,
+    references: &dyn References,
+) -> Result<HttpConfig, Vec<PlanError>> {
+    let mut resolver = Resolver { references, folder, offline: false, errors: Vec::new() };
+    let config = resolver.endpoint(at, endpoint);
+    match config {
         Some(config) if resolver.errors.is_empty() => Ok(config),
         _ => Err(resolver.errors),
     }

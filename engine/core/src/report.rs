@@ -98,8 +98,10 @@ pub enum FailureKind {
     Spec,
     /// A server, a reference or a file is not as it should be: exit code 3.
     Environment,
-    /// The source refused or broke off: exit code 1.
+    /// The source broke off, or gave what cannot be read: exit code 1.
     Source,
+    /// The source refused the statement: exit code 1.
+    Query,
     /// A brake was pulled: exit code 1.
     Brake,
     /// Too many rows were rejected: exit code 1.

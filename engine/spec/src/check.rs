@@ -2,6 +2,7 @@
 
 mod destination;
 mod fields;
+mod fleet;
 mod habits;
 mod lint;
 mod live_rows;
@@ -26,6 +27,7 @@ use crate::yaml::SpecFile;
 
 pub use references::{ReferenceAt, references};
 pub use set::check_set;
+pub(crate) use source::is_loopback;
 pub(crate) use zones::zone;
 
 /// What the rules look at, and what they find.
@@ -98,6 +100,9 @@ pub(crate) fn check_device(file: &SpecFile, device: &crate::device::Device) -> V
     }
     if let Some(otlp) = &device.telemetry.otlp {
         destination::check_collector(&mut checker, otlp);
+    }
+    if let Some(fleet) = &device.fleet {
+        fleet::check(&mut checker, device, fleet);
     }
     references::check(&mut checker);
     checker.findings

@@ -1,10 +1,15 @@
 //! The device config, `engine.yaml`: what holds for every pipeline of a device. Everything has a default.
 
+mod fleet;
+mod pulled;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::fleet::{Fleet, Heartbeat, PulledSpecs};
+pub use self::pulled::{PublicKey, SpecsFrom};
 use crate::decode::present;
 use crate::model::{ByteSize, Destination, HeaderValue, Percent, Secret, Setting, Tls, Version};
 
@@ -44,6 +49,10 @@ pub struct Device {
     #[schemars(example = serde_json::json!({"otlp": {"url": "https://collector.acme.example:4318"}}))]
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// A device as one of many: its specs are pulled, and it tells how it does.
+    #[schemars(example = serde_json::json!({"heartbeat": {"url": "https://fleet.example/heartbeats"}}))]
+    #[serde(default, deserialize_with = "present")]
+    pub fleet: Option<Fleet>,
 }
 
 /// Where the engine keeps what it has read and delivered.

@@ -149,7 +149,7 @@ pub fn tests_without_spec(file: &SpecFile, spec: &str) -> Diagnostic {
 
 /// Whether the root of a file is that of a device config.
 pub fn is_device_config(file: &SpecFile) -> bool {
-    const ONLY_THERE: [&str; 6] = ["specs", "state", "limits", "http", "log", "telemetry"];
+    const ONLY_THERE: [&str; 7] = ["specs", "state", "limits", "http", "log", "telemetry", "fleet"];
     const NEVER_THERE: [&str; 4] = ["id", "source", "table", "fields"];
     file.value.as_object().is_some_and(|root| {
         ONLY_THERE.iter().any(|key| root.contains_key(*key)) && !NEVER_THERE.iter().any(|key| root.contains_key(*key))

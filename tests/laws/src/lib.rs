@@ -5,6 +5,7 @@
 //! once broke a law.
 
 pub mod answers;
+pub mod bundle;
 pub mod csv;
 pub mod mapping;
 mod serve;
@@ -19,7 +20,7 @@ pub use take::Take;
 pub type Law = fn(&[u8]);
 
 /// Every law by the name of its fuzz target.
-pub const LAWS: [(&str, Law); 7] = [
+pub const LAWS: [(&str, Law); 8] = [
     ("spec", spec::holds),
     ("template", template::holds),
     ("mapping", mapping::holds),
@@ -27,4 +28,5 @@ pub const LAWS: [(&str, Law); 7] = [
     ("csv", csv::holds),
     ("answers", answers::holds),
     ("receipts", answers::receipts::holds),
+    ("bundle", bundle::holds),
 ];

@@ -148,3 +148,8 @@ fn changed_answers_of_an_api() {
 fn changed_answers_of_a_platform() {
     of("receipts");
 }
+
+#[test]
+fn changed_bundles() {
+    of("bundle");
+}

@@ -62,6 +62,11 @@ fn answers_of_any_platform() {
 }
 
 #[test]
+fn bundles_of_any_bytes() {
+    replay("bundle");
+}
+
+#[test]
 fn every_law_has_its_target() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
     for (name, _) in LAWS {

@@ -16,6 +16,7 @@ use engine_spec::{Severity, codes};
 
 use crate::args::{Cli, DocsArgs};
 use crate::exit::{CommandError, Kind};
+use crate::fleet::key::KEY_VARIABLE;
 
 /// The command that rewrites the pages.
 pub const REPAIR: &str = "cargo run -- docs --write docs/reference";
@@ -158,8 +159,9 @@ const EXIT_CODES: [(&str, &str); 5] = [
 const WORST_CODE: &str = "Of several pipelines, the worst code counts.";
 
 /// Variables that the program reads by itself, and what they mean.
-const VARIABLES: [(&str, &str); 4] = [
+const VARIABLES: [(&str, &str); 5] = [
     ("ENGINE_LOG", "Filter of log lines, such as `engine=debug`. Overrides the device config and `-v`, `-q`."),
+    (KEY_VARIABLE, "The private key of `engine bundle`, where `--key` does not name its file."),
     ("STATE_DIRECTORY", "Folder of `state.db` where `state.url` does not say. systemd sets it."),
     ("CREDENTIALS_DIRECTORY", "Folder of what `{ credential: NAME }` refers to. systemd sets it."),
     ("NO_COLOR", "No colours, whatever the terminal can do."),

@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod backfill;
+pub mod bundle;
 pub mod check;
 pub mod completions;
 pub mod discover;

@@ -1,6 +1,6 @@
 //! `engine run`: every pipeline once, or as a service on its schedule.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,10 +14,11 @@ use engine_spec::device::Device;
 
 use crate::args::RunArgs;
 use crate::exit::{CommandError, Kind};
+use crate::fleet::{self, Override, Puller};
 use crate::monitor::Monitor;
 use crate::notify::Notify;
 use crate::pipeline::{self, Outlet};
-use crate::project::{Found, FoundSpec, Project, Unfit};
+use crate::project::{self, Found, FoundSpec, Project, Unfit};
 use crate::sandbox::Held;
 use crate::service::{Event, Files, Service};
 use crate::traces::{self, Traces};
@@ -32,7 +33,14 @@ pub const CONCURRENCY: usize = 4;
 
 /// Runs what the arguments name.
 pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> Result<(), CommandError> {
-    let found = Found::look(&args.paths, config).map_err(Unfit::tell)?;
+    let from = Override { from: args.specs_from.clone(), keys: args.specs_keys.clone() };
+    let mut puller = puller(args, config, &from)?;
+    if let Some(Pulling { puller, device, folder }) = &mut puller {
+        telemetry::start(&device.log, verbose, quiet);
+        let take = if args.once { fleet::pull_once } else { fleet::await_first };
+        restricted(device, folder, puller, take)?;
+    }
+    let found = Found::look_with(&args.paths, config, &from).map_err(Unfit::tell)?;
     let (paths, seen, count) = (found.paths.clone(), found.seen.clone(), found.specs.len());
     let project = Project::of(found)?;
     telemetry::start(&project.device.log, verbose, quiet);
@@ -43,6 +51,9 @@ pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> R
     let mut grants = sandbox::needs(&project, state.prepare()?);
     let collector = traces::Settings::find(&project.device, &project.folder);
     collector.iter().for_each(|settings| settings.needs(&mut grants));
+    if let Some(pulling) = &puller {
+        grants.write(pulling.puller.depot.prepare()?);
+    }
     let held = sandbox::restrict(&grants);
     sandbox::log(&grants, &held);
     let traces = Traces::start(collector);
@@ -60,16 +71,59 @@ pub fn run(args: &RunArgs, config: Option<&Path>, verbose: u8, quiet: bool) -> R
     signals::watch_for_service(&cancel, move |what| drop(asked.send(Event::Asked(what))));
     let store: Arc<dyn StateStore> = state.open()?.into();
     let monitor = Arc::new(Monitor::new(clock::now()));
+    let ended = match puller {
+        Some(pulling) => fleet::start(pulling.puller, &store, &monitor, &cancel, sender.clone())?,
+        None => None,
+    };
+    fleet::heartbeat::start(&project.device, &project.folder, &store, &monitor, &cancel);
     let _server = web::start(&project.device.http, &project.folder, &store, &monitor);
     let service = Service {
         left_out: count - project.specs.len(),
         granted: (!matches!(held, Held::Nothing(_))).then_some(grants),
-        files: Files { arguments: args.paths.clone(), config: config.map(Path::to_owned), paths, seen },
+        files: Files { arguments: args.paths.clone(), config: config.map(Path::to_owned), from, paths, seen },
         project,
         notify,
         traces,
+        ended,
     };
     service::run(service, store.as_ref(), &monitor, &cancel, sender, &events)
+}
+
+/// What pulls the specs, and the device config that says so.
+struct Pulling {
+    puller: Puller,
+    device: Device,
+    folder: PathBuf,
+}
+
+/// What pulls the specs. Whoever names specs wants these and no others.
+fn puller(args: &RunArgs, config: Option<&Path>, from: &Override) -> Result<Option<Pulling>, CommandError> {
+    if !args.paths.is_empty() {
+        return Ok(None);
+    }
+    let (mut device, folder) = project::open_device(&args.paths, config)?;
+    from.apply(&mut device);
+    Ok(Puller::of(&device, &folder)?.map(|puller| Pulling { puller, device, folder }))
+}
+
+/// Pulls on a thread that gives up what it does not need before it speaks to anybody. What the process needs is known
+/// only when there are specs.
+fn restricted(
+    device: &Device,
+    folder: &Path,
+    puller: &mut Puller,
+    take: fn(&mut Puller) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let Some(fleet) = &device.fleet else { return Ok(()) };
+    let grants = sandbox::needs_to_pull(fleet, folder, puller.depot.prepare()?);
+    let pulled = std::thread::scope(|scope| {
+        let pull = || {
+            sandbox::log(&grants, &sandbox::restrict(&grants));
+            take(puller)
+        };
+        scope.spawn(pull).join()
+    });
+    pulled.unwrap_or_else(|_| Err(CommandError::new(Kind::Environment, "pulling specs broke off: a defect of engine")))
 }
 
 /// Bytes in the outbox beyond which nothing is read.

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use engine_core::report::counted;
 use engine_core::state::{DeliveryState, PipelineState, StateCounts, StateStore};
+use engine_spec::device::Device;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::args::{Output, StatusArgs};
 use crate::exit::{CommandError, Kind};
+use crate::fleet::depot::Depot;
 use crate::state::is_of_this_host;
 use crate::{project, store};
 
@@ -68,7 +70,7 @@ pub fn run(args: &StatusArgs, config: Option<&Path>) -> Result<(), CommandError>
     }
     match args.output {
         Output::Json => crate::show::print_json(&statuses),
-        Output::Text => crate::show::print(&text(&statuses, now)),
+        Output::Text => crate::show::print(&(text(&statuses, now) + &pulled(&device, &folder, now)?)),
     }
     Ok(())
 }
@@ -224,6 +226,28 @@ fn text(statuses: &[PipelineStatus], now: Timestamp) -> String {
         }
     }
     out
+}
+
+/// What is in use of pulled specs, and why nothing newer is.
+fn pulled(device: &Device, folder: &Path, now: Timestamp) -> Result<String, CommandError> {
+    if device.fleet.as_ref().is_none_or(|fleet| fleet.specs.is_none()) {
+        return Ok(String::new());
+    }
+    let record = Depot::of(device, folder)?.record()?;
+    let Some(current) = &record.current else { return Ok("\nspecs: none were pulled yet\n".to_owned()) };
+    let mut out =
+        format!("\nspecs: {}, made at {:.0}, taken at {:.0}\n", current.version, current.created, current.taken);
+    if let Some(trial) = &record.trial {
+        let since = ago(now.duration_since(trial.since));
+        out.push_str(&format!(
+            "  on trial for {since}: {} still to run well\n",
+            counted(trial.owed.len() as u64, "pipeline")
+        ));
+    }
+    if let Some(problem) = &record.problem {
+        out.push_str(&format!("  for {}: {}\n", ago(now.duration_since(problem.since)), problem.message));
+    }
+    Ok(out)
 }
 
 /// A length of time in its two largest units.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use engine_core::plan::{Endpoint, endpoint_config};
 use engine_core::ports::{DestinationConfig, References, SourceConfig, TlsConfig};
-use engine_spec::device::Device;
+use engine_spec::device::{Device, Fleet, Heartbeat, SpecsFrom};
 use engine_spec::model::OracleDriver;
 use engine_spec::scalar::{Reference, Secret, Setting};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,6 +19,8 @@ use crate::references::ProcessReferences;
 const AUTHORITIES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// Variables that name folders of Oracle's client library and of its settings.
 const ORACLE: [&str; 4] = ["ORACLE_HOME", "LD_LIBRARY_PATH", "TNS_ADMIN", "OCI_LIB_DIR"];
+/// Where `git`, what it starts, and the loader of both are.
+const PROGRAMS: [&str; 4] = ["/usr", "/bin", "/lib", "/lib64"];
 /// Where Oracle's packages install the client library.
 const ORACLE_PACKAGES: &str = "/opt/oracle";
 
@@ -26,16 +29,63 @@ pub fn needs(project: &Project, state: Grants) -> Grants {
     let mut grants = state;
     // Specs that come later are read too.
     project.roots.iter().for_each(|folder| grants.read(folder));
+    add_environment(&mut grants);
+    add_page(&project.device, &project.folder, &mut grants);
+    for spec in &project.specs {
+        add_spec(spec, &project.device, &mut grants);
+    }
+    if let Some(fleet) = &project.device.fleet {
+        add_fleet(fleet, &project.folder, &mut grants);
+    }
+    grants
+}
+
+/// What a device needs to pull its first specs, beside the folder that they are kept in: what they name is not known yet.
+pub fn needs_to_pull(fleet: &Fleet, folder: &Path, kept: &Path) -> Grants {
+    let mut grants = Grants::default();
+    grants.write(kept);
+    grants.read(folder);
+    add_environment(&mut grants);
+    add_fleet(fleet, folder, &mut grants);
+    grants
+}
+
+/// What variables of the environment name.
+fn add_environment(grants: &mut Grants) {
     for name in AUTHORITIES {
         variable(name).iter().for_each(|path| grants.read_around(path));
     }
     variable("TZDIR").iter().for_each(|path| grants.read(path));
     variable("CREDENTIALS_DIRECTORY").iter().for_each(|path| grants.read(path));
-    add_page(&project.device, &project.folder, &mut grants);
-    for spec in &project.specs {
-        add_spec(spec, &project.device, &mut grants);
+}
+
+/// What pulling specs and telling of them needs, beside the folder that they are kept in.
+fn add_fleet(fleet: &Fleet, folder: &Path, grants: &mut Grants) {
+    let references = Noted::new(folder);
+    let mut endpoint = |at: &str, endpoint: &Endpoint<'_>| {
+        // What cannot be resolved now is left open: whoever asks will say so.
+        if let Ok(config) = endpoint_config(at, endpoint, folder, &references) {
+            add_tls(&config.tls, grants);
+        }
+    };
+    if let Some(specs) = &fleet.specs {
+        let url = Setting::Literal(specs.from.clone());
+        let (auth, tls) = (specs.auth.as_ref(), specs.tls.as_ref());
+        endpoint("fleet.specs", &Endpoint { url: &url, headers: &specs.headers, auth, tls });
     }
-    grants
+    if let Some(heartbeat) = &fleet.heartbeat {
+        let Heartbeat { url, headers, auth, tls, .. } = heartbeat;
+        endpoint("fleet.heartbeat", &Endpoint { url, headers, auth: auth.as_ref(), tls: tls.as_ref() });
+    }
+    for file in references.into_files() {
+        grants.read_around(&file);
+    }
+    let Some(specs) = &fleet.specs else { return };
+    if let Ok(SpecsFrom::Git { remote, .. }) = specs.from.parse() {
+        PROGRAMS.iter().for_each(|folder| add(&mut grants.start, Path::new(folder)));
+        remote.strip_prefix("file://").iter().for_each(|repository| grants.read(Path::new(repository)));
+        specs.allowed_signers.iter().for_each(|file| grants.read_around(&folder.join(file)));
+    }
 }
 
 /// Certificate and token of the status page.
@@ -296,14 +346,14 @@ mod tests {
         let mut grants = Grants::default();
         add_page(&Device { http, ..Device::default() }, &root, &mut grants);
         let read = ["keys", "secrets", "tls"].map(|name| root.join(name));
-        assert_eq!(grants, Grants { read: BTreeSet::from(read), write: BTreeSet::new() });
+        assert_eq!(grants, Grants { read: BTreeSet::from(read), ..Grants::default() });
     }
 
     #[test]
     fn what_is_below_a_granted_folder_is_not_lacking() {
         let grants = |read: &[&str], write: &[&str]| {
             let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
-            Grants { read: paths(read), write: paths(write) }
+            Grants { read: paths(read), write: paths(write), ..Grants::default() }
         };
         let granted = grants(&["/site/specs"], &["/site/state"]);
         let needed = grants(

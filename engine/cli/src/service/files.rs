@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::Event;
+use crate::fleet::Override;
 use crate::project::{Found, spec_files};
 use crate::stamp::{Seen, Stamp};
 
@@ -23,6 +24,8 @@ pub struct Files {
     pub arguments: Vec<String>,
     /// The device config, where it is named.
     pub config: Option<PathBuf>,
+    /// Where specs are pulled from, where the command line says it.
+    pub from: Override,
     /// The files, folders and globs that were looked through.
     pub paths: Vec<PathBuf>,
     /// Every file that was read, or looked for.
@@ -55,7 +58,7 @@ impl Picture {
 
 /// Looks until nobody listens any more. Whoever sends something to `asked` has everything read, changed or not.
 pub(super) fn watch(files: Files, asked: &Receiver<()>, events: &Sender<Event>) {
-    let Files { arguments, config, mut paths, seen } = files;
+    let Files { arguments, config, from, mut paths, seen } = files;
     let mut read = Picture { files: seen, problem: None };
     loop {
         let is_asked = match asked.recv_timeout(LOOK_EVERY) {
@@ -69,7 +72,7 @@ pub(super) fn watch(files: Files, asked: &Receiver<()>, events: &Sender<Event>) 
         if changed.is_none() && !is_asked {
             continue;
         }
-        match reread(&arguments, config.as_deref(), &mut paths, events) {
+        match reread(&arguments, config.as_deref(), &from, &mut paths, events) {
             Ok(Some(seen)) => read = Picture { files: seen, problem: None },
             // The same is not read again until it changes.
             Ok(None) => read = changed.unwrap_or(read),
@@ -85,11 +88,12 @@ struct Gone;
 fn reread(
     arguments: &[String],
     config: Option<&Path>,
+    from: &Override,
     paths: &mut Vec<PathBuf>,
     events: &Sender<Event>,
 ) -> Result<Option<Seen>, Gone> {
     events.send(Event::Rereading).map_err(|_| Gone)?;
-    let found = Found::look(arguments, config);
+    let found = Found::look_with(arguments, config, from);
     let seen = found.as_ref().ok().map(|found| {
         found.paths.clone_into(paths);
         found.seen.clone()

@@ -119,7 +119,7 @@ impl Settings {
         }
     }
 
-    /// Takes over limits and the destination. State, page, logs and traces stay as they were at the start.
+    /// Takes over limits and the destination. State, page, logs, traces and the fleet stay as they were at the start.
     fn take_over_device(&mut self, jobs: &mut [Job], new: Device, specs: &[FoundSpec], now: Timestamp) {
         let old = Arc::clone(&self.device);
         let kept = [
@@ -127,6 +127,7 @@ impl Settings {
             ("http", old.http != new.http),
             ("log", old.log != new.log),
             ("telemetry", old.telemetry != new.telemetry),
+            ("fleet", old.fleet != new.fleet),
         ];
         let changed = kept.into_iter().filter(|(_, is_changed)| *is_changed);
         let mut needs_restart: Vec<String> = changed.map(|(key, _)| format!("`{key}`")).collect();
@@ -135,6 +136,7 @@ impl Settings {
             http: old.http.clone(),
             log: old.log.clone(),
             telemetry: old.telemetry.clone(),
+            fleet: old.fleet.clone(),
             ..new
         };
         if taken.destination != old.destination {

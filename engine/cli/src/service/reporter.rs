@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::job::Job;
 use super::reload;
+use crate::monitor::Monitor;
 use crate::notify::Notify;
 
 /// Shortest time between two status lines.
@@ -13,6 +14,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// hangs sends nothing.
 pub(super) struct Reporter<'a> {
     notify: &'a Notify,
+    monitor: &'a Monitor,
     alive_at: Instant,
     status_at: Instant,
     status: String,
@@ -20,12 +22,12 @@ pub(super) struct Reporter<'a> {
 
 impl<'a> Reporter<'a> {
     /// Says that the service is ready.
-    pub(super) fn new(notify: &'a Notify, jobs: &[Job], left_out: usize) -> Self {
-        let status = status(jobs, left_out);
+    pub(super) fn new(notify: &'a Notify, monitor: &'a Monitor, jobs: &[Job], left_out: usize) -> Self {
+        let status = status(monitor, jobs, left_out);
         notify.ready(&status);
         notify.alive();
         let now = Instant::now();
-        Self { notify, alive_at: now, status_at: now, status }
+        Self { notify, monitor, alive_at: now, status_at: now, status }
     }
 
     /// To be called whenever the loop comes round.
@@ -36,7 +38,7 @@ impl<'a> Reporter<'a> {
         }
         if self.status_at.elapsed() >= STATUS_EVERY {
             self.status_at = Instant::now();
-            let status = status(jobs, left_out);
+            let status = status(self.monitor, jobs, left_out);
             if status != self.status {
                 self.notify.status(&status);
                 self.status = status;
@@ -51,7 +53,7 @@ impl<'a> Reporter<'a> {
 
     /// Says that what was read is taken over.
     pub(super) fn reloaded(&mut self, jobs: &[Job], left_out: usize) {
-        self.status = status(jobs, left_out);
+        self.status = status(self.monitor, jobs, left_out);
         self.notify.ready(&self.status);
     }
 
@@ -62,7 +64,7 @@ impl<'a> Reporter<'a> {
 }
 
 /// How the pipelines do, in one line.
-fn status(jobs: &[Job], left_out: usize) -> String {
+fn status(monitor: &Monitor, jobs: &[Job], left_out: usize) -> String {
     let count = |holds: fn(&Job) -> bool| jobs.iter().filter(|job| holds(job)).count();
     let parts = [
         ("failing", count(|job| job.is_failing)),
@@ -73,5 +75,6 @@ fn status(jobs: &[Job], left_out: usize) -> String {
     let parts = parts.into_iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!(", {count} {what}"));
     let pipelines = engine_core::report::counted(jobs.len() as u64, "pipeline");
     let left_out = reload::left_out(left_out).map(|part| format!(", {part}"));
-    parts.chain(left_out).fold(pipelines, |line, part| line + &part)
+    let fleet = monitor.fleet_in_words().into_iter().map(|part| format!(", {part}"));
+    parts.chain(left_out).chain(fleet).fold(pipelines, |line, part| line + &part)
 }

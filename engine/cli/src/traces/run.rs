@@ -222,6 +222,7 @@ fn word(kind: FailureKind) -> &'static str {
         FailureKind::Spec => "spec",
         FailureKind::Environment => "environment",
         FailureKind::Source => "source",
+        FailureKind::Query => "query",
         FailureKind::Brake => "brake",
         FailureKind::Rejected => "rejected",
         FailureKind::State => "state",

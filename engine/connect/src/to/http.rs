@@ -246,7 +246,7 @@ pub(crate) fn runtime() -> std::io::Result<&'static Runtime> {
 }
 
 /// What the work yields, or `None` once somebody asks to stop.
-async fn unless<T>(cancel: &Cancel, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn unless<T>(cancel: &Cancel, work: impl Future<Output = T>) -> Option<T> {
     let asked = async {
         while !cancel.is_cancelled() {
             tokio::time::sleep(CANCEL_POLL).await;

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use engine_spec::device::Otlp;
 use engine_spec::model::{
-    ApplicationIntent, Auth, CsvSource, Deletes, Destination, HeaderValue, HttpSource, Isolation, Method, OracleDriver,
-    Period, Secret, ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
+    ApplicationIntent, Auth, Compression, CsvSource, Deletes, Destination, HeaderValue, HttpSource, Isolation, Method,
+    OracleDriver, Period, Secret, ServerSource, Setting, Source, Spec, Timeouts, Tls, TlsMode,
 };
 use engine_spec::template::RequestTemplate;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    CONNECT_TIMEOUT, DELETE_LIMIT_PERCENT, ENLYZE_DELIVERY_PATH, LOOKBACK, OFFLINE, OTLP_TRACES_PATH, OVERLAP,
-    PlanError, QUERY_TIMEOUT, REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, collector_at, is_loopback, parse_start,
+    CONNECT_TIMEOUT, DELETE_LIMIT_PERCENT, ENLYZE_DELIVERY_PATH, Endpoint, LOOKBACK, OFFLINE, OTLP_TRACES_PATH,
+    OVERLAP, PlanError, QUERY_TIMEOUT, REQUEST_TIMEOUT, SETTLE, SLICE, SyncPlan, collector_at, is_loopback,
+    parse_start,
 };
 use crate::ports::{
     AuthConfig, CsvConfig, CsvFormat, DestinationConfig, HttpConfig, HttpSourceConfig, OracleOptions, References,
@@ -437,12 +438,33 @@ impl Resolver<'_> {
     }
 
     pub(super) fn collector(&mut self, otlp: &Otlp) -> Option<HttpConfig> {
-        let at = "telemetry.otlp";
-        let url = self.text("telemetry.otlp.url", &otlp.url);
-        let (headers, secret_headers) = self.headers("telemetry.otlp.headers", &otlp.headers);
-        let tls = self.tls(at, otlp.tls.as_ref(), "");
-        let url = format!("{}{OTLP_TRACES_PATH}", url?.trim_end_matches('/'));
+        let endpoint = Endpoint { url: &otlp.url, headers: &otlp.headers, auth: None, tls: otlp.tls.as_ref() };
+        let HttpConfig { url, headers, secret_headers, tls, .. } = self.endpoint("telemetry.otlp", &endpoint)?;
+        let url = format!("{}{OTLP_TRACES_PATH}", url.trim_end_matches('/'));
         Some(HttpConfig { headers, secret_headers, tls, ..collector_at(url) })
+    }
+
+    /// An endpoint that is neither a source nor a destination.
+    pub(super) fn endpoint(&mut self, at: &str, endpoint: &Endpoint<'_>) -> Option<HttpConfig> {
+        let url = self.text(&format!("{at}.url"), endpoint.url);
+        let auth = endpoint.auth.map(|auth| self.auth(at, auth));
+        let (headers, secret_headers) = self.headers(&format!("{at}.headers"), endpoint.headers);
+        let tls = self.tls(at, endpoint.tls, "");
+        let auth = match auth {
+            Some(None) => return None,
+            Some(auth) => auth,
+            None => None,
+        };
+        Some(HttpConfig {
+            url: url?,
+            method: Method::Post,
+            headers,
+            secret_headers,
+            auth,
+            tls,
+            compression: Compression::None,
+            timeouts: TimeoutConfig { connect: CONNECT_TIMEOUT, query: REQUEST_TIMEOUT },
+        })
     }
 
     pub(super) fn sync(&mut self, spec: &Spec, zone: &TimeZone) -> SyncPlan {

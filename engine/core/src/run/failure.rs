@@ -13,6 +13,7 @@ pub fn source_failure(error: SourceError) -> Failure {
     let kind = match error.kind {
         SourceErrorKind::Config => FailureKind::Spec,
         SourceErrorKind::Cancelled => FailureKind::Cancelled,
+        SourceErrorKind::Query => FailureKind::Query,
         kind if kind.is_environment() => FailureKind::Environment,
         _ => FailureKind::Source,
     };

@@ -281,7 +281,7 @@ pub(super) fn address(checker: &mut Checker<'_>, pointer: &str, url: &Setting<St
     }
 }
 
-fn is_loopback(authority: &str) -> bool {
+pub(crate) fn is_loopback(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
