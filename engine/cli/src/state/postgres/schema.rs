@@ -6,7 +6,7 @@
 
 /// The steps from an empty schema to the present tables. Step `n` leads to version `n + 1`; a step that was released
 /// never changes.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Partial indexes speak of `9223372036854775807`, which is [`engine_core::state::LIVE`].
 const V1: &str = "
@@ -116,4 +116,10 @@ CREATE TABLE engine (
     until timestamptz NOT NULL,
     works boolean NOT NULL              -- takes pipelines by itself; a command does not
 );
+";
+
+/// Pipelines that are begun from here on have keys of another form. An engine that knows one form only would take all of
+/// their rows for gone, and must not use the schema.
+const V2: &str = "
+UPDATE pipeline SET state = '{\"keys\":\"hash\",' || substr(state, 2) WHERE state LIKE '{\"%';
 ";
