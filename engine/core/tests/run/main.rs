@@ -6,6 +6,7 @@ mod converge;
 mod delivery;
 mod faults;
 mod flaky;
+mod keys;
 mod kit;
 mod parts;
 mod plant;

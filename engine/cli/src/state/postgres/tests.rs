@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use engine_core::canonical::KeyForm;
 use engine_core::state::{OutboxEntry, PipelineState};
 use engine_tests::servers::{self, Server};
 
@@ -209,6 +210,21 @@ fn what_goes_wrong_is_said_without_the_password() {
     wrong(&url(&server, "schema=newer"), &["a newer engine", "99"]);
     in_psql(&server, "CREATE ROLE poor LOGIN PASSWORD 'canary-2'");
     wrong(&format!("postgres://poor:canary-2@{place}?schema=theirs"), &["permission denied", "GRANT CREATE"]);
+}
+
+#[test]
+fn a_pipeline_of_the_first_version_keeps_its_keys() {
+    let server = servers::postgres();
+    let store = open(&server, "older");
+    store.save(P, &PipelineState { failures: 3, ..PipelineState::default() }).expect("writes");
+    drop(store);
+    in_psql(
+        &server,
+        r#"UPDATE older.pipeline SET state = replace(state, '"keys":"near",', ''); UPDATE older.store SET version = 1"#,
+    );
+    let state = open(&server, "older").load(P).expect("reads");
+    assert_eq!((state.keys, state.failures), (KeyForm::Hash, 3));
+    assert_eq!(open(&server, "older").load("another").expect("reads").keys, KeyForm::Near);
 }
 
 #[test]
