@@ -14,7 +14,7 @@ use engine_spec::render::{self, FileFindings};
 
 use crate::commands::run::concurrency;
 use crate::exit::{CommandError, Kind};
-use crate::references::ProcessReferences;
+use crate::references::{Mark, ProcessReferences};
 use crate::stamp::{Seen, Stamp};
 use crate::validate::{Beside, paths, read_limited, sidecar};
 
@@ -212,9 +212,15 @@ impl Project {
 
 /// The plan of one spec on a device.
 pub fn plan_on(device: &Device, spec: &FoundSpec, offline: bool) -> Result<Plan, CommandError> {
-    let mut plan = plan(spec, device.destination.as_ref(), offline)?;
+    Ok(marked_plan_on(device, spec, offline)?.0)
+}
+
+/// The plan of one spec on this device, and the mark of what its references gave.
+pub fn marked_plan_on(device: &Device, spec: &FoundSpec, offline: bool) -> Result<(Plan, Mark), CommandError> {
+    let references = ProcessReferences::new(spec.folder());
+    let mut plan = plan_with(spec, device.destination.as_ref(), offline, &references)?;
     plan.stage_bytes_max = stage_bytes_max(device);
-    Ok(plan)
+    Ok((plan, references.mark()))
 }
 
 /// Bytes of changed rows that one run keeps in memory: its part of `limits.memory`. Rows take about as much again while

@@ -1,0 +1,71 @@
+//! Secrets that are replaced while the service runs: what comes next uses the new ones, without a restart.
+
+use engine_tests::binary::{Running, Workspace};
+use engine_tests::dialects::{POSTGRES, insert_for, spec};
+use engine_tests::plant::{self, Plant};
+use engine_tests::platform::Platform;
+use engine_tests::servers;
+use serde_json::{Value, json};
+
+use crate::service::every_second;
+
+fn stop(running: Running) {
+    running.signal("TERM");
+    running.finish().expect(0);
+}
+
+/// The platform takes the old one and the new one for a while: nothing needs to be refused first.
+#[test]
+fn a_token_is_read_anew_for_every_delivery() {
+    for (folder, reference) in
+        [("secrets", json!({ "file": "secrets/token" })), ("handed", json!({ "credential": "token" }))]
+    {
+        let (workspace, platform) = (Workspace::new(), Platform::start());
+        let plant = Plant::new(&workspace.path("mes.db"));
+        let token = workspace.write(&format!("{folder}/token"), "first\n");
+        let mut destination = plant::to_url(&platform.url());
+        destination["auth"] = json!({ "bearer": reference });
+        plant.orders(1..11);
+        workspace.spec("acme.yaml", &every_second("acme", &destination));
+        let credentials = workspace.path("handed").display().to_string();
+        let mut running = workspace.start_with(&[("CREDENTIALS_DIRECTORY", &credentials)], &["run", "acme.yaml"]);
+        running.event("delivered", "acme");
+        // As it is replaced by those who know how: the new file is moved into the old one's place.
+        std::fs::rename(workspace.write(&format!("{folder}/token.new"), "second\n"), token).expect("one folder");
+        plant.orders(11..21);
+        running.event("delivered", "acme");
+        let sent: Vec<String> =
+            platform.requests().iter().map(|request| request.headers["authorization"].clone()).collect();
+        assert_eq!(sent, ["Bearer first", "Bearer second"], "{reference}");
+        stop(running);
+    }
+}
+
+#[test]
+fn a_password_of_a_source_is_read_anew_for_every_run() {
+    let (workspace, platform, server) = (Workspace::new(), Platform::start(), servers::postgres());
+    server.execute(POSTGRES.table);
+    server.execute(&insert_for(&POSTGRES, 1..11));
+    let mut spec = spec(&POSTGRES, &server, server.port, &plant::to_url(&platform.url()));
+    let service: Value = every_second("acme", &json!({}));
+    for part in ["query", "sync", "schedule"] {
+        spec[part] = service[part].clone();
+    }
+    spec["source"]["password"] = json!({ "file": "password" });
+    workspace.write("password", &server.password);
+    workspace.spec("acme.yaml", &spec);
+    let mut running = workspace.start(&["run", "acme.yaml"]);
+    assert_eq!(running.event("delivered", "acme")["records"], 10);
+
+    let more = insert_for(&POSTGRES, 11..21);
+    server.execute(&format!("ALTER ROLE \"{}\" PASSWORD 'canary-second'; {more}", server.username));
+    let failed = running.event("run_failed", "acme");
+    assert!(failed["hint"].as_str().is_some_and(|hint| hint.contains("source.password")), "{failed}");
+    workspace.engine(&["status"]).expect(0).says("failing").says("source.password");
+    workspace.write("password", "canary-second\n");
+    assert_eq!(running.event("delivered", "acme")["records"], 10);
+    workspace.engine(&["status"]).expect(0).says("ok");
+    assert_eq!(platform.state().len(), 20);
+    running.signal("TERM");
+    assert!(!running.finish().expect(0).to_string().contains("canary"));
+}
