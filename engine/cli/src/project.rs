@@ -330,7 +330,12 @@ fn find_device(paths: &[String], config: Option<&Path>) -> Result<FoundDevice, U
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     match &loaded.device {
         Some(device) if !loaded.has_errors() => {
-            Ok(FoundDevice { device: device.clone(), folder, config: Some(path), seen })
+            let mut device = device.clone();
+            if let Some(destination) = &mut device.destination {
+                // It is resolved with specs, which lie elsewhere.
+                destination.root(&std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
+            }
+            Ok(FoundDevice { device, folder, config: Some(path), seen })
         }
         _ => Err(Unfit {
             error: CommandError::said(Kind::Usage),

@@ -41,6 +41,33 @@ fn a_token_is_read_anew_for_every_delivery() {
     }
 }
 
+/// `engine.yaml` lies elsewhere than the specs that it is for: what it names is looked for beside it.
+#[test]
+fn a_token_of_the_device_lies_beside_its_config() {
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    let plant = Plant::new(&workspace.path("etc/specs/mes.db"));
+    plant.orders(1..11);
+    platform.require_header("Authorization", "Bearer first");
+    workspace.write("etc/token", "first\n");
+    let token = json!({ "type": "enlyze", "url": platform.url(), "token": { "file": "token" } });
+    workspace.write("etc/engine.yaml", json!({ "version": 1, "destination": token }).to_string());
+    let mut spec = every_second("acme", &Value::Null);
+    spec.as_object_mut().expect("a spec").remove("destination");
+    workspace.spec("etc/specs/acme.yaml", &spec);
+    let config = ["--config", "etc/engine.yaml"];
+    workspace.engine(&[&["self-check"], &config[..]].concat()).expect(0);
+    workspace.engine(&[&["run", "--once"], &config[..]].concat()).expect(0);
+    assert_eq!(platform.state().len(), 10);
+
+    platform.require_header("Authorization", "Bearer second");
+    plant.orders(11..21);
+    let mut running = workspace.start(&[&["run"], &config[..]].concat());
+    running.event("delivery_paused", "acme");
+    workspace.write("etc/token", "second\n");
+    running.event("delivered", "acme");
+    stop(running);
+}
+
 #[test]
 fn a_password_of_a_source_is_read_anew_for_every_run() {
     let (workspace, platform, server) = (Workspace::new(), Platform::start(), servers::postgres());
