@@ -211,14 +211,16 @@ fn look_at_clock(jobs: &mut [Job], before: (Timestamp, Instant), (now, instant):
     if by.is_zero() {
         return;
     }
+    // Nobody reads what is below a second.
+    let told = SignedDuration::from_secs(by.abs().as_secs());
     if by.is_negative() {
-        tracing::warn!(event = "clock_set", seconds = by.as_secs(), "the clock was set back by {:#}", by.abs());
+        tracing::warn!(event = "clock_set", seconds = by.as_secs(), "the clock was set back by {told:#}");
         jobs.iter_mut().for_each(|job| job.clock_set_back(by.abs(), now));
     } else {
         tracing::info!(
             event = "clock_set",
             seconds = by.as_secs(),
-            "the clock was set forward by {by:#}, or the device slept; what was missed is made up for by one run"
+            "the clock was set forward by {told:#}, or the device slept; what was missed is made up for by one run"
         );
     }
 }
