@@ -168,6 +168,7 @@ pub fn run(
                 Event::Done(done) => take_in(&mut jobs, done, clock.now(), monitor),
                 Event::Asked(Asked::Stop) => {}
                 Event::Asked(Asked::Reread) => {
+                    jobs.iter_mut().for_each(|job| job.end_pause(clock.now()));
                     if reread.send(()).is_err() {
                         reload::failed("nobody looks at the files any more", Some("restart the service"));
                     }

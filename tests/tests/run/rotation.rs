@@ -41,6 +41,27 @@ fn a_token_is_read_anew_for_every_delivery() {
     }
 }
 
+/// The login is the same; the platform has been told to take it.
+#[test]
+fn a_delivery_that_is_paused_is_tried_when_the_service_is_asked_to_read_anew() {
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    Plant::new(&workspace.path("mes.db")).orders(1..11);
+    workspace.write("token", "first\n");
+    platform.require_header("Authorization", "Bearer other");
+    let mut destination = plant::to_url(&platform.url());
+    destination["auth"] = json!({ "bearer": { "file": "token" } });
+    workspace.spec("acme.yaml", &every_second("acme", &destination));
+    let mut running = workspace.start(&["run", "acme.yaml"]);
+    running.event("delivery_paused", "acme");
+    platform.require_header("Authorization", "Bearer first");
+    running.event("run_finished", "acme");
+    running.event("run_finished", "acme");
+    assert!(platform.state().is_empty(), "what was refused is not tried again at once");
+    running.signal("HUP");
+    running.event("delivered", "acme");
+    stop(running);
+}
+
 /// `engine.yaml` lies elsewhere than the specs that it is for: what it names is looked for beside it.
 #[test]
 fn a_token_of_the_device_lies_beside_its_config() {

@@ -159,6 +159,14 @@ impl Job {
         }
     }
 
+    /// Somebody has acted, and says so: a delivery that is paused is tried at once.
+    pub(super) fn end_pause(&mut self, now: Timestamp) {
+        if let Some(pause) = &mut self.paused {
+            pause.until = now;
+            self.delivery_due = Some(now);
+        }
+    }
+
     /// Whether nothing of a pipeline that leaves is to be waited for any more.
     pub(super) fn has_left(&self) -> bool {
         let is_delivered = self.delivery_due.is_none() || self.delivery_waits || !self.is_held();
