@@ -10,6 +10,7 @@ pub mod contract;
 pub mod dialects;
 pub mod forge;
 pub mod golden;
+pub mod manager;
 pub mod peer;
 pub mod plant;
 pub mod platform;

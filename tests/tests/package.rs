@@ -96,6 +96,35 @@ fn the_same_program_gives_the_same_bytes() {
     }
 }
 
+/// What a device must have is read from the program: its symbols, as the linker of Debian names them.
+#[test]
+fn it_asks_for_the_glibc_that_its_program_needs() {
+    let program = built().folder.join("engine");
+    let symbols = good(Command::new("objdump").arg("--dynamic-syms").arg(&program));
+    let version = |text: &str| -> Option<(u32, u32)> {
+        let (major, minor) = text.split_once('.')?;
+        Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
+    };
+    let named = symbols.split("GLIBC_").skip(1).filter_map(|rest| version(rest.split(')').next()?));
+    let needed = named.max().unwrap();
+    let facts = good(Command::new("dpkg-deb").arg("--field").arg(&built().package).arg("Depends"));
+    assert!(facts.contains(&format!("libc6 (>= {}.{})", needed.0, needed.1)), "{needed:?}: {facts}");
+    // Debian 12, which the documents name, has 2.36.
+    assert!(needed <= (2, 36), "{needed:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut older = Command::new(root().join("deploy/package/build"));
+    let older =
+        older.arg(&program).arg(folder.path()).env("GLIBC_MAX", "2.4").env("COMPRESSION", "gzip").output().unwrap();
+    assert!(!older.status.success());
+    let told = said(&older);
+    assert!(
+        told.contains(&format!("needs glibc {}.{}, and the package is to be for 2.4", needed.0, needed.1)),
+        "{told}"
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+}
+
 #[test]
 fn it_holds_what_a_service_needs_and_nothing_to_configure() {
     let entries = contents();

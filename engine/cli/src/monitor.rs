@@ -93,7 +93,7 @@ pub struct Tally {
     pub stopped: u64,
     /// How old the acknowledged records were.
     pub freshness: Freshness,
-    /// The last delivery ended because the login does not hold.
+    /// The last delivery was refused as a whole, and somebody must act.
     pub paused: bool,
     /// Since when something has waited in the outbox without a break, as far as is known.
     pub waiting_since: Option<Timestamp>,

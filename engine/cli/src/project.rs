@@ -15,7 +15,7 @@ use engine_spec::render::{self, FileFindings};
 use crate::commands::run::concurrency;
 use crate::exit::{CommandError, Kind};
 use crate::fleet::{self, Override};
-use crate::references::ProcessReferences;
+use crate::references::{Mark, ProcessReferences};
 use crate::stamp::{Seen, Stamp};
 use crate::validate::{Beside, paths, read_limited, sidecar};
 
@@ -229,9 +229,15 @@ impl Project {
 
 /// The plan of one spec on a device.
 pub fn plan_on(device: &Device, spec: &FoundSpec, offline: bool) -> Result<Plan, CommandError> {
-    let mut plan = plan(spec, device.destination.as_ref(), offline)?;
+    Ok(marked_plan_on(device, spec, offline)?.0)
+}
+
+/// The plan of one spec on this device, and the mark of what its references gave.
+pub fn marked_plan_on(device: &Device, spec: &FoundSpec, offline: bool) -> Result<(Plan, Mark), CommandError> {
+    let references = ProcessReferences::new(spec.folder());
+    let mut plan = plan_with(spec, device.destination.as_ref(), offline, &references)?;
     plan.stage_bytes_max = stage_bytes_max(device);
-    Ok(plan)
+    Ok((plan, references.mark()))
 }
 
 /// Bytes of changed rows that one run keeps in memory: its part of `limits.memory`. Rows take about as much again while
@@ -344,7 +350,12 @@ fn find_device(paths: &[String], config: Option<&Path>) -> Result<FoundDevice, U
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     match &loaded.device {
         Some(device) if !loaded.has_errors() => {
-            Ok(FoundDevice { device: device.clone(), folder, config: Some(path), seen })
+            let mut device = device.clone();
+            if let Some(destination) = &mut device.destination {
+                // It is resolved with specs, which lie elsewhere.
+                destination.root(&std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
+            }
+            Ok(FoundDevice { device, folder, config: Some(path), seen })
         }
         _ => Err(Unfit {
             error: CommandError::said(Kind::Usage),

@@ -1,30 +1,44 @@
 //! References of a spec: environment variables, files and systemd credentials.
 
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use engine_core::ports::References;
 use engine_spec::scalar::Reference;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::validate::regular;
 
 /// Bytes of a file that a reference names, at most.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
+/// Hashes of this process: nobody who sees one can look for the value by trying.
+static HASHES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// A mark of the values that references gave: whether one of them gives another value now is seen without any being
+/// kept. Marks of one process compare, and no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(u64);
+
 /// References as this process can resolve them. Nothing is kept: a rotated secret is read again.
 pub struct ProcessReferences {
     folder: PathBuf,
+    given: Mutex<DefaultHasher>,
 }
 
 impl ProcessReferences {
     /// References of a spec in this folder.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self { folder: folder.to_owned(), given: Mutex::new(HASHES.build_hasher()) }
     }
-}
 
-impl References for ProcessReferences {
-    fn resolve(&self, reference: &Reference) -> Result<SecretString, String> {
+    /// The mark of all values given so far, in their order.
+    pub fn mark(&self) -> Mark {
+        Mark(self.given.lock().unwrap_or_else(PoisonError::into_inner).finish())
+    }
+
+    fn look_up(&self, reference: &Reference) -> Result<SecretString, String> {
         match reference {
             Reference::Env { name, default } => match (std::env::var(name), default) {
                 (Ok(value), _) => Ok(SecretString::from(value)),
@@ -40,6 +54,14 @@ impl References for ProcessReferences {
                 )),
             },
         }
+    }
+}
+
+impl References for ProcessReferences {
+    fn resolve(&self, reference: &Reference) -> Result<SecretString, String> {
+        let value = self.look_up(reference)?;
+        value.expose_secret().hash(&mut *self.given.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(value)
     }
 }
 
@@ -63,8 +85,6 @@ fn read(path: &Path) -> Result<SecretString, String> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     #[test]
@@ -75,6 +95,23 @@ mod tests {
             let references = ProcessReferences::new(folder.path());
             let resolved = references.resolve(&Reference::File("token".into())).expect("resolves");
             assert_eq!(resolved.expose_secret(), value, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn another_value_leaves_another_mark() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mark = |one: &str, other: &str| {
+            let references = ProcessReferences::new(folder.path());
+            for (name, value) in [("one", one), ("other", other)] {
+                std::fs::write(folder.path().join(name), value).expect("written");
+                references.resolve(&Reference::File(name.into())).expect("resolves");
+            }
+            references.mark()
+        };
+        assert_eq!(mark("first", "second"), mark("first", "second\n"));
+        for (one, other) in [("first", "third"), ("second", "first"), ("firsts", "econd"), ("", "")] {
+            assert_ne!(mark("first", "second"), mark(one, other), "{one} {other}");
         }
     }
 

@@ -37,6 +37,7 @@ use crate::monitor::{Entry, Monitor, Roster};
 use crate::notify::Notify;
 use crate::pipeline::{self, Outlet};
 use crate::project::{self, Found, Project, Unfit};
+use crate::references::Mark;
 use crate::sandbox::Grants;
 use crate::schedule::{Schedule, clock_set};
 use crate::signals::Asked;
@@ -84,8 +85,17 @@ pub enum Event {
 pub enum Done {
     /// A run.
     Run(String, Box<RunReport>),
-    /// A delivery, with what its outlet was opened for.
-    Delivery(String, u64, Option<Outlet>, Result<DispatchReport, CommandError>),
+    /// A delivery, with what its outlet was opened for. `None` where nothing was sent: the destination has refused
+    /// everything, and the references give what they gave then.
+    Delivery(String, u64, Result<Option<Delivered>, CommandError>),
+}
+
+/// A delivery that is over.
+pub struct Delivered {
+    outlet: Outlet,
+    report: DispatchReport,
+    /// Of what the references gave for it.
+    mark: Mark,
 }
 
 /// What a service starts with.
@@ -165,6 +175,7 @@ pub fn run(
                 Event::Done(done) => take_in(&mut jobs, done, clock.now(), monitor),
                 Event::Asked(Asked::Stop) => {}
                 Event::Asked(Asked::Reread) => {
+                    jobs.iter_mut().for_each(|job| job.end_pause(clock.now()));
                     if reread.send(()).is_err() {
                         reload::failed("nobody looks at the files any more", Some("restart the service"));
                     }
@@ -208,14 +219,16 @@ fn look_at_clock(jobs: &mut [Job], before: (Timestamp, Instant), (now, instant):
     if by.is_zero() {
         return;
     }
+    // Nobody reads what is below a second.
+    let told = SignedDuration::from_secs(by.abs().as_secs());
     if by.is_negative() {
-        tracing::warn!(event = "clock_set", seconds = by.as_secs(), "the clock was set back by {:#}", by.abs());
+        tracing::warn!(event = "clock_set", seconds = by.as_secs(), "the clock was set back by {told:#}");
         jobs.iter_mut().for_each(|job| job.clock_set_back(by.abs(), now));
     } else {
         tracing::info!(
             event = "clock_set",
             seconds = by.as_secs(),
-            "the clock was set forward by {by:#}, or the device slept; what was missed is made up for by one run"
+            "the clock was set forward by {told:#}, or the device slept; what was missed is made up for by one run"
         );
     }
 }
@@ -330,25 +343,25 @@ impl Work<'_, '_> {
             let (device, store, cancel) = (Arc::clone(device), self.store, self.cancel);
             let (spec, outlet, sender) = (Arc::clone(&job.spec), job.outlet.take(), self.sender.clone());
             let (id, outlet_of, cut, traces) = (job.id.clone(), job.outlet_of, self.cut, self.traces);
+            let refused = job.paused.as_ref().filter(|pause| now < pause.until).map(|pause| pause.mark);
             self.scope.spawn(move || {
-                let delivery = || -> Result<(Outlet, DispatchReport), CommandError> {
-                    let plan = project::plan_on(&device, &spec, false)?;
+                let delivery = || -> Result<Option<Delivered>, CommandError> {
+                    let (plan, mark) = project::marked_plan_on(&device, &spec, false)?;
+                    if refused == Some(mark) {
+                        return Ok(None);
+                    }
                     let mut outlet = match outlet {
-                        Some(outlet) => outlet,
-                        None => Outlet::open(&plan)?,
+                        Some((outlet, opened)) if opened == mark => outlet,
+                        _ => Outlet::open(&plan)?,
                     };
                     outlet.answered_until(cut);
                     outlet.trace(traces, &plan.id);
                     outlet.measure_age();
                     let report =
                         outlet.deliver(&plan, store, lease.as_ref(), &SystemClock, cancel, DELIVERY_PATIENCE)?;
-                    Ok((outlet, report))
+                    Ok(Some(Delivered { outlet, report, mark }))
                 };
-                let done = match delivery() {
-                    Ok((outlet, report)) => Done::Delivery(id, outlet_of, Some(outlet), Ok(report)),
-                    Err(error) => Done::Delivery(id, outlet_of, None, Err(error)),
-                };
-                let _ = sender.send(Event::Done(done));
+                let _ = sender.send(Event::Done(Done::Delivery(id, outlet_of, delivery())));
             });
         }
     }
@@ -437,26 +450,20 @@ fn take_in(jobs: &mut [Job], done: Done, now: Timestamp, monitor: &Monitor) {
                 job.delivery_due = Some(now);
             }
         }
-        Done::Delivery(_, outlet_of, outlet, outcome) => {
+        Done::Delivery(_, outlet_of, outcome) => {
             job.delivering = false;
             // One that was opened for a spec of before is closed; the new one has its delivery due already.
             let is_of_now = outlet_of == job.outlet_of;
             match outcome {
-                Ok(report) => {
-                    monitor.delivery(&job.id, outlet.as_ref().map_or("the destination", Outlet::place), &report);
-                    if !is_of_now {
-                        return;
+                Ok(None) => {
+                    if let Some(pause) = job.paused.as_ref().filter(|_| is_of_now) {
+                        job.delivery_due = Some(pause.next_look(now));
                     }
-                    job.outlet = outlet;
-                    job.delivery_waits = report.stopped.is_some();
-                    if let Some(stopped) = &report.stopped {
-                        job.delivery_due = Some(stopped.retry_at);
-                        if stopped.paused {
-                            // The next attempt reads the login anew.
-                            job.outlet = None;
-                        }
-                    } else if job.running {
-                        job.delivery_due = later(now, DELIVERY_DURING_RUN);
+                }
+                Ok(Some(Delivered { outlet, report, mark })) => {
+                    monitor.delivery(&job.id, outlet.place(), &report);
+                    if is_of_now {
+                        job.delivered(outlet, report.stopped, mark, now);
                     }
                 }
                 Err(error) => {

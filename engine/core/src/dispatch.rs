@@ -63,7 +63,7 @@ pub struct Stopped {
     pub reason: String,
     /// Not before this time.
     pub retry_at: Timestamp,
-    /// Whether somebody must act: the login does not hold.
+    /// Whether somebody must act: the destination refuses everything, the login above all.
     pub paused: bool,
 }
 
@@ -176,6 +176,7 @@ impl Dispatcher<'_> {
         state.problem = Some(stopped.reason.clone());
         state.since = state.since.or(Some(now));
         state.retry_at = Some(stopped.retry_at);
+        state.paused = stopped.paused;
         state.attempts = circuit.attempts();
         self.store.settle(self.pipeline, &[], &[], state, now)
     }

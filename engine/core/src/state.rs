@@ -101,6 +101,8 @@ pub struct DeliveryState {
     pub since: Option<Timestamp>,
     /// Not before this time.
     pub retry_at: Option<Timestamp>,
+    /// Whether somebody must act: the destination refuses everything, the login above all.
+    pub paused: bool,
     /// Attempts since the last acknowledgement.
     pub attempts: u32,
 }

@@ -9,6 +9,7 @@ mod destination;
 mod examples;
 mod fields;
 mod query;
+mod rooted;
 mod source;
 mod sync;
 

@@ -278,7 +278,7 @@ pub enum Reference {
         /// The value where it is not set.
         default: Option<String>,
     },
-    /// A file; one trailing newline is removed. Relative to the spec.
+    /// A file; one trailing newline is removed. Relative to the file that names it.
     File(String),
     /// A file of that name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),

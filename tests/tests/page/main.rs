@@ -3,6 +3,7 @@
 mod access;
 mod client;
 mod hang;
+mod login;
 mod metrics;
 mod pages;
 mod prometheus;
@@ -44,7 +45,12 @@ impl Site {
     }
 
     fn start(&mut self) -> &mut Running {
-        let mut running = self.workspace.start(&["run"]);
+        self.start_with(&[])
+    }
+
+    /// Starts with further environment variables.
+    fn start_with(&mut self, variables: &[(&str, &str)]) -> &mut Running {
+        let mut running = self.workspace.start_with(variables, &["run"]);
         let listens = running.event("http_listens", "");
         self.address = listens["address"].as_str().expect("it says where").to_owned();
         self.running.insert(running)

@@ -11,6 +11,7 @@ mod manager;
 mod preview;
 mod quarantine;
 mod reload;
+mod rotation;
 mod servers;
 mod service;
 mod standins;

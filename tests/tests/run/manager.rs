@@ -1,10 +1,9 @@
 //! What a service manager hears from `engine run`: that it is ready, how it does, that it is alive, that it ends.
 
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
 use engine_tests::binary::{PATIENCE, Workspace};
+use engine_tests::manager::Manager;
 use engine_tests::plant::{self, Plant};
 use serde_json::json;
 
@@ -12,49 +11,6 @@ use crate::service::every_second;
 
 /// How long the service manager of these tests waits for a sign of life.
 const WATCHDOG: Duration = Duration::from_secs(1);
-
-/// A socket to which a service reports.
-pub(crate) struct Manager {
-    socket: UnixDatagram,
-    /// What to put into `NOTIFY_SOCKET`.
-    pub(crate) address: String,
-}
-
-impl Manager {
-    pub(crate) fn at_a_path(workspace: &Workspace) -> Self {
-        let path = workspace.path("notify");
-        let socket = UnixDatagram::bind(&path).expect("bound");
-        Self { socket, address: path.display().to_string() }
-    }
-
-    fn at_an_abstract_name(name: &str) -> Self {
-        let name = format!("engine-{name}-{}", std::process::id());
-        let address = SocketAddr::from_abstract_name(&name).expect("an address");
-        Self { socket: UnixDatagram::bind_addr(&address).expect("bound"), address: format!("@{name}") }
-    }
-
-    /// The next message; `None` where none comes in time.
-    pub(crate) fn hear(&self, patience: Duration) -> Option<String> {
-        let mut message = [0; 4096];
-        self.socket.set_read_timeout(Some(patience.max(Duration::from_millis(1)))).expect("set");
-        let length = self.socket.recv(&mut message).ok()?;
-        Some(String::from_utf8_lossy(&message[..length]).into_owned())
-    }
-
-    /// Waits for a message that begins so, and gives it back.
-    #[track_caller]
-    pub(crate) fn expect(&self, begin: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        let mut heard = Vec::new();
-        while let Some(message) = self.hear(deadline.saturating_duration_since(Instant::now())) {
-            if message.starts_with(begin) {
-                return message;
-            }
-            heard.push(message);
-        }
-        panic!("no message begins with {begin}: {heard:#?}");
-    }
-}
 
 /// The source is away, and nobody takes what is delivered: the service is ready all the same.
 #[test]

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use engine_tests::binary::{Running, Workspace, await_that};
+use engine_tests::manager::Manager;
 use engine_tests::plant::{self, Plant};
 use engine_tests::platform::{Fault, Platform};
 use serde_json::{Value, json};
 
 use crate::confined::is_offered;
-use crate::manager::Manager;
 use crate::service::every_second;
 
 /// A device with one pipeline, `acme`, in `specs`.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine_tests::binary::{Outcome, Running, Workspace, await_that};
+use engine_tests::binary::{Outcome, Running, Workspace, await_some, await_that, root};
 use engine_tests::plant::{self, Plant};
 use engine_tests::platform::{Fault, Platform};
 use engine_tests::proxy::{Mode, Proxy};
@@ -14,6 +14,10 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 const MANY_ROWS: i64 = 200_000;
 /// Memory that the process may have resident while it does.
 const MEMORY_MAX_KIB: u64 = 200 * 1024;
+/// Pipelines of a large device.
+const PIPELINES: usize = 200;
+/// How long their first runs may take together, on a machine that has other work to do.
+const FIRST_RUNS_MAX: Duration = Duration::from_secs(240);
 
 /// A spec that reads everything, every second, whatever the clock says.
 pub(crate) fn every_second(id: &str, destination: &Value) -> Value {
@@ -282,5 +286,44 @@ fn many_rows_take_little_memory() {
     running.event("delivered", "acme");
     let peak = running.peak_memory_kib();
     assert!((1..MEMORY_MAX_KIB).contains(&peak), "{peak} KiB were resident");
+    stop(running, "TERM");
+}
+
+/// A limit of the unit of systemd: a number, or one of MiB, in KiB.
+fn limit_of_the_unit(name: &str) -> u64 {
+    let unit = std::fs::read_to_string(root().join("deploy/systemd/engine.service")).expect("the unit is there");
+    let limit = unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).expect("it sets this limit");
+    let number = |text: &str| text.parse::<u64>().expect("a number");
+    limit.strip_suffix('M').map_or_else(|| number(limit), |mib| number(mib) * 1024)
+}
+
+/// Twice as much would fit: what a debug build takes on one machine is no promise for another.
+#[test]
+fn two_hundred_pipelines_fit_twice_into_the_limits_of_the_unit() {
+    let (workspace, platform) = (Workspace::new(), Platform::start());
+    Plant::new(&workspace.path("specs/mes.db")).orders(1..101);
+    for number in 0..PIPELINES {
+        let spec = every_second(&format!("p{number}"), &plant::to_url(&platform.url()));
+        workspace.spec(&format!("specs/p{number}.yaml"), &spec);
+    }
+    workspace.write("engine.yaml", "version: 1\n");
+    let running = workspace.start(&["run"]);
+    let count = |what: &str| {
+        let listed = std::fs::read_dir(format!("/proc/{}/{what}", running.id())).expect("it runs");
+        u64::try_from(listed.count()).expect("a number")
+    };
+    let (mut threads, mut files) = (0, 0);
+    let arrived = await_some(FIRST_RUNS_MAX, || {
+        (threads, files) = (threads.max(count("task")), files.max(count("fd")));
+        (platform.records() == 100 * PIPELINES).then_some(())
+    });
+    assert!(arrived.is_some(), "{} records arrived", platform.records());
+    let peak = running.peak_memory_kib();
+    for (what, name, taken) in
+        [("KiB", "MemoryMax", peak), ("tasks", "TasksMax", threads), ("files", "LimitNOFILE", files)]
+    {
+        let most = limit_of_the_unit(name);
+        assert!((1..=most / 2).contains(&taken), "{taken} {what}, of {name} {most}");
+    }
     stop(running, "TERM");
 }

@@ -45,6 +45,10 @@ pub struct PipelineStatus {
     pub next_run: Option<Timestamp>,
     /// When the destination last acknowledged.
     pub last_acknowledged: Option<Timestamp>,
+    /// Whether the destination refuses everything, so that somebody must act; what it said is in `reasons`.
+    pub delivery_paused: bool,
+    /// When the destination is asked again, where it does not take what waits.
+    pub delivery_retry: Option<Timestamp>,
     /// Host and process of the engine that runs it, where several share the work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_by: Option<String>,
@@ -125,6 +129,8 @@ pub fn of(
         rejected: last.map_or(0, engine_core::report::RunReport::rejected_total),
         next_run: state.next_run,
         last_acknowledged: delivery.last_acknowledged,
+        delivery_paused: delivery.paused,
+        delivery_retry: delivery.retry_at,
         run_by: None,
         counts,
     };
@@ -168,7 +174,11 @@ fn health(
     if let Some(problem) = &delivery.problem {
         health = "waiting";
         let since = delivery.since.map_or(String::new(), |since| format!(" for {}", ago(now.duration_since(since))));
-        reasons.push(format!("{} records wait in the outbox{since}: {problem}", counts.outbox));
+        let waits = format!("{} records wait in the outbox{since}: {problem}", counts.outbox);
+        reasons.push(match delivery.retry_at.filter(|_| delivery.paused) {
+            Some(retry_at) => format!("delivery is paused, and {waits}; it is tried again at {retry_at:.0}"),
+            None => waits,
+        });
     }
     if let Some(failure) = state.last_run.as_ref().and_then(|run| run.failure.as_ref()) {
         health = if state.brake.is_some() { "held" } else { "failing" };

@@ -3,19 +3,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use engine_core::dispatch::Stopped;
 use engine_core::ports::Clock as _;
 use engine_core::run::Observer;
 use engine_core::state::Lease;
 use jiff::{SignedDuration, Timestamp};
 
+use super::{DELIVERY_DURING_RUN, later};
 use crate::clock::SystemClock;
 use crate::pipeline::Outlet;
 use crate::project::FoundSpec;
+use crate::references::Mark;
 use crate::schedule::Schedule;
 
 /// Work that has not got on for so long takes up no place among what may be under way: a plant that is offline, with
 /// many servers that do not answer, must not hold up the others until each of them has run out of time.
 const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(3);
+
+/// Time between two looks, while a delivery is paused, at what its references give.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
 /// A pipeline of the service.
 pub(super) struct Job {
@@ -35,6 +41,8 @@ pub(super) struct Job {
     /// The next delivery has its time, and a run that ends does not bring it forward: the destination said when to come
     /// back, or the last delivery failed here.
     pub(super) delivery_waits: bool,
+    /// The destination refuses everything, and somebody must act.
+    pub(super) paused: Option<Pause>,
     /// Nobody else runs the pipeline as long as this is held.
     pub(super) lease: Option<Arc<dyn Lease>>,
     /// It was said that another process has it.
@@ -45,7 +53,8 @@ pub(super) struct Job {
     pub(super) is_outdated: bool,
     /// Its spec is gone: what is under way ends, and nothing new begins.
     pub(super) is_leaving: bool,
-    pub(super) outlet: Option<Outlet>,
+    /// Where deliveries go, and the mark of what the references gave when it was opened.
+    pub(super) outlet: Option<(Outlet, Mark)>,
     /// Counts what an outlet was opened for: one of before must not come back.
     pub(super) outlet_of: u64,
 }
@@ -64,6 +73,7 @@ impl Job {
             delivering: false,
             delivering_since: now,
             delivery_waits: false,
+            paused: None,
             lease: None,
             is_elsewhere: false,
             is_failing: false,
@@ -87,6 +97,7 @@ impl Job {
         self.lease = None;
         self.outlet = None;
         self.delivery_waits = false;
+        self.paused = None;
     }
 
     /// Another spec for the same pipeline. What is under way ends as it began; what is due stays so, unless the schedule
@@ -107,6 +118,7 @@ impl Job {
         self.outlet = None;
         self.outlet_of += 1;
         self.delivery_waits = false;
+        self.paused = None;
         self.delivery_due = Some(now);
     }
 
@@ -121,7 +133,38 @@ impl Job {
     /// The clock was set back by so much: what is due is as far away as it was.
     pub(super) fn clock_set_back(&mut self, by: SignedDuration, now: Timestamp) {
         self.due = self.schedule.after_set_back(self.due, now, by, fastrand::u64(..));
-        self.delivery_due = self.delivery_due.map(|due| due.saturating_sub(by).unwrap_or(Timestamp::MIN));
+        let earlier = |time: Timestamp| time.saturating_sub(by).unwrap_or(Timestamp::MIN);
+        self.delivery_due = self.delivery_due.map(earlier);
+        if let Some(pause) = &mut self.paused {
+            pause.until = earlier(pause.until);
+        }
+    }
+
+    /// A delivery is over; it ended early where it is said why.
+    pub(super) fn delivered(&mut self, outlet: Outlet, stopped: Option<Stopped>, mark: Mark, now: Timestamp) {
+        self.delivery_waits = stopped.is_some();
+        self.paused = None;
+        self.outlet = Some((outlet, mark));
+        match stopped {
+            Some(Stopped { reason, retry_at, paused: true }) => {
+                // The next attempt reads the login anew.
+                self.outlet = None;
+                let pause = Pause { reason, until: retry_at, mark };
+                self.delivery_due = Some(pause.next_look(now));
+                self.paused = Some(pause);
+            }
+            Some(stopped) => self.delivery_due = Some(stopped.retry_at),
+            None if self.running => self.delivery_due = later(now, DELIVERY_DURING_RUN),
+            None => {}
+        }
+    }
+
+    /// Somebody has acted, and says so: a delivery that is paused is tried at once.
+    pub(super) fn end_pause(&mut self, now: Timestamp) {
+        if let Some(pause) = &mut self.paused {
+            pause.until = now;
+            self.delivery_due = Some(now);
+        }
     }
 
     /// Whether nothing of a pipeline that leaves is to be waited for any more.
@@ -136,6 +179,24 @@ impl Job {
 
     pub(super) fn takes_a_delivery(&self, now: Timestamp) -> bool {
         self.delivering && now.duration_since(self.delivering_since).abs() < SILENT_AFTER
+    }
+}
+
+/// A delivery that the destination refuses as a whole. It is tried again after a while, and as soon as a reference gives
+/// another value: somebody has replaced a token.
+pub(super) struct Pause {
+    /// What the destination said.
+    pub(super) reason: String,
+    /// When it is tried again in any case.
+    pub(super) until: Timestamp,
+    /// Of what the references gave when it was refused.
+    pub(super) mark: Mark,
+}
+
+impl Pause {
+    /// When the next look at the references is due.
+    pub(super) fn next_look(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(LOOK_EVERY).unwrap_or(Timestamp::MAX).min(self.until)
     }
 }
 

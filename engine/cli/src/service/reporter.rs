@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::job::Job;
+use super::job::{Job, Pause};
 use super::reload;
 use crate::monitor::Monitor;
 use crate::notify::Notify;
@@ -68,7 +68,7 @@ fn status(monitor: &Monitor, jobs: &[Job], left_out: usize) -> String {
     let count = |holds: fn(&Job) -> bool| jobs.iter().filter(|job| holds(job)).count();
     let parts = [
         ("failing", count(|job| job.is_failing)),
-        ("waiting for the destination", count(|job| job.delivery_waits)),
+        ("waiting for the destination", count(|job| job.delivery_waits && job.paused.is_none())),
         ("run by another process", count(|job| job.is_elsewhere)),
         ("as before a change that cannot be used", count(|job| job.is_outdated)),
     ];
@@ -76,5 +76,13 @@ fn status(monitor: &Monitor, jobs: &[Job], left_out: usize) -> String {
     let pipelines = engine_core::report::counted(jobs.len() as u64, "pipeline");
     let left_out = reload::left_out(left_out).map(|part| format!(", {part}"));
     let fleet = monitor.fleet_in_words().into_iter().map(|part| format!(", {part}"));
-    parts.chain(left_out).chain(fleet).fold(pipelines, |line, part| line + &part)
+    // Last, as its words may be cut.
+    parts.chain(left_out).chain(fleet).chain(paused(jobs)).fold(pipelines, |line, part| line + &part)
+}
+
+/// How many deliveries wait for somebody to act, and what to do about the first of them.
+fn paused(jobs: &[Job]) -> Option<String> {
+    let mut paused = jobs.iter().filter_map(|job| Some((&job.id, job.paused.as_ref()?)));
+    let (id, Pause { reason, .. }) = paused.next()?;
+    Some(format!(", {} paused: {id}: {reason}", 1 + paused.count()))
 }

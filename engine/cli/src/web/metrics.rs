@@ -181,7 +181,7 @@ const METRICS: &[Metric] = &[
     ),
     metric(
         "engine_delivery_paused",
-        "1 when the destination refused the login at the last delivery, so that somebody must act",
+        "1 when the destination refused the last delivery as a whole, the login above all, so that somebody must act",
         Values::Own(|seen, tell| tell("", f64::from(seen.tally.paused))),
     ),
     metric(

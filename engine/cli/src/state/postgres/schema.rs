@@ -121,5 +121,6 @@ CREATE TABLE engine (
 /// Pipelines that are begun from here on have keys of another form. An engine that knows one form only would take all of
 /// their rows for gone, and must not use the schema.
 const V2: &str = "
-UPDATE pipeline SET state = '{\"keys\":\"hash\",' || substr(state, 2) WHERE state LIKE '{\"%';
+UPDATE pipeline SET state = '{\"keys\":\"hash\",' || substr(state, 2)
+    WHERE state LIKE '{\"%' AND state NOT LIKE '{\"keys\"%';
 ";

@@ -112,7 +112,8 @@ CREATE TABLE backfill (
 /// Pipelines that are begun from here on have keys of another form. An engine that knows one form only would take all of
 /// their rows for gone, and must not open the file.
 const V3: &str = "
-UPDATE pipeline SET state = '{\"keys\":\"hash\",' || substr(state, 2) WHERE state LIKE '{\"%';
+UPDATE pipeline SET state = '{\"keys\":\"hash\",' || substr(state, 2)
+    WHERE state LIKE '{\"%' AND state NOT LIKE '{\"keys\"%';
 ";
 
 /// Every table with a column `pipeline`.

@@ -319,7 +319,8 @@ fn a_file_that_is_begun_afresh_has_other_places() {
 fn a_step_that_fails_changes_nothing() {
     let (_folder, path) = folder();
     filled(&path);
-    let steps = [NEXT[0], NEXT[1], "ALTER TABLE record ADD COLUMN colour TEXT; SELECT nonsense;"];
+    let [one, two, three, _] = NEXT;
+    let steps = [one, two, three, "ALTER TABLE record ADD COLUMN colour TEXT; SELECT nonsense;"];
     assert!(SqliteStore::open_with(&path, Options::default(), &steps).is_err());
     let store = open_at(&path).expect("opens as before");
     assert!(store.lock().prepare("SELECT colour FROM record").is_err());
