@@ -148,7 +148,7 @@ pub struct Otlp {
     #[serde(default, deserialize_with = "present")]
     pub sample: Option<Percent>,
     /// Whether deliveries over HTTP carry the header `traceparent`, so that who takes them can go on with the trace.
-    /// Default `false`.
+    /// Default: no.
     #[schemars(example = &true)]
     #[serde(default)]
     pub traceparent: bool,
