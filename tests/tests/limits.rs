@@ -25,6 +25,7 @@ const MET: &[(&str, &str, &str)] = &[
     ("engine/cli/src/fleet/depot.rs", "BAD_MAX", "bad_sets_are_remembered_up_to_a_number"),
     ("engine/cli/src/fleet/git.rs", "QUOTE_BYTES_MAX", "what_git_says_is_quoted_in_one_line_and_not_for_ever"),
     ("engine/cli/src/fleet/pull.rs", "FINDINGS_TOLD_MAX", "no_more_findings_are_told_than_can_be_read"),
+    ("engine/core/src/canonical/key.rs", "PLACE_DIGITS_MAX", "the_place_is_that_of_the_longest_number"),
     ("engine/core/src/fleet/manifest.rs", "BUNDLE_BYTES_MAX", "what_is_too_much_for_a_device_is_not_packed"),
     ("engine/core/src/fleet/manifest.rs", "FILES_MAX", "a_bundle_has_bounds"),
     ("engine/core/src/fleet/manifest.rs", "FILE_BYTES_MAX", "a_bundle_has_bounds"),

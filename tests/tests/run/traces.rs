@@ -168,7 +168,7 @@ fn a_database_server_is_named_and_a_failure_is_seen_where_it_happened() {
     let failed: Vec<&str> = spans.iter().filter(|(_, span)| span.failed).map(|(name, _)| name.as_str()).collect();
     assert_eq!(failed, ["question", "run"]);
     for name in failed {
-        assert_eq!(spans[name].attributes["error.type"], "source", "{name}");
+        assert_eq!(spans[name].attributes["error.type"], "query", "{name}");
     }
     assert_eq!(spans["run"].attributes["engine.outcome"], "failed");
     // The words of a server may hold values.
