@@ -1,6 +1,8 @@
 //! The status page and its endpoints, as a browser and a monitoring system get them from the service.
 
 mod access;
+mod browser;
+mod chromium;
 mod client;
 mod hang;
 mod login;
