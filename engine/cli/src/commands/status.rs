@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::args::{Output, StatusArgs};
 use crate::exit::{CommandError, Kind};
-use crate::fleet::depot::Depot;
+use crate::fleet::depot::{Depot, Record, Taken};
 use crate::state::is_of_this_host;
 use crate::{project, store};
 
@@ -238,26 +238,30 @@ fn text(statuses: &[PipelineStatus], now: Timestamp) -> String {
     out
 }
 
-/// What is in use of pulled specs, and why nothing newer is.
+/// What is in use of pulled specs, where specs are pulled.
 fn pulled(device: &Device, folder: &Path, now: Timestamp) -> Result<String, CommandError> {
     if device.fleet.as_ref().is_none_or(|fleet| fleet.specs.is_none()) {
         return Ok(String::new());
     }
-    let record = Depot::of(device, folder)?.record()?;
-    let Some(current) = &record.current else { return Ok("\nspecs: none were pulled yet\n".to_owned()) };
-    let mut out =
-        format!("\nspecs: {}, made at {:.0}, taken at {:.0}\n", current.version, current.created, current.taken);
-    if let Some(trial) = &record.trial {
-        let since = ago(now.duration_since(trial.since));
-        out.push_str(&format!(
-            "  on trial for {since}: {} still to run well\n",
-            counted(trial.owed.len() as u64, "pipeline")
-        ));
-    }
-    if let Some(problem) = &record.problem {
-        out.push_str(&format!("  for {}: {}\n", ago(now.duration_since(problem.since)), problem.message));
-    }
-    Ok(out)
+    let lines = specs_in_words(&Depot::of(device, folder)?.record()?, now);
+    Ok(format!("\n{}\n", lines.join("\n  ")))
+}
+
+/// Which pulled specs are in use, and why none newer are: a line each.
+pub fn specs_in_words(record: &Record, now: Timestamp) -> Vec<String> {
+    let Record { current, trial, problem, .. } = record;
+    let in_use = match current {
+        Some(Taken { version, created, taken, .. }) => {
+            format!("specs: {version}, made at {created:.0}, taken at {taken:.0}")
+        }
+        None => "specs: none were pulled yet".to_owned(),
+    };
+    let trial = trial.as_ref().map(|trial| {
+        let owed = counted(trial.owed.len() as u64, "pipeline");
+        format!("on trial for {}: {owed} still to run well", ago(now.duration_since(trial.since)))
+    });
+    let problem = problem.as_ref().map(|one| format!("for {}: {}", ago(now.duration_since(one.since)), one.message));
+    std::iter::once(in_use).chain(trial).chain(problem).collect()
 }
 
 /// A length of time in its two largest units.

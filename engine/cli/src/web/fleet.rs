@@ -1,11 +1,12 @@
 //! The status page: every pipeline, those that need somebody first.
 
 use engine_core::report::counted;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::html::{self, Visit, health, reasons, table, when};
 use super::view::{Fleet, Known, Seen};
-use crate::commands::status::{HEALTH, ago};
+use crate::commands::status::{HEALTH, ago, specs_in_words};
+use crate::fleet::depot::Record;
 use crate::show::escaped;
 
 /// The page.
@@ -24,12 +25,22 @@ pub(super) fn page(fleet: &Fleet, visit: Visit) -> String {
             escaped(trouble)
         ));
     }
+    if let Some(told) = &fleet.specs {
+        main.push_str(&specs(&told.record, fleet.at));
+    }
     let mut pipelines: Vec<&Seen> = fleet.pipelines.iter().collect();
     pipelines.sort_by_key(|seen| (std::cmp::Reverse(urgency(seen)), &seen.id));
     let header = ["pipeline", "health", "reasons", "last success", "lag", "next run", "outbox", "quarantine"];
     let rows: Vec<Vec<String>> = pipelines.into_iter().map(|seen| row(seen, fleet)).collect();
     main.push_str(&table("All pipelines, those that need somebody first", &header, &rows));
     html::page(&title(fleet), &main, visit)
+}
+
+/// Which pulled specs are in use; an alert where there is a reason why none newer are.
+fn specs(record: &Record, at: Timestamp) -> String {
+    let lines: Vec<String> = specs_in_words(record, at).iter().map(|line| escaped(line).to_string()).collect();
+    let attributes = if record.problem.is_some() { " class=\"trouble\" role=\"alert\"" } else { "" };
+    format!("<p{attributes}>{}</p>\n", lines.join("<br>"))
 }
 
 fn row(seen: &Seen, fleet: &Fleet) -> Vec<String> {
@@ -91,4 +102,27 @@ fn title(fleet: &Fleet) -> String {
         .map(|(count, health)| format!("{count} {health}"))
         .collect();
     if bad.is_empty() { "engine".to_owned() } else { format!("{} – engine", bad.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::depot::{Problem, ProblemKind, Taken};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    #[test]
+    fn pulled_specs_are_named_and_why_none_newer_are() {
+        let taken = |version: &str| Taken { id: "1f".into(), version: version.into(), created: at(0), taken: at(60) };
+        let mut record = Record { current: Some(taken("2026.11 <b>")), ..Record::default() };
+        let well = "<p>specs: 2026.11 &lt;b&gt;, made at 1970-01-01T00:00:00Z, taken at 1970-01-01T00:01:00Z</p>\n";
+        assert_eq!(specs(&record, at(90)), well);
+        record.problem = Some(Problem { since: at(30), kind: ProblemKind::Refused, message: "not <ours>".into() });
+        let page = specs(&record, at(90));
+        assert!(page.starts_with("<p class=\"trouble\" role=\"alert\">specs: 2026.11"), "{page}");
+        assert!(page.ends_with("<br>for 1m0s: not &lt;ours&gt;</p>\n"), "{page}");
+        assert_eq!(specs(&Record::default(), at(0)), "<p>specs: none were pulled yet</p>\n");
+    }
 }

@@ -10,6 +10,7 @@ use super::cached::Cached;
 use super::pipeline::Detail;
 use super::process::Process;
 use crate::commands::status::{self, PipelineStatus};
+use crate::fleet::Told;
 use crate::monitor::{Entry, Monitor, Tally};
 
 /// Where pages and metrics come from.
@@ -30,6 +31,8 @@ pub(super) struct Fleet {
     pub(super) trouble: Option<String>,
     /// Why certificate and token of the page cannot be read anew.
     pub(super) page_trouble: Option<String>,
+    /// Which specs are in use, where they are pulled.
+    pub(super) specs: Option<Arc<Told>>,
     pub(super) process: Process,
 }
 
@@ -106,7 +109,8 @@ impl View {
         };
         let pipelines = self.monitor.roster().pipelines.iter().map(&mut seen).collect();
         let (started, page_trouble) = (self.monitor.started(), self.monitor.current_page_trouble());
-        Fleet { at, started, pipelines, trouble, page_trouble, process: Process::now() }
+        let specs = self.monitor.specs();
+        Fleet { at, started, pipelines, trouble, page_trouble, specs, process: Process::now() }
     }
 
     /// What the state says of a pipeline, and who runs it, where several engines share the state.

@@ -28,7 +28,15 @@ fn seen(labels: &[(&str, &str)]) -> Seen {
 }
 
 fn fleet(pipelines: Vec<Seen>) -> Fleet {
-    Fleet { at: now(), started: now(), pipelines, trouble: None, page_trouble: None, process: Process::default() }
+    Fleet {
+        at: now(),
+        started: now(),
+        pipelines,
+        trouble: None,
+        page_trouble: None,
+        specs: None,
+        process: Process::default(),
+    }
 }
 
 fn served(pipelines: Vec<Seen>) -> String {
