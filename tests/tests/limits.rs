@@ -33,6 +33,11 @@ const MET: &[(&str, &str, &str)] = &[
     ("engine/core/src/fleet/manifest.rs", "UNPACKED_BYTES_MAX", "a_bundle_has_bounds"),
     ("engine/core/src/fleet/manifest.rs", "VERSION_BYTES_MAX", "a_bundle_has_bounds"),
     ("engine/core/src/fleet/trial.rs", "TRIAL_TIME_MAX", "a_trial_ends"),
+    (
+        "engine/cli/src/monitor.rs",
+        "RECENT_RUNS_MAX",
+        "the_last_runs_are_remembered_newest_first_and_no_more_than_so_many",
+    ),
     ("engine/cli/src/monitor.rs", "TURN_MAX", "a_service_that_decides_nothing_for_long_is_not_alive"),
     ("engine/cli/src/web/metrics.rs", "LABELS_MAX", "labels_are_bounded_and_their_names_fit"),
     ("engine/cli/src/web/metrics.rs", "LABEL_CHARS_MAX", "labels_are_bounded_and_their_names_fit"),

@@ -1,6 +1,6 @@
 //! What the service did since it began, for those who watch it: the one place where its runs and deliveries are recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +17,8 @@ use crate::project::FoundSpec;
 
 /// The service decides many times a second; after so long without, it is not well.
 pub const TURN_MAX: SignedDuration = SignedDuration::from_secs(30);
+/// Runs of a pipeline that are remembered, for the status page.
+pub const RECENT_RUNS_MAX: usize = 20;
 /// How long a run that could not use the state counts. The next may be far away, or another engine's.
 const STATE_FAILED_FOR: SignedDuration = SignedDuration::from_mins(5);
 
@@ -99,6 +101,44 @@ pub struct Tally {
     pub waiting_since: Option<Timestamp>,
     /// Why the last run failed, where it did.
     pub failure: Option<RunFailure>,
+    /// The last runs, newest first.
+    pub recent: VecDeque<RecentRun>,
+}
+
+/// A run that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecentRun {
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// Rows that it read.
+    pub rows: u64,
+    /// Of these, new ones.
+    pub new: u64,
+    /// Of these, changed ones.
+    pub changed: u64,
+    /// Rows that were gone.
+    pub gone: u64,
+    /// Rows and runs that it rejected.
+    pub rejected: u64,
+    /// Why it failed, where it did.
+    pub failure: Option<String>,
+}
+
+impl RecentRun {
+    fn of(report: &RunReport) -> Self {
+        Self {
+            started: report.started,
+            millis: report.millis,
+            rows: report.rows,
+            new: report.new,
+            changed: report.changed,
+            gone: report.gone,
+            rejected: report.rejected_total(),
+            failure: report.failure.as_ref().map(|failure| failure.message.clone()),
+        }
+    }
 }
 
 /// A run that failed.
@@ -241,6 +281,8 @@ impl Monitor {
         for (code, count) in &report.rejected {
             *tally.rejected.entry(code.clone()).or_default() += count;
         }
+        tally.recent.truncate(RECENT_RUNS_MAX - 1);
+        tally.recent.push_front(RecentRun::of(report));
         if !report.is_unchanged() {
             tally.waiting_since.get_or_insert(report.started);
         }
@@ -353,6 +395,18 @@ mod tests {
         monitor.tell_specs(Told { from: String::new(), record: Record { trial, ..Record::default() } });
         monitor.tell_heartbeat(true);
         assert_eq!(monitor.fleet_in_words(), ["new specs on trial", "heartbeats do not arrive"]);
+    }
+
+    #[test]
+    fn the_last_runs_are_remembered_newest_first_and_no_more_than_so_many() {
+        let monitor = Monitor::new(at(0));
+        for no in 0..RECENT_RUNS_MAX as i64 + 5 {
+            monitor.run("acme", &RunReport { started: at(no), rows: no.unsigned_abs(), ..RunReport::default() });
+        }
+        let recent = monitor.tally("acme").recent;
+        assert_eq!(recent.len(), RECENT_RUNS_MAX);
+        assert_eq!((recent[0].started, recent[0].rows, recent[0].failure.as_deref()), (at(24), 24, None));
+        assert_eq!(recent[RECENT_RUNS_MAX - 1].started, at(5));
     }
 
     #[test]

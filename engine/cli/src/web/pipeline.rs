@@ -1,4 +1,6 @@
-//! The page of one pipeline: its last run, what is in quarantine, what waits, and what would be asked.
+//! The page of one pipeline: its last runs, what is in quarantine, what waits, and what would be asked.
+
+use std::collections::VecDeque;
 
 use engine_core::report::RunReport;
 use engine_core::state::{OutboxRecord, StateStore};
@@ -13,6 +15,7 @@ use crate::commands::preview::chart::Chart;
 use crate::commands::quarantine::{self, Quarantine};
 use crate::commands::render;
 use crate::commands::status::ago;
+use crate::monitor::{RECENT_RUNS_MAX, RecentRun};
 use crate::project::{self, FoundSpec};
 use crate::show::{clip, escaped};
 
@@ -70,7 +73,8 @@ pub(super) fn page(detail: &Detail, visit: Visit) -> String {
         Some(known) => main.push_str(&how_it_is(known, detail.at)),
         None => main.push_str("<p class=\"trouble\" role=\"alert\">What is known of it cannot be read.</p>\n"),
     }
-    main.push_str(&section("Newest runs", "runs", &detail.chart, timeline::show));
+    main.push_str(&before(&detail.seen.tally.recent, detail.at));
+    main.push_str(&section("Newest production runs", "runs", &detail.chart, timeline::show));
     main.push_str(&section("Quarantine", "quarantine", &detail.quarantine, in_quarantine));
     main.push_str(&section("Head of the outbox", "outbox", &detail.waiting, |records| waiting(records)));
     main.push_str(&section("What it asks", "asks", &detail.statement, |statement| asked(statement.as_deref())));
@@ -142,6 +146,26 @@ fn last_run(run: &RunReport, now: Timestamp) -> String {
     figures.push(("rejected", by_code(run.rejected.iter())));
     figures.push(("noticed", by_code(run.reported.iter())));
     list(&figures)
+}
+
+/// The runs since the service began; the last of them is told in full above.
+fn before(recent: &VecDeque<RecentRun>, now: Timestamp) -> String {
+    let row = |run: &RecentRun| {
+        let counts = [run.rows, run.new, run.changed, run.gone, run.rejected].map(|count| count.to_string());
+        let outcome = run.failure.as_ref().map_or("ok".to_owned(), |failure| cell(failure));
+        let mut row = vec![when(Some(run.started), now), format!("{} ms", run.millis)];
+        row.extend(counts);
+        row.push(outcome);
+        row
+    };
+    let rows: Vec<Vec<String>> = recent.iter().map(row).collect();
+    let body = if rows.is_empty() {
+        "<p>None since the service began.</p>\n".to_owned()
+    } else {
+        let header = ["began", "took", "rows read", "new", "changed", "gone", "rejected", "outcome"];
+        table(&format!("Since the service began, newest first: {} at most", RECENT_RUNS_MAX), &header, &rows)
+    };
+    format!("<section aria-labelledby=\"recent\">\n<h2 id=\"recent\">Last runs</h2>\n{body}</section>\n")
 }
 
 fn by_code<'a>(counts: impl Iterator<Item = (&'a String, &'a u64)>) -> String {
