@@ -38,7 +38,7 @@ pub(super) fn page(fleet: &Fleet, visit: Visit) -> String {
 
 /// Which pulled specs are in use; an alert where there is a reason why none newer are.
 fn specs(record: &Record, at: Timestamp) -> String {
-    let lines: Vec<String> = specs_in_words(record, at).iter().map(|line| escaped(line).to_string()).collect();
+    let lines: Vec<String> = specs_in_words(record, at).iter().map(|line| escaped(line)).collect();
     let attributes = if record.problem.is_some() { " class=\"trouble\" role=\"alert\"" } else { "" };
     format!("<p{attributes}>{}</p>\n", lines.join("<br>"))
 }

@@ -163,7 +163,7 @@ fn before(recent: &VecDeque<RecentRun>, now: Timestamp) -> String {
         "<p>None since the service began.</p>\n".to_owned()
     } else {
         let header = ["began", "took", "rows read", "new", "changed", "gone", "rejected", "outcome"];
-        table(&format!("Since the service began, newest first: {} at most", RECENT_RUNS_MAX), &header, &rows)
+        table(&format!("Since the service began, newest first: {RECENT_RUNS_MAX} at most"), &header, &rows)
     };
     format!("<section aria-labelledby=\"recent\">\n<h2 id=\"recent\">Last runs</h2>\n{body}</section>\n")
 }
