@@ -45,15 +45,7 @@ pub struct NotTaken {
 impl Collector {
     /// Checks the settings and reads the certificates. Nothing is sent.
     pub fn open(config: &HttpConfig) -> Result<Self, OpenError> {
-        let mut peer = Peer::open(&PeerSettings {
-            role: ROLE,
-            url: &config.url,
-            headers: &config.headers,
-            secret_headers: &config.secret_headers,
-            auth: config.auth.as_ref(),
-            tls: &config.tls,
-            timeouts: config.timeouts,
-        })?;
+        let mut peer = Peer::open(&PeerSettings::of(ROLE, config))?;
         peer.headers.insert(CONTENT_TYPE, PROTOBUF);
         if let Some(encoding) = encoding_of(config.compression) {
             peer.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));

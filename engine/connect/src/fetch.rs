@@ -97,15 +97,7 @@ fn ask(
     bytes_max: usize,
     request: &dyn Fn(&Peer) -> RequestBuilder,
 ) -> Result<(Asked, Reply, Redactor), OpenError> {
-    let mut peer = Peer::open(&PeerSettings {
-        role,
-        url: &config.url,
-        headers: &config.headers,
-        secret_headers: &config.secret_headers,
-        auth: config.auth.as_ref(),
-        tls: &config.tls,
-        timeouts: config.timeouts,
-    })?;
+    let mut peer = Peer::open(&PeerSettings::of(role, config))?;
     let asked = Asked { role, place: peer.place.clone() };
     let runtime = runtime().map_err(|error| asked.wrong(format!("starting the network threads: {error}"), None))?;
     let answer = runtime.block_on(unless(cancel, send(&asked, &mut peer, config.timeouts.query, bytes_max, request)));

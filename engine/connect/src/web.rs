@@ -10,7 +10,7 @@ mod session;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use engine_core::ports::{AuthConfig, TimeoutConfig, TlsConfig};
+use engine_core::ports::{AuthConfig, HttpConfig, TimeoutConfig, TlsConfig};
 use engine_spec::model::{Method, TlsMode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, RequestBuilder, Url, redirect};
@@ -49,6 +49,21 @@ pub(crate) struct PeerSettings<'a> {
     pub tls: &'a TlsConfig,
     /// Waiting times; `query` bounds a request for a token.
     pub timeouts: TimeoutConfig,
+}
+
+impl<'a> PeerSettings<'a> {
+    /// Those of an endpoint.
+    pub fn of(role: &'static str, config: &'a HttpConfig) -> Self {
+        Self {
+            role,
+            url: &config.url,
+            headers: &config.headers,
+            secret_headers: &config.secret_headers,
+            auth: config.auth.as_ref(),
+            tls: &config.tls,
+            timeouts: config.timeouts,
+        }
+    }
 }
 
 /// An HTTP server, the login at it, and the connections to it.

@@ -214,15 +214,7 @@ impl From<NoToken> for Answer {
 
 /// The server of an endpoint, and the login at it. Nothing is sent.
 fn peer(config: &HttpConfig) -> Result<Peer, OpenError> {
-    Peer::open(&PeerSettings {
-        role: "destination",
-        url: &config.url,
-        headers: &config.headers,
-        secret_headers: &config.secret_headers,
-        auth: config.auth.as_ref(),
-        tls: &config.tls,
-        timeouts: config.timeouts,
-    })
+    Peer::open(&PeerSettings::of("destination", config))
 }
 
 /// How a compression is called in a header.
