@@ -103,8 +103,6 @@ fn row_bytes(row: &CanonicalRow) -> usize {
 pub struct Deriver<'a> {
     plan: &'a Plan,
     now: Timestamp,
-    /// Records wait in the outbox until the run has read everything.
-    held: bool,
     /// The rules of the fold are not those that made the records.
     rules_changed: bool,
     /// Rows that are new or say something else.
@@ -126,12 +124,12 @@ pub struct Deriver<'a> {
 }
 
 impl<'a> Deriver<'a> {
-    /// A deriver for one transaction, with the rows that it takes in.
+    /// A deriver for one transaction, with the rows that it takes in. Where records are `held`, they wait in the outbox
+    /// until the run has read everything.
     pub fn new(plan: &'a Plan, now: Timestamp, held: bool, staged: &'a Staged) -> Self {
         Self {
             plan,
             now,
-            held,
             rules_changed: false,
             staged,
             lanes: HashMap::new(),
@@ -288,7 +286,6 @@ impl<'a> Deriver<'a> {
     /// Hands the body at hand to the outbox.
     fn enqueue(&mut self, tx: &mut dyn StateTransaction, id: Uuid, fresh: bool) -> Result<(), StateError> {
         self.entry.id = id;
-        self.entry.held = self.held;
         self.entry.fresh = fresh;
         tx.enqueue(&self.entry)
     }
