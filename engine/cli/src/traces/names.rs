@@ -157,7 +157,7 @@ const ATTRIBUTES: &[(&str, &str)] = &[
     (RECORDS_DELETED, "Records to be deleted that were handed to the outbox"),
     (
         ERROR_TYPE,
-        "What kind of failure: of a run, and of the part in which it failed, `spec`, `environment`, `source`, `brake`, `rejected`, `state` or `cancelled`; of a parcel, the answer, or its status. Missing where all went well",
+        "What kind of failure: of a run, and of the part in which it failed, `spec`, `environment`, `source`, `query`, `brake`, `rejected`, `state` or `cancelled`; of a parcel, the answer, or its status. Missing where all went well",
     ),
     (
         DB_SYSTEM_NAME,
