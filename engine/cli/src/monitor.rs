@@ -99,8 +99,6 @@ pub struct Tally {
     pub paused: bool,
     /// Since when something has waited in the outbox without a break, as far as is known.
     pub waiting_since: Option<Timestamp>,
-    /// Why the last run failed, where it did.
-    pub failure: Option<RunFailure>,
     /// The last runs, newest first.
     pub recent: VecDeque<RecentRun>,
 }
@@ -139,15 +137,6 @@ impl RecentRun {
             failure: report.failure.as_ref().map(|failure| failure.message.clone()),
         }
     }
-}
-
-/// A run that failed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunFailure {
-    /// When it began.
-    pub started: Timestamp,
-    /// What was tried, where, and what came back.
-    pub message: String,
 }
 
 impl Monitor {
@@ -262,10 +251,6 @@ impl Monitor {
             None => tally.runs += 1,
             Some(_) => tally.failed += 1,
         }
-        tally.failure = report
-            .failure
-            .as_ref()
-            .map(|failure| RunFailure { started: report.started, message: failure.message.clone() });
         let state_failed = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::State);
         let ended = report.started.as_millisecond().saturating_add_unsigned(report.millis);
         self.state_failed.store(if state_failed { ended } else { i64::MIN }, Ordering::Relaxed);
@@ -318,6 +303,11 @@ impl Monitor {
     /// What was done for a pipeline.
     pub fn tally(&self, pipeline: &str) -> Tally {
         self.tallies().get(pipeline).cloned().unwrap_or_default()
+    }
+
+    /// The last run of a pipeline.
+    pub fn last_run(&self, pipeline: &str) -> Option<RecentRun> {
+        self.tallies().get(pipeline)?.recent.front().cloned()
     }
 
     fn tallies(&self) -> MutexGuard<'_, BTreeMap<String, Tally>> {
@@ -429,15 +419,15 @@ mod tests {
         };
         run(FailureKind::State);
         assert!(monitor.unready(at(1)).is_some_and(|why| why.contains("the last run")));
-        let told = RunFailure { started: at(1), message: "the state is locked".to_owned() };
-        assert_eq!(monitor.tally("acme").failure, Some(told));
+        let last = monitor.last_run("acme").expect("it has run");
+        assert_eq!((last.started, last.failure.as_deref()), (at(1), Some("the state is locked")));
         monitor.turn(at(1000));
         assert_eq!(monitor.unready(at(1000)), None, "it is long ago");
         monitor.turn(at(1));
         run(FailureKind::Source);
         assert_eq!(monitor.unready(at(1)), None);
         monitor.run("acme", &RunReport::default());
-        assert_eq!(monitor.tally("acme").failure, None);
+        assert_eq!(monitor.last_run("acme").expect("it has run").failure, None);
         assert!(monitor.unready(at(100)).is_some_and(|why| why.contains("stands still")));
         monitor.turn(at(100));
         monitor.looked(false);

@@ -121,8 +121,9 @@ impl View {
         let mut status = PipelineStatus { run_by: holder, ..status }.with_spec_kept(entry.is_outdated);
         // A run that could not be written down is known here all the same.
         let written = state.last_run.as_ref().map(|run| run.started);
-        if let Some(failure) = self.monitor.tally(id).failure.filter(|failure| written < Some(failure.started)) {
-            status = status.with_failure(&failure.message);
+        let unwritten = self.monitor.last_run(id).filter(|run| written < Some(run.started));
+        if let Some(failure) = unwritten.and_then(|run| run.failure) {
+            status = status.with_failure(&failure);
         }
         let status = Arc::new(status);
         let seen = self.monitor.waiting(id, counts.outbox, now);
