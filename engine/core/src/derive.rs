@@ -6,7 +6,7 @@
 
 mod lane;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use engine_spec::model::{Deliver, TableType};
 use jiff::Timestamp;
@@ -107,8 +107,8 @@ pub struct Deriver<'a> {
     rules_changed: bool,
     /// Rows that are new or say something else.
     staged: &'a Staged,
-    /// Where the rows of a lane are among them, where they are folded.
-    lanes: HashMap<&'a str, Vec<usize>>,
+    /// Where the rows of a lane are among them.
+    lanes: BTreeMap<&'a str, Vec<usize>>,
     /// Lanes to fold again, and from when.
     dirty: Touched,
     /// Records that their lane lost. Deleted at the end, unless another lane took them over: a corrected machine
@@ -132,7 +132,7 @@ impl<'a> Deriver<'a> {
             now,
             rules_changed: false,
             staged,
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
             dirty: Touched::default(),
             lost: Vec::new(),
             fresh: KeySet::default(),
@@ -166,7 +166,9 @@ impl<'a> Deriver<'a> {
         is_new: &dyn Fn(RowKey) -> bool,
         report: &mut RunReport,
     ) -> Result<(), StateError> {
-        for (place, StagedRow { key, hash, row }) in self.staged.rows.iter().enumerate() {
+        let mut ids = Vec::new();
+        for (place, StagedRow { key, row, .. }) in self.staged.rows.iter().enumerate() {
+            self.lanes.entry(&row.details.machine_code).or_default().push(place);
             // Under other rules, or in another form, records may be there that the ledger of rows knows nothing of.
             let fresh = !self.rules_changed && is_new(*key);
             if self.plan.is_folded() {
@@ -179,18 +181,10 @@ impl<'a> Deriver<'a> {
                     self.dirty.touch(&old.lane, old.start);
                 }
                 self.dirty.touch(&row.details.machine_code, row.start.micros());
-                self.lanes.entry(&row.details.machine_code).or_default().push(place);
                 continue;
             }
             let id = self.ids.of(&row.key_text);
-            self.record.key = *key;
-            self.record.id = id;
-            self.record.hash = *hash;
-            self.record.at = row.at.micros();
-            self.record.lane.clone_from(&row.details.machine_code);
-            self.record.start = row.start.micros();
-            self.record.end = self.end_of(row);
-            tx.put_record(&self.record)?;
+            ids.push(id);
             self.entry.body.clear();
             if self.plan.deliver == Deliver::Rows {
                 write_row(&mut self.entry.body, id, row, self.plan.table);
@@ -199,6 +193,30 @@ impl<'a> Deriver<'a> {
             }
             self.enqueue(tx, id, fresh)?;
             report.upserts += 1;
+        }
+        if self.plan.is_folded() { Ok(()) } else { self.write_records(tx, &ids) }
+    }
+
+    /// Writes the records of rows that are not folded, machine by machine. `ids` are those of the staged rows.
+    fn write_records(&self, tx: &mut dyn StateTransaction, ids: &[Uuid]) -> Result<(), StateError> {
+        let mut records = Vec::new();
+        for (lane, places) in &self.lanes {
+            records.clear();
+            records.extend(places.iter().map(|place| {
+                let StagedRow { key, hash, row } = &self.staged.rows[*place];
+                LedgerRecord {
+                    key: *key,
+                    part: false,
+                    id: ids[*place],
+                    hash: *hash,
+                    at: row.at.micros(),
+                    lane: (*lane).to_owned(),
+                    start: row.start.micros(),
+                    end: self.end_of(row),
+                    body: None,
+                }
+            }));
+            tx.put_records(&records)?;
         }
         Ok(())
     }
@@ -259,18 +277,29 @@ impl<'a> Deriver<'a> {
         Ok(())
     }
 
+    /// Writes the rows, machine by machine.
     fn write_rows(&self, tx: &mut dyn StateTransaction) -> Result<(), StateError> {
-        let mut written =
-            LedgerRow { key: RowKey(0), hash: 0, at: 0, lane: String::new(), start: 0, body: String::new() };
-        for StagedRow { key, hash, row } in &self.staged.rows {
-            written.key = *key;
-            written.hash = *hash;
-            written.at = row.at.micros();
-            written.lane.clone_from(&row.details.machine_code);
-            written.start = row.start.micros();
-            written.body.clear();
-            row.content().write_stored(&mut written.body);
-            tx.put_row(&written)?;
+        let mut rows: Vec<LedgerRow> = Vec::new();
+        for places in self.lanes.values() {
+            rows.resize_with(places.len(), || LedgerRow {
+                key: RowKey(0),
+                hash: 0,
+                at: 0,
+                lane: String::new(),
+                start: 0,
+                body: String::new(),
+            });
+            for (written, place) in rows.iter_mut().zip(places) {
+                let StagedRow { key, hash, row } = &self.staged.rows[*place];
+                written.key = *key;
+                written.hash = *hash;
+                written.at = row.at.micros();
+                written.lane.clone_from(&row.details.machine_code);
+                written.start = row.start.micros();
+                written.body.clear();
+                row.content().write_stored(&mut written.body);
+            }
+            tx.put_rows(&rows)?;
         }
         Ok(())
     }

@@ -422,7 +422,8 @@ pub trait StateStore: Send + Sync {
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError>;
     /// Records that wait because the destination refused them, by id.
     fn refused(&self, pipeline: &str) -> Result<Vec<RefusedEntry>, StateError>;
-    /// Everything that is remembered of a pipeline, from one snapshot, until `each` breaks off.
+    /// Everything that is remembered of a pipeline, from one snapshot, until `each` breaks off: what waits to be sent in
+    /// the order of sending, anything else in an order of the store's own.
     fn saved(&self, pipeline: &str, each: &mut dyn FnMut(Saved) -> ControlFlow<()>) -> Result<(), StateError>;
     /// Begins the transaction of a run. Nobody else writes until it ends.
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError>;
@@ -453,6 +454,10 @@ pub trait StateTransaction {
     fn row(&mut self, key: RowKey) -> Result<Option<LedgerRow>, StateError>;
     /// Writes a source row.
     fn put_row(&mut self, row: &LedgerRow) -> Result<(), StateError>;
+    /// Writes source rows, each of another key. Those of a machine come one after the other.
+    fn put_rows(&mut self, rows: &[LedgerRow]) -> Result<(), StateError> {
+        rows.iter().try_for_each(|row| self.put_row(row))
+    }
     /// Removes a source row.
     fn delete_row(&mut self, key: RowKey) -> Result<(), StateError>;
     /// The rows of a lane that start at or after a time.
@@ -461,6 +466,10 @@ pub trait StateTransaction {
     fn record(&mut self, key: RowKey, part: bool) -> Result<Option<LedgerRecord>, StateError>;
     /// Writes a record.
     fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError>;
+    /// Writes records, each of another key. Those of a machine come one after the other.
+    fn put_records(&mut self, records: &[LedgerRecord]) -> Result<(), StateError> {
+        records.iter().try_for_each(|record| self.put_record(record))
+    }
     /// Removes a record.
     fn delete_record(&mut self, key: RowKey, part: bool) -> Result<(), StateError>;
     /// The records of a lane that end at or after a time, live ones included, by start.

@@ -233,6 +233,7 @@ impl Deriver<'_> {
                 // A record without both was written before rows were folded: nothing here can say that it is gone.
             }
         }
+        let mut changed = Vec::new();
         for run in runs {
             let fresh = self.fresh.contains(&run.key);
             self.describe(tx, lane, run, false)?;
@@ -245,7 +246,7 @@ impl Deriver<'_> {
             if before.as_ref() == Some(&self.record) {
                 continue;
             }
-            tx.put_record(&self.record)?;
+            changed.push(self.record.clone());
             if before.is_none_or(|before| before.hash != self.record.hash) {
                 self.entry.body.clear();
                 write_run(&mut self.entry.body, self.record.id, run.start, run.end, &run.details);
@@ -253,7 +254,7 @@ impl Deriver<'_> {
                 report.upserts += 1;
             }
         }
-        Ok(())
+        tx.put_records(&changed)
     }
 
     /// Keeps the runs that a check refused: a later fold must know how far they reach.
@@ -269,13 +270,14 @@ impl Deriver<'_> {
                 tx.delete_record(old.key, true)?;
             }
         }
+        let mut changed = Vec::new();
         for run in runs {
             self.describe(tx, lane, run, true)?;
             if tx.record(run.key, true)?.as_ref() != Some(&self.record) {
-                tx.put_record(&self.record)?;
+                changed.push(self.record.clone());
             }
         }
-        Ok(())
+        tx.put_records(&changed)
     }
 
     /// Makes the record at hand that of a run.
