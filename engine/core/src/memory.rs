@@ -293,9 +293,10 @@ impl StateStore for MemoryStore {
 
     fn requeue_refused(&self, pipeline: &str, now: Timestamp) -> Result<u64, StateError> {
         Ok(self.with(pipeline, |known| {
-            let (due, rest): (Vec<_>, Vec<_>) =
+            let (mut due, rest): (Vec<_>, Vec<_>) =
                 known.quarantine.drain(..).partition(|(_, retry)| retry.is_some_and(|retry| retry <= now));
             known.quarantine = rest;
+            due.sort_by(|(one, _), (other, _)| (one.first_seen, &one.key).cmp(&(other.first_seen, &other.key)));
             let mut requeued = 0;
             for (entry, _) in due {
                 let Ok(id) = entry.key.parse() else { continue };

@@ -8,6 +8,7 @@ mod brake;
 mod cuts;
 mod full;
 mod kills;
+mod ledger;
 mod network;
 mod powerloss;
 mod site;

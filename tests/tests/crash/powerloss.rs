@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::cuts::apply;
+use crate::ledger;
 use crate::site::differences;
 
 /// Images, where nobody says how many.
@@ -251,18 +252,16 @@ fn look_into(file: &PathBuf, at_platform: &BTreeMap<String, Value>, migrates: bo
             return Err(format!("the backup has {kept} rows and is {sound}"));
         }
     }
-    let ids = |sql: &str| -> rusqlite::Result<BTreeSet<String>> {
-        state.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
-    };
     // What is at the platform and what is still to be sent make what is remembered of both.
-    let remembered = ids("SELECT lower(hex(id)) FROM record WHERE part = 0").map_err(words)?;
-    let to_delete = "SELECT lower(hex(id)) FROM outbox WHERE body LIKE '%\"delete\"%'";
-    let to_write = "SELECT lower(hex(id)) FROM outbox WHERE body NOT LIKE '%\"delete\"%'";
+    let remembered = ledger::remembered(&state).map_err(words)?;
     let mut delivered: BTreeSet<String> = at_platform.keys().map(|id| id.replace('-', "")).collect();
-    for id in ids(to_delete).map_err(words)? {
-        delivered.remove(&id);
+    for (id, body) in ledger::waiting(&state).map_err(words)? {
+        if body.contains("\"delete\"") {
+            delivered.remove(&id);
+        } else {
+            delivered.insert(id);
+        }
     }
-    delivered.extend(ids(to_write).map_err(words)?);
     let differing = remembered.symmetric_difference(&delivered).count();
     if differing > 0 { Err(format!("{differing} records are remembered wrongly")) } else { Ok(()) }
 }

@@ -15,6 +15,8 @@ use engine_tests::servers::{self, Server};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::ledger;
+
 /// Orders at the beginning.
 const ORDERS: i64 = 200;
 /// Bookings at the beginning.
@@ -255,7 +257,5 @@ pub fn outbox_of_the_dead(workspace: &Workspace) -> BTreeSet<String> {
     let state = Connection::open(file).expect("the state opens");
     let sound = state.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
     assert_eq!(sound.as_deref(), Ok("ok"));
-    let mut waiting = state.prepare("SELECT lower(hex(id)) FROM outbox").expect("the state has its tables");
-    let ids = waiting.query_map([], |row| row.get::<_, String>(0)).expect("the outbox can be read");
-    ids.map(|id| id.expect("the outbox can be read")).collect()
+    ledger::waiting(&state).expect("the outbox can be read").into_iter().map(|(id, _)| id).collect()
 }

@@ -15,13 +15,20 @@ mod guard;
 #[cfg(test)]
 mod kept_tests;
 mod lease;
+mod ledger;
+#[cfg(test)]
+mod ledger_tests;
 mod open;
 mod outbox;
+mod places;
 mod quarantine;
 mod saved;
 mod schema;
+mod sheet;
+mod stack;
 #[cfg(test)]
 mod tests;
+mod torn;
 mod transaction;
 
 use std::ops::ControlFlow;
@@ -30,15 +37,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{
-    Brake, DeliveryState, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, OutboxRecord, PipelineState, QuarantineEntry,
+    Brake, DeliveryState, Lease, Ledger, LedgerEntry, LedgerRecord, OutboxRecord, PipelineState, QuarantineEntry,
     RefusedEntry, RefusedRecord, Saved, SliceState, StateCounts, StateError, StateStore, StateTransaction, Waiting,
 };
 use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, Type};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
 
 use super::Look;
 use lease::{Gate, Leases};
+use ledger::Section;
 use transaction::SqliteTransaction;
 
 /// Connections for reading that are kept open while nobody reads.
@@ -103,7 +111,7 @@ impl SqliteStore {
         Ok(Look { place: path.display().to_string(), version: open::look(path, known)?, known })
     }
 
-    fn open_with(path: &Path, options: Options, migrations: &[&str]) -> Result<Self, StateError> {
+    fn open_with(path: &Path, options: Options, migrations: &[schema::Step]) -> Result<Self, StateError> {
         let (writer, gate, locks) = open::open(path, &options, migrations)?;
         Ok(Self {
             readers: Mutex::default(),
@@ -273,60 +281,13 @@ fn sixteen(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; 16]> {
     })
 }
 
-/// An entry from the columns key, hash, at, ends.
-fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
-    Ok(LedgerEntry {
-        key: RowKey::from_bytes(sixteen(row, 0)?),
-        hash: row.get_ref(1)?.as_i64()?.cast_unsigned(),
-        at: row.get_ref(2)?.as_i64()?,
-        live: row.get_ref(3)?.as_i64()? == LIVE,
-    })
-}
-
-/// Entries by key. `from` gives the first entry at or after a key: all keys before it are missing, and need no look of
-/// their own. New rows mostly come after everything that is known, and cost one look together.
-fn look_up(
-    keys: &[RowKey],
-    from: &mut dyn FnMut(&RowKey) -> rusqlite::Result<Option<LedgerEntry>>,
-) -> rusqlite::Result<Vec<Option<LedgerEntry>>> {
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_unstable_by_key(|place| keys[*place]);
-    let mut found = vec![None; keys.len()];
-    let mut next: Option<LedgerEntry> = None;
-    let mut looked = false;
-    for place in order {
-        let key = keys[place];
-        if !looked || next.is_some_and(|next| next.key < key) {
-            next = from(&key)?;
-            looked = true;
-        }
-        found[place] = next.filter(|next| next.key == key);
-    }
-    Ok(found)
-}
-
 /// Microseconds of the ledger's columns back to an instant.
 fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?)
         .map_err(|failure| rusqlite::Error::FromSqlConversionFailure(column, Type::Integer, Box::new(failure)))
 }
 
-const ROWS_IN_WINDOW: &str = "SELECT key, hash, at, 0 FROM source_row WHERE pipeline = ?1 AND at >= ?2 AND at < ?3";
-const RECORDS_IN_WINDOW: &str =
-    "SELECT key, hash, at, ends FROM record WHERE pipeline = ?1 AND part = 0 AND at >= ?2 AND at < ?3";
-pub(super) const ROW_FROM_KEY: &str =
-    "SELECT key, hash, at, 0 FROM source_row WHERE pipeline = ?1 AND key >= ?2 ORDER BY key LIMIT 1";
-pub(super) const RECORD_FROM_KEY: &str =
-    "SELECT key, hash, at, ends FROM record WHERE pipeline = ?1 AND part = 0 AND key >= ?2 ORDER BY key LIMIT 1";
-const LIVE_BEFORE: &str = "SELECT key, hash, at, ends FROM record \
-     WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807 AND at < ?2 ORDER BY at, key LIMIT ?3";
-
-const LATEST: &str = "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record \
-     WHERE pipeline = ?1 AND part = 0 ORDER BY at DESC, key DESC LIMIT ?2";
-
-const COUNT_RECORDS: &str = "SELECT count(*) FROM record WHERE pipeline = ?1 AND part = 0";
-const COUNT_LIVE: &str = "SELECT count(*) FROM record INDEXED BY record_live WHERE pipeline = ?1 AND part = 0 AND ends = 9223372036854775807";
-const COUNT_OUTBOX: &str = "SELECT count(*), coalesce(sum(bytes), 0) FROM outbox WHERE pipeline = ?1";
+const COUNT_OUTBOX: &str = "SELECT coalesce(sum(records), 0), coalesce(sum(bytes), 0) FROM outbox WHERE pipeline = ?1";
 const COUNT_QUARANTINE: &str = "SELECT (SELECT count(*) FROM quarantine WHERE pipeline = ?1) \
      + (SELECT count(*) FROM refused WHERE pipeline = ?1)";
 
@@ -389,14 +350,8 @@ impl StateStore for SqliteStore {
     fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError> {
         self.read_of("counting", pipeline, |connection, no| {
             let Waiting { outbox, outbox_bytes, quarantine } = waiting(connection, no)?;
-            let count = |sql: &str| connection.prepare_cached(sql)?.query_row([no], |row| unsigned(row, 0));
-            Ok(StateCounts {
-                records: count(COUNT_RECORDS)?,
-                live: count(COUNT_LIVE)?,
-                outbox,
-                outbox_bytes,
-                quarantine,
-            })
+            let (records, live) = ledger::counts(connection, no)?;
+            Ok(StateCounts { records, live, outbox, outbox_bytes, quarantine })
         })
     }
 
@@ -408,29 +363,15 @@ impl StateStore for SqliteStore {
         to: i64,
         each: &mut dyn FnMut(LedgerEntry),
     ) -> Result<(), StateError> {
-        let sql = match ledger {
-            Ledger::Rows => ROWS_IN_WINDOW,
-            Ledger::Records => RECORDS_IN_WINDOW,
-        };
         self.read_of("reading a window of the ledger", pipeline, |connection, no| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query(params![no, from, to])?;
-            while let Some(row) = rows.next()? {
-                each(entry(row)?);
-            }
-            Ok(())
+            let at = Section { connection, pipeline: no, shelf: ledger.into() };
+            ledger::in_window(at, from, to, each)
         })
     }
 
     fn look_up(&self, pipeline: &str, ledger: Ledger, keys: &[RowKey]) -> Result<Vec<Option<LedgerEntry>>, StateError> {
-        let sql = match ledger {
-            Ledger::Rows => ROW_FROM_KEY,
-            Ledger::Records => RECORD_FROM_KEY,
-        };
         let mut found: Vec<_> = self.read_of("looking up keys of the ledger", pipeline, |connection, no| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut from = |key: &RowKey| statement.query_row(params![no, key.to_bytes()], entry).optional();
-            look_up(keys, &mut from)
+            ledger::look_up(Section { connection, pipeline: no, shelf: ledger.into() }, keys)
         })?;
         found.resize(keys.len(), None);
         Ok(found)
@@ -438,16 +379,12 @@ impl StateStore for SqliteStore {
 
     fn live_before(&self, pipeline: &str, before: i64, limit: usize) -> Result<Vec<LedgerEntry>, StateError> {
         self.read_of("reading live records", pipeline, |connection, no| {
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            connection.prepare_cached(LIVE_BEFORE)?.query_map(params![no, before, limit], entry)?.collect()
+            ledger::live_before(connection, no, before, limit)
         })
     }
 
     fn latest(&self, pipeline: &str, limit: usize) -> Result<Vec<LedgerRecord>, StateError> {
-        self.read_of("reading the latest records", pipeline, |connection, no| {
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            connection.prepare_cached(LATEST)?.query_map(params![no, limit], transaction::ledger_record)?.collect()
-        })
+        self.read_of("reading the latest records", pipeline, |connection, no| ledger::latest(connection, no, limit))
     }
 
     fn quarantined(&self, pipeline: &str, limit: usize) -> Result<Vec<QuarantineEntry>, StateError> {

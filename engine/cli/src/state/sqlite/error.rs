@@ -6,11 +6,24 @@ use std::path::Path;
 use engine_core::state::StateError;
 use rusqlite::ErrorCode;
 
+use super::torn::Torn;
+
 /// A failed statement on the state file.
 pub(super) fn sqlite(path: &Path, tried: &str, error: &rusqlite::Error) -> StateError {
-    // The words of the driver speak of the disk in general.
-    let message = if is_full(error) { "the disk is full".to_owned() } else { error.to_string() };
+    let message = match torn(error) {
+        Some(torn) => format!("the file is damaged: {torn}"),
+        // The words of the driver speak of the disk in general.
+        None if is_full(error) => "the disk is full".to_owned(),
+        None => error.to_string(),
+    };
     StateError { tried: format!("{tried} in the state file {}", path.display()), message, hint: hint(path, error) }
+}
+
+fn torn(error: &rusqlite::Error) -> Option<&Torn> {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(_, _, cause) => cause.downcast_ref(),
+        _ => None,
+    }
 }
 
 /// No room in the file, or none for the memory that the processes share: that is reported as a failure of the disk.
@@ -55,6 +68,9 @@ fn hint(path: &Path, error: &rusqlite::Error) -> Option<String> {
     let folder = path.parent().unwrap_or(path).display();
     if is_full(error) {
         return Some(format!("free some space on the disk of {place}; nothing is lost, the run is repeated"));
+    }
+    if torn(error).is_some() {
+        return Some(start_afresh(path));
     }
     Some(match error.sqlite_error_code()? {
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => format!(

@@ -9,7 +9,7 @@ use engine_core::state::StateError;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::lease::{GATE, Gate};
-use super::schema::APPLICATION_ID;
+use super::schema::{APPLICATION_ID, Step};
 use super::{Check, Options, error, guard};
 use crate::folder;
 
@@ -25,10 +25,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 const CHECKPOINT_PAGES: u32 = 4_000;
 /// Bytes that the write-ahead log keeps on disk after a large transaction.
 const LOG_BYTES_KEPT: u32 = 16 * 1024 * 1024;
-/// Page cache of the connection that writes, in KiB.
-const WRITER_CACHE_KIB: u32 = 8 * 1024;
+/// Page cache of the connection that writes, in KiB. What a run appends is not read again: a transaction that is larger
+/// goes to the log before its commit.
+const WRITER_CACHE_KIB: u32 = 3 * 1024;
 /// Page cache of a connection that reads, in KiB.
-const READER_CACHE_KIB: u32 = 2 * 1024;
+const READER_CACHE_KIB: u32 = 1024;
 /// Prepared statements that a connection keeps; all of the store's.
 const STATEMENTS_KEPT: usize = 64;
 /// Findings of a check that are shown.
@@ -87,7 +88,7 @@ fn connect(path: &Path, address: &Path, access: OpenFlags, cache_kib: u32) -> Re
 pub(super) fn open(
     path: &Path,
     options: &Options,
-    migrations: &[&str],
+    migrations: &[Step],
 ) -> Result<(Connection, Gate, PathBuf), StateError> {
     let folder = prepare(path, options)?;
     let locks = folder.join(guard::LOCKS);
@@ -199,7 +200,7 @@ fn sync_folder(folder: &Path) -> Result<(), StateError> {
 
 /// Builds the file under another name and moves it into place whole: a state file that is there has tables, and one
 /// that is empty was cut short later.
-fn create(path: &Path, folder: &Path, migrations: &[&str]) -> Result<(), StateError> {
+fn create(path: &Path, folder: &Path, migrations: &[Step]) -> Result<(), StateError> {
     let fresh = beside(path, ".new");
     for leftover in [fresh.clone(), beside(&fresh, "-wal"), beside(&fresh, "-shm"), beside(&fresh, "-journal")] {
         match fs::remove_file(&leftover) {
@@ -241,7 +242,7 @@ fn bring_up_to_date(
     connection: &mut Connection,
     path: &Path,
     folder: &Path,
-    migrations: &[&str],
+    migrations: &[Step],
     alone: bool,
 ) -> Result<(), StateError> {
     let known = migrations.len();
@@ -339,10 +340,10 @@ fn back_up(connection: &Connection, path: &Path, folder: &Path, version: usize) 
 }
 
 /// All steps or none.
-fn migrate(connection: &mut Connection, from: usize, migrations: &[&str]) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection, from: usize, migrations: &[Step]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in &migrations[from..] {
-        transaction.execute_batch(step)?;
+        step.take(&transaction)?;
     }
     let version = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     transaction.pragma_update(None, "user_version", version)?;

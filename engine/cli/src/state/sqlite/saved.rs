@@ -2,20 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use engine_core::state::{Forget, QuarantineEntry, RefusedEntry, Saved, SavedOutbox};
+use engine_core::state::{Forget, QuarantineEntry, RefusedEntry, Saved};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
-use uuid::Uuid;
 
-use super::transaction::{ledger_record, ledger_row};
-use super::{outbox, quarantine, schema, sixteen};
+use super::{ledger, outbox, quarantine, schema};
 
 const STATE: &str = "SELECT coalesce(state, 'null') FROM pipeline WHERE no = ?1";
 const DELIVERY: &str = "SELECT coalesce(delivery, 'null') FROM pipeline WHERE no = ?1";
-const ROWS: &str = "SELECT key, hash, at, lane, starts, body FROM source_row WHERE pipeline = ?1 ORDER BY key";
-const RECORDS: &str = "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record WHERE pipeline = ?1 \
-     ORDER BY part, key";
-const OUTBOX: &str = "SELECT id, held, refusals, refused_since, body FROM outbox WHERE pipeline = ?1 ORDER BY seq";
 const REJECTED: &str = "SELECT stage, key, code, reason, rule, row, lane, at, first_seen FROM quarantine \
      WHERE pipeline = ?1 ORDER BY stage, key, code, rule";
 
@@ -27,22 +21,17 @@ pub(super) fn read(
     pipeline: i64,
     each: &mut dyn FnMut(Saved) -> ControlFlow<()>,
 ) -> rusqlite::Result<()> {
-    let parts: [(&str, FromRow); 6] = [
+    let before: [(&str, FromRow); 2] = [
         (STATE, |row| json(row).map(|state| Saved::State(Box::new(state)))),
         (DELIVERY, |row| json(row).map(Saved::Delivery)),
-        (ROWS, |row| ledger_row(row).map(Saved::Row)),
-        (RECORDS, |row| ledger_record(row).map(Saved::Record)),
-        (OUTBOX, |row| waiting(row).map(Saved::Outbox)),
-        (REJECTED, |row| quarantine::rejected(row).map(Saved::Rejected)),
     ];
-    for (sql, saved) in parts {
-        let mut statement = connection.prepare(sql)?;
-        let mut rows = statement.query([pipeline])?;
-        while let Some(row) = rows.next()? {
-            if each(saved(row)?).is_break() {
-                return Ok(());
-            }
-        }
+    let after: [(&str, FromRow); 1] = [(REJECTED, |row| quarantine::rejected(row).map(Saved::Rejected))];
+    let is_over = read_each(connection, pipeline, &before, each)?.is_break()
+        || ledger::everything(connection, pipeline, each)?.is_break()
+        || outbox::everything(connection, pipeline, each)?.is_break()
+        || read_each(connection, pipeline, &after, each)?.is_break();
+    if is_over {
+        return Ok(());
     }
     for refused in outbox::refused(connection, pipeline)? {
         if each(Saved::Refused(refused)).is_break() {
@@ -52,32 +41,28 @@ pub(super) fn read(
     Ok(())
 }
 
+fn read_each(
+    connection: &Connection,
+    pipeline: i64,
+    parts: &[(&str, FromRow)],
+    each: &mut dyn FnMut(Saved) -> ControlFlow<()>,
+) -> rusqlite::Result<ControlFlow<()>> {
+    for (sql, saved) in parts {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([pipeline])?;
+        while let Some(row) = rows.next()? {
+            if each(saved(row)?).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
 fn json<T: Default + serde::de::DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
     serde_json::from_str::<Option<T>>(row.get_ref(0)?.as_str()?)
         .map(Option::unwrap_or_default)
         .map_err(|failure| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(failure)))
-}
-
-fn waiting(row: &Row<'_>) -> rusqlite::Result<SavedOutbox> {
-    Ok(SavedOutbox {
-        id: Uuid::from_bytes(sixteen(row, 0)?),
-        held: row.get(1)?,
-        refusals: row.get(2)?,
-        refused_since: row.get(3)?,
-        body: row.get(4)?,
-    })
-}
-
-pub(super) fn put_outbox(connection: &Connection, pipeline: i64, waiting: &SavedOutbox) -> rusqlite::Result<()> {
-    let SavedOutbox { id, held, refusals, refused_since, body } = waiting;
-    let bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
-    connection
-        .prepare_cached(
-            "INSERT INTO outbox (pipeline, id, held, bytes, refusals, refused_since, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![pipeline, id.as_bytes(), held, bytes, refusals, refused_since, body])
-        .map(drop)
 }
 
 pub(super) fn put_rejected(connection: &Connection, pipeline: i64, entry: &QuarantineEntry) -> rusqlite::Result<()> {
@@ -116,8 +101,8 @@ pub(super) fn forget(connection: &Connection, pipeline: i64, what: Forget) -> ru
         }
         Forget::Ledger => {
             for sql in [
-                "DELETE FROM source_row WHERE pipeline = ?1",
-                "DELETE FROM record WHERE pipeline = ?1",
+                "DELETE FROM sheet WHERE pipeline = ?1",
+                "DELETE FROM place WHERE pipeline = ?1",
                 "DELETE FROM quarantine WHERE pipeline = ?1 AND stage = 'run'",
             ] {
                 connection.execute(sql, [pipeline])?;

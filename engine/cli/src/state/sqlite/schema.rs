@@ -1,17 +1,41 @@
 //! The tables, and the steps that lead to them.
 //!
-//! A ledger is a table in the order of writing, so that bodies are appended, and narrow indexes beside it: by key, by
-//! window (covering: a window is compared without a look at a body) and by lane. Times are microseconds since
-//! 1970-01-01T00:00:00Z.
+//! The ledger is kept in sheets (see [`super::sheet`]), with indexes by machine, by window and by what is live, and the
+//! place of each key. Times are microseconds since 1970-01-01T00:00:00Z.
+
+use engine_core::canonical::RowKey;
+use engine_core::state::{LedgerRecord, LedgerRow};
+use rusqlite::{Connection, Row};
+use uuid::Uuid;
+
+use super::ledger::Writer;
+use super::{outbox, sixteen};
 
 /// Marks the file as an engine's state: `ENGN`.
 pub(super) const APPLICATION_ID: i32 = 0x454e_474e;
 
 /// The steps from an empty file to the present tables. Step `n` leads to `user_version = n + 1`; a step that was
 /// released never changes.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(super) const MIGRATIONS: &[Step] = &[Step::Sql(V1), Step::Sql(V2), Step::Sql(V3), Step::Code(to_sheets)];
 
-/// Partial indexes speak of `9223372036854775807`, which is [`engine_core::state::LIVE`].
+/// A step from one version of the tables to the next.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    /// Statements.
+    Sql(&'static str),
+    /// What statements alone cannot say.
+    Code(fn(&Connection) -> rusqlite::Result<()>),
+}
+
+impl Step {
+    pub(super) fn take(self, connection: &Connection) -> rusqlite::Result<()> {
+        match self {
+            Self::Sql(statements) => connection.execute_batch(statements),
+            Self::Code(code) => code(connection),
+        }
+    }
+}
+
 const V1: &str = "
 CREATE TABLE pipeline (
     no       INTEGER PRIMARY KEY,
@@ -116,5 +140,120 @@ UPDATE pipeline SET state = '{\"keys\":\"hash\",' || substr(state, 2)
     WHERE state LIKE '{\"%' AND state NOT LIKE '{\"keys\"%';
 ";
 
+/// Rows and records in sheets, and what waits to be sent in stacks, and no longer one by one.
+const V4: &str = "
+CREATE TABLE sheet (
+    no       INTEGER PRIMARY KEY,
+    pipeline INTEGER NOT NULL,
+    shelf    INTEGER NOT NULL,      -- 0: source rows, 1: records, 2: runs that a check refused
+    lane     TEXT NOT NULL,
+    starts   INTEGER NOT NULL,      -- the least start
+    reaches  INTEGER NOT NULL,      -- the greatest end; of source rows, the greatest start
+    at_from  INTEGER NOT NULL,      -- the least and the greatest value of the window column
+    at_to    INTEGER NOT NULL,
+    entries  INTEGER NOT NULL,
+    live     INTEGER NOT NULL,      -- records without an end among them
+    heads    BLOB NOT NULL,
+    bodies   BLOB NOT NULL
+) STRICT;
+CREATE INDEX sheet_reach ON sheet (pipeline, shelf, lane, reaches);
+CREATE INDEX sheet_start ON sheet (pipeline, shelf, lane, starts, entries);
+CREATE INDEX sheet_window ON sheet (pipeline, shelf, at_to, at_from, entries, live);
+CREATE INDEX sheet_live ON sheet (pipeline, shelf, at_from) WHERE live > 0;
+
+CREATE TABLE place (
+    no       INTEGER PRIMARY KEY,
+    pipeline INTEGER NOT NULL,
+    shelf    INTEGER NOT NULL,
+    first    BLOB NOT NULL,         -- the first key
+    places   BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX place_first ON place (pipeline, shelf, first);
+
+ALTER TABLE outbox RENAME TO outbox_one_by_one;
+CREATE TABLE outbox (
+    last     INTEGER PRIMARY KEY AUTOINCREMENT, -- no place on the stack is greater, and none of a later stack is smaller
+    pipeline INTEGER NOT NULL,
+    held     INTEGER NOT NULL,
+    records  INTEGER NOT NULL,
+    bytes    INTEGER NOT NULL,      -- of the bodies, so that an index alone can tell the backlog
+    heads    BLOB NOT NULL,
+    bodies   BLOB NOT NULL
+) STRICT;
+INSERT INTO sqlite_sequence (name, seq)
+    SELECT 'outbox', seq FROM sqlite_sequence WHERE name = 'outbox_one_by_one';
+DROP INDEX outbox_queue;
+CREATE INDEX outbox_queue ON outbox (pipeline, held, last, records, bytes);
+";
+
+/// Rows that are moved to sheets at a time.
+const MOVED_ROWS_MAX: usize = 10_000;
+
+fn to_sheets(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(V4)?;
+    let pipelines: Vec<i64> = connection
+        .prepare("SELECT no FROM pipeline ORDER BY no")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for pipeline in pipelines {
+        let mut writer = Writer::default();
+        let mut moved = Vec::new();
+        let mut rows = connection.prepare(
+            "SELECT key, hash, at, lane, starts, body FROM source_row WHERE pipeline = ?1 ORDER BY lane, starts, key",
+        )?;
+        let mut rows = rows.query([pipeline])?;
+        while let Some(row) = rows.next()? {
+            moved.push(ledger_row(row)?);
+            if moved.len() == MOVED_ROWS_MAX {
+                writer.put_rows(connection, pipeline, &moved)?;
+                moved.clear();
+            }
+        }
+        writer.put_rows(connection, pipeline, &moved)?;
+        let mut moved = Vec::new();
+        let mut records = connection.prepare(
+            "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record WHERE pipeline = ?1
+             ORDER BY part, lane, starts, key",
+        )?;
+        let mut records = records.query([pipeline])?;
+        while let Some(record) = records.next()? {
+            moved.push(ledger_record(record)?);
+            if moved.len() == MOVED_ROWS_MAX {
+                writer.put_records(connection, pipeline, &moved)?;
+                moved.clear();
+            }
+        }
+        writer.put_records(connection, pipeline, &moved)?;
+        writer.flush(connection, pipeline)?;
+        outbox::stack_up(connection, pipeline)?;
+    }
+    connection.execute_batch("DROP TABLE source_row; DROP TABLE record; DROP TABLE outbox_one_by_one;")
+}
+
+fn ledger_row(row: &Row<'_>) -> rusqlite::Result<LedgerRow> {
+    Ok(LedgerRow {
+        key: RowKey::from_bytes(sixteen(row, 0)?),
+        hash: row.get::<_, i64>(1)?.cast_unsigned(),
+        at: row.get(2)?,
+        lane: row.get(3)?,
+        start: row.get(4)?,
+        body: row.get(5)?,
+    })
+}
+
+fn ledger_record(row: &Row<'_>) -> rusqlite::Result<LedgerRecord> {
+    Ok(LedgerRecord {
+        key: RowKey::from_bytes(sixteen(row, 0)?),
+        part: row.get(1)?,
+        id: Uuid::from_bytes(sixteen(row, 2)?),
+        hash: row.get::<_, i64>(3)?.cast_unsigned(),
+        at: row.get(4)?,
+        lane: row.get(5)?,
+        start: row.get(6)?,
+        end: row.get(7)?,
+        body: row.get(8)?,
+    })
+}
+
 /// Every table with a column `pipeline`.
-pub(super) const PIPELINE_TABLES: [&str; 6] = ["source_row", "record", "outbox", "quarantine", "refused", "backfill"];
+pub(super) const PIPELINE_TABLES: [&str; 6] = ["sheet", "place", "outbox", "quarantine", "refused", "backfill"];

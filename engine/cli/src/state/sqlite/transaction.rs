@@ -4,12 +4,18 @@ use std::sync::MutexGuard;
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{
-    Forget, LedgerRecord, LedgerRow, OutboxEntry, PipelineState, QuarantineEntry, Saved, StateError, StateTransaction,
+    Forget, LedgerRecord, LedgerRow, OutboxEntry, PipelineState, QuarantineEntry, Saved, SavedOutbox, StateError,
+    StateTransaction,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use uuid::Uuid;
+use rusqlite::Connection;
 
-use super::{SqliteStore, number, outbox, put_delivery, put_state, quarantine, saved, sixteen};
+use super::ledger::{self, Section, Writer};
+use super::outbox::Appender;
+use super::sheet::{Entry, Shelf};
+use super::{SqliteStore, number, outbox, put_delivery, put_state, quarantine, saved};
+
+/// Rows, and records, of a copy that are written at a time.
+const RESTORED_MAX: usize = 4_096;
 
 /// Holds the connection that writes until it is committed or dropped.
 pub(super) struct SqliteTransaction<'a> {
@@ -22,15 +28,27 @@ pub(super) struct SqliteTransaction<'a> {
     /// A statement failed. SQLite may have rolled back by then (a full disk does that), and what came after would be
     /// committed alone.
     broken: bool,
-    /// Whether anything of the pipeline may be refused; `None` until somebody wants to know.
-    any_refused: Option<bool>,
+    outbox: Appender,
+    ledger: Writer,
+    /// Rows and records of a copy that is read back, until there are many of them.
+    restored_rows: Vec<LedgerRow>,
+    restored_records: Vec<LedgerRecord>,
 }
 
 impl<'a> SqliteTransaction<'a> {
     pub(super) fn begin(store: &'a SqliteStore, pipeline: &str) -> Result<Self, StateError> {
         let connection = store.lock();
-        let mut transaction =
-            Self { store, connection, pipeline: pipeline.to_owned(), no: 0, broken: false, any_refused: None };
+        let mut transaction = Self {
+            store,
+            connection,
+            pipeline: pipeline.to_owned(),
+            no: 0,
+            broken: false,
+            outbox: Appender::default(),
+            ledger: Writer::default(),
+            restored_rows: Vec::new(),
+            restored_records: Vec::new(),
+        };
         transaction.no = transaction.attempt("beginning a transaction", |connection, _| {
             connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             if let Some(no) = number(connection, pipeline)? {
@@ -59,6 +77,46 @@ impl<'a> SqliteTransaction<'a> {
             self.store.failed(tried, &failure)
         })
     }
+
+    fn on_ledger<T>(
+        &mut self,
+        tried: &str,
+        shelf: Shelf,
+        body: impl FnOnce(Section<'_>, &mut Writer) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
+        self.put_restored()?;
+        let mut ledger = std::mem::take(&mut self.ledger);
+        let outcome =
+            self.attempt(tried, |connection, pipeline| body(Section { connection, pipeline, shelf }, &mut ledger));
+        self.ledger = ledger;
+        outcome
+    }
+
+    fn on_outbox<T>(
+        &mut self,
+        tried: &str,
+        body: impl FnOnce(&Connection, i64, &mut Appender) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let outcome = self.attempt(tried, |connection, no| body(connection, no, &mut outbox));
+        self.outbox = outbox;
+        outcome
+    }
+
+    /// Writes what a copy had, machine by machine.
+    fn put_restored(&mut self) -> Result<(), StateError> {
+        if !self.restored_rows.is_empty() {
+            let mut rows = std::mem::take(&mut self.restored_rows);
+            rows.sort_by(|one, other| one.lane.cmp(&other.lane));
+            self.put_rows(&rows)?;
+        }
+        if !self.restored_records.is_empty() {
+            let mut records = std::mem::take(&mut self.restored_records);
+            records.sort_by(|one, other| (one.part, &one.lane).cmp(&(other.part, &other.lane)));
+            self.put_records(&records)?;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for SqliteTransaction<'_> {
@@ -70,166 +128,80 @@ impl Drop for SqliteTransaction<'_> {
     }
 }
 
-pub(super) const LANE_ROWS: &str = "SELECT key, hash, at, lane, starts, body FROM source_row \
-     WHERE pipeline = ?1 AND lane = ?2 AND starts >= ?3 ORDER BY starts, key";
-pub(super) const LANE_RECORDS: &str = "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record \
-     WHERE pipeline = ?1 AND part = ?2 AND lane = ?3 AND ends >= ?4 ORDER BY starts, key";
-pub(super) const LANE_SPANS: &str = "SELECT starts, ends FROM record \
-     WHERE pipeline = ?1 AND part = 0 AND lane = ?2 AND ends >= ?3 ORDER BY starts, ends";
-pub(super) const LANE_BEGINS: &str =
-    "SELECT 1 FROM record WHERE pipeline = ?1 AND part IN (0, 1) AND lane = ?2 AND starts < ?3";
-
-pub(super) fn ledger_row(row: &Row<'_>) -> rusqlite::Result<LedgerRow> {
-    Ok(LedgerRow {
-        key: RowKey::from_bytes(sixteen(row, 0)?),
-        hash: row.get::<_, i64>(1)?.cast_unsigned(),
-        at: row.get(2)?,
-        lane: row.get(3)?,
-        start: row.get(4)?,
-        body: row.get(5)?,
-    })
-}
-
-pub(super) fn ledger_record(row: &Row<'_>) -> rusqlite::Result<LedgerRecord> {
-    Ok(LedgerRecord {
-        key: RowKey::from_bytes(sixteen(row, 0)?),
-        part: row.get(1)?,
-        id: Uuid::from_bytes(sixteen(row, 2)?),
-        hash: row.get::<_, i64>(3)?.cast_unsigned(),
-        at: row.get(4)?,
-        lane: row.get(5)?,
-        start: row.get(6)?,
-        end: row.get(7)?,
-        body: row.get(8)?,
-    })
-}
-
 impl StateTransaction for SqliteTransaction<'_> {
     fn row(&mut self, key: RowKey) -> Result<Option<LedgerRow>, StateError> {
-        self.attempt("reading a row", |connection, no| {
-            connection
-                .prepare_cached(
-                    "SELECT key, hash, at, lane, starts, body FROM source_row WHERE pipeline = ?1 AND key = ?2",
-                )?
-                .query_row(params![no, key.to_bytes()], ledger_row)
-                .optional()
+        self.on_ledger("reading a row", Shelf::Rows, |at, ledger| {
+            ledger.get(at, key, |lane, Entry { head, body }| head.row(lane, body))
         })
     }
 
     fn put_row(&mut self, row: &LedgerRow) -> Result<(), StateError> {
-        self.attempt("writing a row", |connection, no| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO source_row (pipeline, key, hash, at, lane, starts, body)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                     ON CONFLICT (pipeline, key) DO UPDATE SET
-                         hash = excluded.hash, at = excluded.at, lane = excluded.lane, starts = excluded.starts,
-                         body = excluded.body
-                     WHERE (hash, at, lane, starts, body)
-                         IS NOT (excluded.hash, excluded.at, excluded.lane, excluded.starts, excluded.body)",
-                )?
-                .execute(params![no, row.key.to_bytes(), row.hash.cast_signed(), row.at, row.lane, row.start, row.body])
-                .map(drop)
-        })
+        self.put_rows(std::slice::from_ref(row))
+    }
+
+    fn put_rows(&mut self, rows: &[LedgerRow]) -> Result<(), StateError> {
+        self.on_ledger("writing a row", Shelf::Rows, |at, ledger| ledger.put_rows(at.connection, at.pipeline, rows))
     }
 
     fn delete_row(&mut self, key: RowKey) -> Result<(), StateError> {
-        self.attempt("removing a row", |connection, no| {
-            connection
-                .prepare_cached("DELETE FROM source_row WHERE pipeline = ?1 AND key = ?2")?
-                .execute(params![no, key.to_bytes()])
-                .map(drop)
-        })
+        self.on_ledger("removing a row", Shelf::Rows, |at, ledger| ledger.delete(at, key))
     }
 
     fn lane_rows(&mut self, lane: &str, from: i64) -> Result<Vec<LedgerRow>, StateError> {
-        self.attempt("reading the rows of a machine", |connection, no| {
-            connection.prepare_cached(LANE_ROWS)?.query_map(params![no, lane, from], ledger_row)?.collect()
+        self.on_ledger("reading the rows of a machine", Shelf::Rows, |at, _| {
+            ledger::reaching(at, lane, from, |Entry { head, body }| head.row(lane, body))
         })
     }
 
     fn record(&mut self, key: RowKey, part: bool) -> Result<Option<LedgerRecord>, StateError> {
-        self.attempt("reading a record", |connection, no| {
-            connection
-                .prepare_cached(
-                    "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record
-                     WHERE pipeline = ?1 AND part = ?2 AND key = ?3",
-                )?
-                .query_row(params![no, part, key.to_bytes()], ledger_record)
-                .optional()
+        let shelf = Shelf::of_records(part);
+        self.on_ledger("reading a record", shelf, |at, ledger| {
+            ledger.get(at, key, |lane, Entry { head, body }| head.record(shelf, lane, body))
         })
     }
 
     fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError> {
-        self.attempt("writing a record", |connection, no| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO record (pipeline, part, key, id, hash, at, lane, starts, ends, body)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                     ON CONFLICT (pipeline, part, key) DO UPDATE SET
-                         id = excluded.id, hash = excluded.hash, at = excluded.at, lane = excluded.lane,
-                         starts = excluded.starts, ends = excluded.ends, body = excluded.body
-                     WHERE (id, hash, at, lane, starts, ends, body)
-                         IS NOT (excluded.id, excluded.hash, excluded.at, excluded.lane, excluded.starts,
-                                 excluded.ends, excluded.body)",
-                )?
-                .execute(params![
-                    no,
-                    record.part,
-                    record.key.to_bytes(),
-                    record.id.as_bytes(),
-                    record.hash.cast_signed(),
-                    record.at,
-                    record.lane,
-                    record.start,
-                    record.end,
-                    record.body
-                ])
-                .map(drop)
+        self.put_records(std::slice::from_ref(record))
+    }
+
+    fn put_records(&mut self, records: &[LedgerRecord]) -> Result<(), StateError> {
+        self.on_ledger("writing a record", Shelf::Records, |at, ledger| {
+            ledger.put_records(at.connection, at.pipeline, records)
         })
     }
 
     fn delete_record(&mut self, key: RowKey, part: bool) -> Result<(), StateError> {
-        self.attempt("removing a record", |connection, no| {
-            connection
-                .prepare_cached("DELETE FROM record WHERE pipeline = ?1 AND part = ?2 AND key = ?3")?
-                .execute(params![no, part, key.to_bytes()])
-                .map(drop)
-        })
+        self.on_ledger("removing a record", Shelf::of_records(part), |at, ledger| ledger.delete(at, key))
     }
 
     fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError> {
-        self.attempt("reading the records of a machine", |connection, no| {
-            connection.prepare_cached(LANE_RECORDS)?.query_map(params![no, part, lane, from], ledger_record)?.collect()
+        let shelf = Shelf::of_records(part);
+        self.on_ledger("reading the records of a machine", shelf, |at, _| {
+            ledger::reaching(at, lane, from, |Entry { head, body }| head.record(shelf, lane, body))
         })
     }
 
     fn lane_spans(&mut self, lane: &str, from: i64) -> Result<Vec<(i64, i64)>, StateError> {
-        self.attempt("reading how far the records of a machine reach", |connection, no| {
-            let span = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            connection.prepare_cached(LANE_SPANS)?.query_map(params![no, lane, from], span)?.collect()
+        self.on_ledger("reading how far the records of a machine reach", Shelf::Records, |at, _| {
+            ledger::reaching(at, lane, from, |Entry { head, .. }| (head.start, head.end))
         })
     }
 
     fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError> {
-        self.attempt("looking for the beginning of a machine", |connection, no| {
-            connection.prepare_cached(LANE_BEGINS)?.exists(params![no, lane, before])
+        self.on_ledger("looking for the beginning of a machine", Shelf::Records, |at, _| {
+            ledger::begins_before(at.connection, at.pipeline, lane, before)
         })
     }
 
     fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError> {
-        let known = self.any_refused;
-        let any_refused = self.attempt("appending to the outbox", |connection, no| {
-            let any_refused = known.map_or_else(|| outbox::is_any_refused(connection, no), Ok)?;
-            outbox::append(connection, no, entry, any_refused)?;
-            Ok(any_refused)
-        })?;
-        self.any_refused = Some(any_refused);
-        Ok(())
+        self.on_outbox("appending to the outbox", |connection, no, outbox| outbox.append(connection, no, entry))
     }
 
     fn release(&mut self) -> Result<(), StateError> {
-        self.attempt("letting held records go", outbox::release)
+        self.on_outbox("letting held records go", |connection, no, outbox| {
+            outbox.finish(connection, no)?;
+            outbox::release(connection, no)
+        })
     }
 
     fn replace_lane_quarantine(
@@ -254,11 +226,13 @@ impl StateTransaction for SqliteTransaction<'_> {
     }
 
     fn forget(&mut self, what: Forget) -> Result<(), StateError> {
+        self.put_restored()?;
+        self.ledger = Writer::default();
+        self.on_outbox("filling the outbox", |connection, no, outbox| outbox.finish(connection, no))?;
         self.attempt("forgetting", |connection, no| saved::forget(connection, no, what))
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), StateError> {
-        self.any_refused = None;
         match saved {
             Saved::State(state) => self.put_state(state),
             Saved::Delivery(delivery) => {
@@ -267,10 +241,19 @@ impl StateTransaction for SqliteTransaction<'_> {
                     put_delivery(connection, &pipeline, delivery)
                 })
             }
-            Saved::Row(row) => self.put_row(row),
-            Saved::Record(record) => self.put_record(record),
+            Saved::Row(row) => {
+                self.restored_rows.push(row.clone());
+                if self.restored_rows.len() < RESTORED_MAX { Ok(()) } else { self.put_restored() }
+            }
+            Saved::Record(record) => {
+                self.restored_records.push(record.clone());
+                if self.restored_records.len() < RESTORED_MAX { Ok(()) } else { self.put_restored() }
+            }
             Saved::Outbox(waiting) => {
-                self.attempt("filling the outbox", |connection, no| saved::put_outbox(connection, no, waiting))
+                let SavedOutbox { id, held, refusals, refused_since, body } = waiting;
+                self.on_outbox("filling the outbox", |connection, no, outbox| {
+                    outbox.push(connection, no, *id, *held, (*refusals, *refused_since), body).map(drop)
+                })
             }
             Saved::Rejected(entry) => {
                 self.attempt("filling the quarantine", |connection, no| saved::put_rejected(connection, no, entry))
@@ -287,6 +270,10 @@ impl StateTransaction for SqliteTransaction<'_> {
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StateError> {
+        self.on_ledger("writing where the ledger has its keys", Shelf::Rows, |at, ledger| {
+            ledger.flush(at.connection, at.pipeline)
+        })?;
+        self.on_outbox("filling the outbox", |connection, no, outbox| outbox.finish(connection, no))?;
         self.attempt("committing", |connection, _| connection.prepare_cached("COMMIT")?.execute([]).map(drop))
     }
 }

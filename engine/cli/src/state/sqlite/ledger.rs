@@ -1,0 +1,456 @@
+//! The ledger in the database: sheets, and the places where keys are found.
+//!
+//! A sheet is found by its machine and time, by its window, by what of it is live; a key by its place, which names the
+//! sheet (see [`super::places`]). A sheet is written whole. Entries that are new go to the sheet that their start falls to, or make one of their
+//! own where the last one of the machine is full enough already: what is appended writes nothing that was there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
+
+use engine_core::canonical::RowKey;
+use engine_core::state::{LedgerEntry, LedgerRecord, LedgerRow, Saved};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::places;
+use super::sheet::{self, Entry, Heads, SHEET_ENTRIES_MAX, Shelf, Written};
+use super::torn::Torn;
+
+/// Entries from which on the last sheet of a machine is left as it is, and a new one is begun.
+const SHEET_ENTRIES_ENOUGH: u32 = SHEET_ENTRIES_MAX as u32 / 2;
+/// Places that wait for the commit at most, so that they are written in the order of their keys: 2 MiB.
+const PLACES_WAITING_MAX: usize = 50_000;
+
+pub(super) const IN_WINDOW: &str =
+    "SELECT heads FROM sheet WHERE pipeline = ?1 AND shelf = ?2 AND at_to >= ?3 AND at_from < ?4";
+pub(super) const REACHING: &str = "SELECT heads, bodies FROM sheet \
+     WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 AND reaches >= ?4";
+pub(super) const BEGINNING: &str =
+    "SELECT 1 FROM sheet WHERE pipeline = ?1 AND shelf IN (1, 2) AND lane = ?2 AND starts < ?3";
+pub(super) const SHEET_BEFORE: &str = "SELECT no, entries, starts FROM sheet \
+     WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 AND starts <= ?4 ORDER BY starts DESC LIMIT 1";
+pub(super) const SHEET_AFTER: &str = "SELECT no, entries, starts FROM sheet \
+     WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 AND starts > ?4 ORDER BY starts LIMIT 1";
+pub(super) const LIVE_SHEETS: &str =
+    "SELECT heads FROM sheet WHERE pipeline = ?1 AND shelf = 1 AND live > 0 AND at_from < ?2";
+pub(super) const LATEST_SHEETS: &str = "SELECT at_to, lane, heads, bodies FROM sheet \
+     WHERE pipeline = ?1 AND shelf = 1 ORDER BY at_to DESC";
+pub(super) const COUNTS: &str =
+    "SELECT coalesce(sum(entries), 0), coalesce(sum(live), 0) FROM sheet WHERE pipeline = ?1 AND shelf = 1";
+pub(super) const EVERY_SHEET: &str =
+    "SELECT shelf, lane, heads, bodies FROM sheet WHERE pipeline = ?1 ORDER BY shelf, lane, starts";
+
+/// One shelf of the ledger of one pipeline.
+#[derive(Clone, Copy)]
+pub(super) struct Section<'a> {
+    pub(super) connection: &'a Connection,
+    /// The pipeline's number in this file.
+    pub(super) pipeline: i64,
+    pub(super) shelf: Shelf,
+}
+
+fn heads<'a>(shelf: Shelf, row: &'a Row<'_>, column: usize) -> rusqlite::Result<Heads<'a>> {
+    Ok(Heads::new(shelf, row.get_ref(column)?.as_blob()?)?)
+}
+
+/// The entries of a row that has heads and bodies, from this column on.
+fn each_entry(shelf: Shelf, row: &Row<'_>, column: usize, each: &mut dyn FnMut(Entry<'_>)) -> rusqlite::Result<()> {
+    let heads = row.get_ref(column)?.as_blob()?;
+    let bodies = row.get_ref(column + 1)?.as_blob()?;
+    for entry in sheet::entries(shelf, heads, bodies)? {
+        each(entry?);
+    }
+    Ok(())
+}
+
+/// Entries whose window column lies in `[from, to)`.
+pub(super) fn in_window(
+    at: Section<'_>,
+    from: i64,
+    to: i64,
+    each: &mut dyn FnMut(LedgerEntry),
+) -> rusqlite::Result<()> {
+    let mut statement = at.connection.prepare_cached(IN_WINDOW)?;
+    let mut rows = statement.query(params![at.pipeline, at.shelf as u8, from, to])?;
+    while let Some(row) = rows.next()? {
+        for (head, _) in heads(at.shelf, row, 0)? {
+            if head.at >= from && head.at < to {
+                each(head.entry());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Entries by key.
+pub(super) fn look_up(at: Section<'_>, keys: &[RowKey]) -> rusqlite::Result<Vec<Option<LedgerEntry>>> {
+    let places = places::sheets_of(at, keys)?;
+    let mut on_sheet: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+    for (number, place) in places.iter().enumerate() {
+        if let Some(sheet) = place {
+            on_sheet.entry(*sheet).or_default().push(number);
+        }
+    }
+    let mut found = vec![None; keys.len()];
+    let mut statement = at.connection.prepare_cached("SELECT heads FROM sheet WHERE no = ?1")?;
+    for (sheet, mut numbers) in on_sheet {
+        numbers.sort_unstable_by_key(|number| keys[*number]);
+        statement.query_row([sheet], |row| {
+            for (head, _) in heads(at.shelf, row, 0)? {
+                let first = numbers.partition_point(|number| keys[*number] < head.key);
+                for number in numbers[first..].iter().take_while(|number| keys[**number] == head.key) {
+                    found[*number] = Some(head.entry());
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(found)
+}
+
+/// Live records whose window column lies before a time, oldest first.
+pub(super) fn live_before(
+    connection: &Connection,
+    pipeline: i64,
+    before: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<LedgerEntry>> {
+    let mut statement = connection.prepare_cached(LIVE_SHEETS)?;
+    let mut rows = statement.query(params![pipeline, before])?;
+    let mut live = Vec::new();
+    while let Some(row) = rows.next()? {
+        let entries = heads(Shelf::Records, row, 0)?.map(|(head, _)| head.entry());
+        live.extend(entries.filter(|entry| entry.live && entry.at < before));
+    }
+    live.sort_unstable_by_key(|entry| (entry.at, entry.key));
+    live.truncate(limit);
+    Ok(live)
+}
+
+/// Records that are no parts, those whose window column is latest first.
+pub(super) fn latest(connection: &Connection, pipeline: i64, limit: usize) -> rusqlite::Result<Vec<LedgerRecord>> {
+    let mut statement = connection.prepare_cached(LATEST_SHEETS)?;
+    let mut rows = statement.query([pipeline])?;
+    let mut latest: Vec<LedgerRecord> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let at_to: i64 = row.get(0)?;
+        if latest.len() >= limit && latest.last().is_none_or(|last| last.at > at_to) {
+            break;
+        }
+        let lane: String = row.get(1)?;
+        each_entry(Shelf::Records, row, 2, &mut |Entry { head, body }| {
+            latest.push(head.record(Shelf::Records, &lane, body));
+        })?;
+        latest.sort_by_key(|record| std::cmp::Reverse((record.at, record.key)));
+        latest.truncate(limit);
+    }
+    Ok(latest)
+}
+
+/// Number of records that are no parts, and of live ones among them.
+pub(super) fn counts(connection: &Connection, pipeline: i64) -> rusqlite::Result<(u64, u64)> {
+    let unsigned = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    connection.prepare_cached(COUNTS)?.query_row([pipeline], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))
+}
+
+/// Everything that is on the sheets of a pipeline, until `each` breaks off.
+pub(super) fn everything(
+    connection: &Connection,
+    pipeline: i64,
+    each: &mut dyn FnMut(Saved) -> ControlFlow<()>,
+) -> rusqlite::Result<ControlFlow<()>> {
+    let mut statement = connection.prepare(EVERY_SHEET)?;
+    let mut rows = statement.query([pipeline])?;
+    let mut flow = ControlFlow::Continue(());
+    while flow.is_continue()
+        && let Some(row) = rows.next()?
+    {
+        let shelf = match row.get(0)? {
+            0 => Shelf::Rows,
+            1 => Shelf::Records,
+            2 => Shelf::Parts,
+            other => return Err(rusqlite::Error::IntegralValueOutOfRange(0, other)),
+        };
+        let lane: String = row.get(1)?;
+        each_entry(shelf, row, 2, &mut |Entry { head, body }| {
+            if flow.is_continue() {
+                flow = each(match shelf {
+                    Shelf::Rows => Saved::Row(head.row(&lane, body)),
+                    Shelf::Records | Shelf::Parts => Saved::Record(head.record(shelf, &lane, body)),
+                });
+            }
+        })?;
+    }
+    Ok(flow)
+}
+
+/// The entries of a machine that end at or after a time, in the order of start and key.
+pub(super) fn reaching<T>(
+    at: Section<'_>,
+    lane: &str,
+    from: i64,
+    keep: impl Fn(Entry<'_>) -> T,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = at.connection.prepare_cached(REACHING)?;
+    let mut rows = statement.query(params![at.pipeline, at.shelf as u8, lane, from])?;
+    let mut found: Vec<((i64, RowKey), T)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        each_entry(at.shelf, row, 0, &mut |entry| {
+            if entry.head.end >= from {
+                found.push(((entry.head.start, entry.head.key), keep(entry)));
+            }
+        })?;
+    }
+    found.sort_unstable_by_key(|(order, _)| *order);
+    Ok(found.into_iter().map(|(_, kept)| kept).collect())
+}
+
+/// Whether a machine has a record, refused or not, that starts before a time.
+pub(super) fn begins_before(connection: &Connection, pipeline: i64, lane: &str, before: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached(BEGINNING)?.exists(params![pipeline, lane, before])
+}
+
+/// A sheet that is in the database.
+struct Sheet {
+    lane: String,
+    heads: Vec<u8>,
+    bodies: Vec<u8>,
+}
+
+impl Sheet {
+    fn read(connection: &Connection, no: i64) -> rusqlite::Result<Self> {
+        connection.prepare_cached("SELECT lane, heads, bodies FROM sheet WHERE no = ?1")?.query_row([no], |row| {
+            Ok(Self { lane: row.get(0)?, heads: row.get(1)?, bodies: row.get_ref(2)?.as_blob()?.to_owned() })
+        })
+    }
+
+    fn entries(&self, shelf: Shelf) -> rusqlite::Result<Vec<Entry<'_>>> {
+        let entries = sheet::entries(shelf, &self.heads, &self.bodies)?;
+        Ok(entries.collect::<Result<_, _>>()?)
+    }
+}
+
+/// What a transaction writes to the ledger of one pipeline.
+#[derive(Default)]
+pub(super) struct Writer {
+    /// Places that are not written yet. In the order of keys they touch each page of the table once.
+    waiting: BTreeMap<(Shelf, RowKey), i64>,
+}
+
+impl Writer {
+    /// Writes what waits for the commit.
+    pub(super) fn flush(&mut self, connection: &Connection, pipeline: i64) -> rusqlite::Result<()> {
+        let waiting: Vec<((Shelf, RowKey), i64)> = std::mem::take(&mut self.waiting).into_iter().collect();
+        for of_shelf in waiting.chunk_by(|((one, _), _), ((next, _), _)| one == next) {
+            let at = Section { connection, pipeline, shelf: of_shelf[0].0.0 };
+            let pairs: Vec<(RowKey, i64)> = of_shelf.iter().map(|((_, key), sheet)| (*key, *sheet)).collect();
+            places::put(at, &pairs)?;
+        }
+        Ok(())
+    }
+
+    /// Writes source rows, each of another key.
+    pub(super) fn put_rows(
+        &mut self,
+        connection: &Connection,
+        pipeline: i64,
+        rows: &[LedgerRow],
+    ) -> rusqlite::Result<()> {
+        let at = Section { connection, pipeline, shelf: Shelf::Rows };
+        for of_lane in rows.chunk_by(|one, next| one.lane == next.lane) {
+            let entries: Vec<Entry<'_>> = of_lane.iter().map(Entry::of_row).collect();
+            self.put(at, &of_lane[0].lane, &entries)?;
+        }
+        Ok(())
+    }
+
+    /// Writes records, each of another key, parts and others apart.
+    pub(super) fn put_records(
+        &mut self,
+        connection: &Connection,
+        pipeline: i64,
+        records: &[LedgerRecord],
+    ) -> rusqlite::Result<()> {
+        for of_lane in records.chunk_by(|one, next| one.lane == next.lane && one.part == next.part) {
+            let at = Section { connection, pipeline, shelf: Shelf::of_records(of_lane[0].part) };
+            let entries: Vec<Entry<'_>> = of_lane.iter().map(Entry::of_record).collect();
+            self.put(at, &of_lane[0].lane, &entries)?;
+        }
+        Ok(())
+    }
+
+    fn place(&self, at: Section<'_>, key: RowKey) -> rusqlite::Result<Option<i64>> {
+        match self.waiting.get(&(at.shelf, key)) {
+            Some(sheet) => Ok(Some(*sheet)),
+            None => places::sheet_of(at, key),
+        }
+    }
+
+    /// The entry of a key.
+    pub(super) fn get<T>(
+        &self,
+        at: Section<'_>,
+        key: RowKey,
+        keep: impl FnOnce(&str, Entry<'_>) -> T,
+    ) -> rusqlite::Result<Option<T>> {
+        let Some(no) = self.place(at, key)? else { return Ok(None) };
+        let sheet = Sheet::read(at.connection, no)?;
+        let found = sheet.entries(at.shelf)?.into_iter().find(|entry| entry.head.key == key);
+        match found {
+            Some(entry) => Ok(Some(keep(&sheet.lane, entry))),
+            None => Err(Torn("a sheet of the ledger lacks an entry whose key leads to it").into()),
+        }
+    }
+
+    /// Takes an entry out, where it is there.
+    pub(super) fn delete(&mut self, at: Section<'_>, key: RowKey) -> rusqlite::Result<()> {
+        let Some(no) = self.place(at, key)? else { return Ok(()) };
+        let sheet = Sheet::read(at.connection, no)?;
+        let mut entries = sheet.entries(at.shelf)?;
+        entries.retain(|entry| entry.head.key != key);
+        self.waiting.remove(&(at.shelf, key));
+        places::delete(at, key)?;
+        self.rewrite(at, &sheet.lane, no, &entries, &[])
+    }
+
+    /// Writes entries of one machine, each of another key.
+    pub(super) fn put(&mut self, at: Section<'_>, lane: &str, entries: &[Entry<'_>]) -> rusqlite::Result<()> {
+        let keys: Vec<RowKey> = entries.iter().map(|entry| entry.head.key).collect();
+        let mut places = places::sheets_of(at, &keys)?;
+        for (place, key) in places.iter_mut().zip(&keys) {
+            if let Some(sheet) = self.waiting.get(&(at.shelf, *key)) {
+                *place = Some(*sheet);
+            }
+        }
+        let mut new: Vec<Entry<'_>> = Vec::new();
+        let mut changed: BTreeMap<i64, HashMap<RowKey, Entry<'_>>> = BTreeMap::new();
+        for (entry, place) in entries.iter().zip(places) {
+            match place {
+                None => new.push(*entry),
+                Some(no) => {
+                    changed.entry(no).or_default().insert(entry.head.key, *entry);
+                }
+            }
+        }
+        for (no, changed) in changed {
+            let sheet = Sheet::read(at.connection, no)?;
+            let before = sheet.entries(at.shelf)?;
+            let mut after = before.clone();
+            if sheet.lane == lane {
+                for entry in &mut after {
+                    if let Some(changed) = changed.get(&entry.head.key) {
+                        *entry = *changed;
+                    }
+                }
+            } else {
+                after.retain(|entry| !changed.contains_key(&entry.head.key));
+                new.extend(changed.into_values());
+            }
+            if after != before {
+                self.rewrite(at, &sheet.lane, no, &after, &[])?;
+            }
+        }
+        new.sort_unstable_by_key(order);
+        self.add(at, lane, &new)
+    }
+
+    /// Writes entries that have no place, in their order.
+    fn add(&mut self, at: Section<'_>, lane: &str, new: &[Entry<'_>]) -> rusqlite::Result<()> {
+        let mut rest = new;
+        while let Some(first) = rest.first() {
+            let neighbour = |sql: &str| {
+                let place = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, i64>(2)?));
+                let start = params![at.pipeline, at.shelf as u8, lane, first.head.start];
+                at.connection.prepare_cached(sql)?.query_row(start, place).optional()
+            };
+            let (before, after) = (neighbour(SHEET_BEFORE)?, neighbour(SHEET_AFTER)?);
+            let count =
+                after.map_or(rest.len(), |(_, _, starts)| rest.partition_point(|entry| entry.head.start < starts));
+            let (group, others) = rest.split_at(count);
+            let is_appended = after.is_none();
+            match before.or(after) {
+                Some((no, entries, _)) if entries < SHEET_ENTRIES_ENOUGH || (before.is_some() && !is_appended) => {
+                    let sheet = Sheet::read(at.connection, no)?;
+                    self.rewrite(at, lane, no, &sheet.entries(at.shelf)?, group)?;
+                }
+                _ => {
+                    for sheet in sheet::cut(group) {
+                        self.insert(at, lane, sheet)?;
+                    }
+                }
+            }
+            rest = others;
+        }
+        Ok(())
+    }
+
+    /// Writes a sheet anew, with those of its entries that stay and those that come to it. What it cannot hold goes to
+    /// sheets of its own.
+    fn rewrite(
+        &mut self,
+        at: Section<'_>,
+        lane: &str,
+        no: i64,
+        stay: &[Entry<'_>],
+        come: &[Entry<'_>],
+    ) -> rusqlite::Result<()> {
+        let mut entries = [stay, come].concat();
+        entries.sort_unstable_by_key(order);
+        let mut sheets = sheet::cut(&entries);
+        let Some(first) = sheets.next() else {
+            return at.connection.prepare_cached("DELETE FROM sheet WHERE no = ?1")?.execute([no]).map(drop);
+        };
+        let Written { starts, reaches, at_from, at_to, entries, live, heads, bodies } = sheet::write(at.shelf, first);
+        at.connection
+            .prepare_cached(
+                "UPDATE sheet SET starts = ?2, reaches = ?3, at_from = ?4, at_to = ?5, entries = ?6, live = ?7,
+                     heads = ?8, bodies = ?9
+                 WHERE no = ?1",
+            )?
+            .execute(params![no, starts, reaches, at_from, at_to, entries, live, heads, bodies.as_bytes()])?;
+        let came = come.iter().filter(|entry| first.last().is_some_and(|last| order(entry) <= order(last)));
+        self.find_at(at, no, came)?;
+        for sheet in sheets {
+            self.insert(at, lane, sheet)?;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, at: Section<'_>, lane: &str, entries: &[Entry<'_>]) -> rusqlite::Result<()> {
+        let written = sheet::write(at.shelf, entries);
+        let Written { starts, reaches, at_from, at_to, entries: count, live, heads, bodies } = written;
+        at.connection
+            .prepare_cached(
+                "INSERT INTO sheet (pipeline, shelf, lane, starts, reaches, at_from, at_to, entries, live, heads, bodies)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
+            .execute(params![
+                at.pipeline,
+                at.shelf as u8,
+                lane,
+                starts,
+                reaches,
+                at_from,
+                at_to,
+                count,
+                live,
+                heads,
+                bodies.as_bytes()
+            ])?;
+        self.find_at(at, at.connection.last_insert_rowid(), entries.iter())
+    }
+
+    /// From here on the keys of these entries are found on this sheet.
+    fn find_at<'e>(
+        &mut self,
+        at: Section<'_>,
+        no: i64,
+        entries: impl Iterator<Item = &'e Entry<'e>>,
+    ) -> rusqlite::Result<()> {
+        self.waiting.extend(entries.map(|entry| ((at.shelf, entry.head.key), no)));
+        if self.waiting.len() > PLACES_WAITING_MAX { self.flush(at.connection, at.pipeline) } else { Ok(()) }
+    }
+}
+
+fn order(entry: &Entry<'_>) -> (i64, RowKey) {
+    (entry.head.start, entry.head.key)
+}

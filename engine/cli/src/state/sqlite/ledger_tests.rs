@@ -1,0 +1,311 @@
+//! The ledger in sheets against the one in memory: whatever is written, both answer the same.
+
+use engine_core::memory::MemoryStore;
+use engine_core::state::{
+    DeliveryState, LIVE, Ledger, LedgerRecord, LedgerRow, OutboxEntry, RefusedRecord, Saved, StateStore,
+    StateTransaction,
+};
+use proptest::prelude::*;
+
+use super::sheet::{SHEET_ENTRIES_MAX, Shelf};
+use super::*;
+use crate::state::suite::{everything, key, outgoing, record, row, time, transact, window};
+
+const P: &str = "acme-bookings";
+const LANES: [&str; 3] = ["m1", "m2", ""];
+
+#[derive(Debug, Clone)]
+enum Act {
+    /// Rows or records of one lane, as many as a fold writes: by key, start and what they are told apart by.
+    Rows(usize, Vec<(u16, i64, u64)>),
+    Records(usize, bool, Vec<(u16, i64, Option<i64>)>),
+    DeleteRow(u16),
+    DeleteRecord(u16, bool),
+    Commit,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let lane = 0..LANES.len();
+    let start = prop_oneof![0..500_i64, 0..20_i64, Just(i64::MIN)];
+    let rows = proptest::collection::vec((0..300_u16, start.clone(), 0..3_u64), 1..120);
+    let records = proptest::collection::vec((0..200_u16, start, proptest::option::of(0..600_i64)), 1..100);
+    let act = prop_oneof![
+        3 => (lane.clone(), rows).prop_map(|(lane, rows)| Act::Rows(lane, rows)),
+        3 => (lane, any::<bool>(), records).prop_map(|(lane, part, records)| Act::Records(lane, part, records)),
+        2 => (0..300_u16).prop_map(Act::DeleteRow),
+        2 => (0..200_u16, any::<bool>()).prop_map(|(no, part)| Act::DeleteRecord(no, part)),
+        1 => Just(Act::Commit),
+    ];
+    proptest::collection::vec(act, 1..25)
+}
+
+fn row_of(lane: usize, (no, start, hash): (u16, i64, u64)) -> LedgerRow {
+    LedgerRow { hash, start, at: start.saturating_mul(2), ..row(no.into(), LANES[lane], 0) }
+}
+
+fn record_of(lane: usize, part: bool, (no, start, end): (u16, i64, Option<i64>)) -> LedgerRecord {
+    let body = no.is_multiple_of(2).then(|| "x".repeat(usize::from(no)));
+    LedgerRecord { part, body, ..record(no.into(), LANES[lane], start, end.unwrap_or(LIVE)) }
+}
+
+/// The last of each key.
+fn one_a_key<T: Copy>(many: &[(u16, i64, T)]) -> Vec<(u16, i64, T)> {
+    let mut one: Vec<(u16, i64, T)> = Vec::new();
+    for each in many {
+        one.retain(|known| known.0 != each.0);
+        one.push(*each);
+    }
+    one
+}
+
+fn play(tx: &mut dyn StateTransaction, act: &Act) {
+    match act {
+        Act::Rows(lane, rows) => {
+            let rows: Vec<LedgerRow> = one_a_key(rows).into_iter().map(|one| row_of(*lane, one)).collect();
+            tx.put_rows(&rows).expect("writes");
+        }
+        Act::Records(lane, part, records) => {
+            let records = one_a_key(records).into_iter().map(|one| record_of(*lane, *part, one));
+            tx.put_records(&records.collect::<Vec<_>>()).expect("writes");
+        }
+        Act::DeleteRow(no) => tx.delete_row(key((*no).into())).expect("removes"),
+        Act::DeleteRecord(no, part) => tx.delete_record(key((*no).into()), *part).expect("removes"),
+        Act::Commit => unreachable!("ends the transaction"),
+    }
+}
+
+/// What the store says inside of a transaction.
+fn inside(tx: &mut dyn StateTransaction) -> String {
+    let mut said = String::new();
+    for lane in LANES {
+        for from in [i64::MIN, 0, 7, 250, LIVE] {
+            said += &format!("{:?}\n", tx.lane_rows(lane, from).expect("reads"));
+            said += &format!("{:?}\n", tx.lane_records(lane, false, from).expect("reads"));
+            said += &format!("{:?}\n", tx.lane_records(lane, true, from).expect("reads"));
+            said += &format!("{:?}\n", tx.lane_spans(lane, from).expect("reads"));
+            said += &format!("{:?}\n", tx.lane_begins_before(lane, from).expect("reads"));
+        }
+    }
+    for no in (0..300).step_by(7) {
+        said += &format!("{:?}\n", tx.row(key(no)).expect("reads"));
+        said += &format!("{:?}\n", tx.record(key(no), false).expect("reads"));
+        said += &format!("{:?}\n", tx.record(key(no), true).expect("reads"));
+    }
+    said
+}
+
+/// What the store says from outside.
+fn outside(store: &dyn StateStore) -> String {
+    let mut said = String::new();
+    let keys: Vec<_> = (0..300).rev().map(key).chain([key(4), key(4)]).collect();
+    for ledger in [Ledger::Rows, Ledger::Records] {
+        for (from, to) in [(i64::MIN, i64::MAX), (0, 40), (13, 14), (500, 2_000)] {
+            said += &format!("{:?}\n", window(store, P, ledger, from, to));
+        }
+        said += &format!("{:?}\n", store.look_up(P, ledger, &keys).expect("reads"));
+    }
+    for limit in [0, 1, 5, 1_000] {
+        said += &format!("{:?}\n", store.latest(P, limit).expect("reads"));
+        said += &format!("{:?}\n", store.live_before(P, 100, limit).expect("reads"));
+    }
+    said += &format!("{:?}\n", store.counts(P).expect("reads"));
+    let mut all: Vec<String> = everything(store, P).iter().map(|one| format!("{one:?}")).collect();
+    all.sort();
+    said + &all.join("\n")
+}
+
+/// Every key leads to the one sheet that has it, and sheets say what is on them.
+fn assert_in_order(store: &SqliteStore) {
+    let connection = store.lock();
+    let mut sheets = connection
+        .prepare("SELECT no, shelf, starts, reaches, at_from, at_to, entries, live, heads, bodies FROM sheet")
+        .expect("prepares");
+    let mut sheets = sheets.query([]).expect("reads");
+    let mut entries = 0;
+    while let Some(row) = sheets.next().expect("reads") {
+        let shelf = [Shelf::Rows, Shelf::Records, Shelf::Parts][usize::from(row.get::<_, u8>(1).expect("reads"))];
+        let (heads, bodies): (Vec<u8>, Vec<u8>) = (row.get(8).expect("reads"), row.get(9).expect("reads"));
+        let on_it: Vec<_> = sheet::entries(shelf, &heads, &bodies).expect("is whole").map(Result::unwrap).collect();
+        assert!((1..=SHEET_ENTRIES_MAX).contains(&on_it.len()), "{} entries", on_it.len());
+        let written = sheet::write(shelf, &on_it);
+        let numbers = [written.starts, written.reaches, written.at_from, written.at_to];
+        assert_eq!(numbers, [2, 3, 4, 5].map(|column| row.get::<_, i64>(column).expect("reads")));
+        let numbers = [written.entries, written.live];
+        assert_eq!(numbers, [6, 7].map(|column| row.get::<_, u32>(column).expect("reads")));
+        assert!(on_it.is_sorted_by_key(|entry| (entry.head.start, entry.head.key)));
+        let no: i64 = row.get(0).expect("reads");
+        for entry in &on_it {
+            let at = ledger::Section { connection: &connection, pipeline: 1, shelf };
+            assert_eq!(places::sheet_of(at, entry.head.key).expect("reads"), Some(no));
+        }
+        entries += on_it.len();
+    }
+    let mut runs = connection.prepare("SELECT places, first FROM place ORDER BY shelf, first").expect("prepares");
+    let runs = runs.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("reads");
+    let runs: Vec<(Vec<u8>, Vec<u8>)> = runs.collect::<rusqlite::Result<_>>().expect("reads");
+    let keys = runs.iter().map(|(places, _)| places.len() / 24);
+    assert!(keys.clone().all(|keys| (1..=places::RUN_KEYS_MAX).contains(&keys)));
+    assert_eq!(keys.sum::<usize>(), entries, "no key leads to nothing");
+    assert!(runs.iter().all(|(places, first)| places.starts_with(first)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sheets_answer_as_the_ledger_in_memory_does(acts in acts()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sheets = SqliteStore::open(&folder.path().join("state.db"), Options::default()).expect("opens");
+        let memory = MemoryStore::new();
+        for acts in acts.split(|act| matches!(act, Act::Commit)) {
+            let mut said = Vec::new();
+            for store in [&sheets as &dyn StateStore, &memory] {
+                transact(store, P, |tx| {
+                    acts.iter().for_each(|act| play(tx, act));
+                    said.push(inside(tx));
+                });
+            }
+            prop_assert_eq!(&said[0], &said[1]);
+            prop_assert_eq!(outside(&sheets), outside(&memory));
+            assert_in_order(&sheets);
+        }
+    }
+}
+
+/// Rows that come one by one, or machine by machine a few, fill sheets; those that are appended write none anew.
+#[test]
+fn what_comes_a_little_at_a_time_fills_sheets() {
+    for few in [1, 3, 40, 200] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(&folder.path().join("state.db"), Options::default()).expect("opens");
+        let rows: Vec<LedgerRow> = (0..1_000).map(|no| row(no, "m1", no as i64)).collect();
+        for rows in rows.chunks(few) {
+            transact(&store, P, |tx| tx.put_rows(rows).expect("writes"));
+        }
+        let sheets: i64 = store.lock().query_row("SELECT count(*) FROM sheet", [], |row| row.get(0)).expect("counts");
+        assert!(sheets <= 1_000 / (SHEET_ENTRIES_MAX as i64 / 2) + 1, "{few} at a time make {sheets} sheets");
+        let runs: i64 = store.lock().query_row("SELECT count(*) FROM place", [], |row| row.get(0)).expect("counts");
+        assert!(runs <= 1_000 / (places::RUN_KEYS_MAX as i64 / 2) + 1, "{few} at a time make {runs} runs");
+        assert_in_order(&store);
+    }
+}
+
+/// A record that never ends does not draw all later ones to its sheet.
+#[test]
+fn a_record_that_never_ends_stays_where_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("state.db"), Options::default()).expect("opens");
+    transact(&store, P, |tx| tx.put_record(&record(9_999, "m1", 0, LIVE)).expect("writes"));
+    for no in 1..1_000 {
+        let (start, end) = (no as i64 * 10, no as i64 * 10 + 5);
+        transact(&store, P, |tx| tx.put_record(&record(no, "m1", start, end)).expect("writes"));
+    }
+    let reached = "SELECT count(*) FROM sheet WHERE reaches >= 9000";
+    let reached: i64 = store.lock().query_row(reached, [], |row| row.get(0)).expect("counts");
+    assert!(reached <= 6, "{reached} sheets are read for the last hundred");
+    assert_in_order(&store);
+}
+
+#[test]
+fn a_damaged_sheet_is_told_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("state.db"), Options::default()).expect("opens");
+    transact(&store, P, |tx| tx.put_row(&row(1, "m1", 10)).expect("writes"));
+    store.lock().execute("UPDATE sheet SET heads = x'00'", []).expect("writes");
+    let refused = store.look_up(P, Ledger::Rows, &[key(1)]).expect_err("is damaged");
+    assert!(refused.message.starts_with("the file is damaged: a sheet of the ledger"), "{refused:?}");
+    assert!(refused.hint.is_some_and(|hint| hint.contains("restore")));
+}
+
+#[derive(Debug, Clone)]
+enum Send {
+    /// Records by id, with whether they are held and whether nothing of the id is in the ledger.
+    Enqueue(Vec<(u8, bool, bool)>),
+    Release,
+    /// The first so many of a claim are accepted, and each so-manieth of these refused.
+    Settle(usize, usize),
+    Requeue,
+}
+
+fn sends() -> impl Strategy<Value = Vec<Send>> {
+    let record = (0..60_u8, any::<bool>(), any::<bool>());
+    let send = prop_oneof![
+        4 => proptest::collection::vec(record, 1..400).prop_map(Send::Enqueue),
+        1 => Just(Send::Release),
+        4 => (0..500_usize, 1..40_usize).prop_map(|(count, each)| Send::Settle(count, each)),
+        1 => Just(Send::Requeue),
+    ];
+    proptest::collection::vec(send, 1..20)
+}
+
+/// Plays on a store; what it says after each step.
+fn sent(store: &dyn StateStore, sends: &[Send]) -> Vec<String> {
+    let mut body = 0;
+    // What has never been in the outbox is fresh, and only that may be said to be.
+    let mut known = [false; 60];
+    let mut said = Vec::new();
+    for send in sends {
+        match send {
+            Send::Enqueue(records) => transact(store, P, |tx| {
+                for (id, held, fresh) in records {
+                    body += 1;
+                    let fresh = *fresh && !known[usize::from(*id)];
+                    known[usize::from(*id)] = true;
+                    let entry = outgoing((*id).into(), &"x".repeat(body % 700));
+                    tx.enqueue(&OutboxEntry { held: *held, fresh, ..entry }).expect("appends");
+                }
+            }),
+            Send::Release => transact(store, P, |tx| tx.release().expect("releases")),
+            Send::Settle(count, each) => {
+                let claimed = store.claim(P, *count, 100_000).expect("claims");
+                let (refused, accepted): (Vec<_>, Vec<_>) =
+                    claimed.iter().enumerate().partition(|(place, _)| place % each == each - 1);
+                let accepted: Vec<i64> = accepted.into_iter().map(|(_, record)| record.seq).collect();
+                let refused: Vec<RefusedRecord> = refused
+                    .into_iter()
+                    .map(|(_, record)| RefusedRecord { seq: record.seq, code: "no".into(), message: "no".into() })
+                    .collect();
+                store.settle(P, &accepted, &refused, &DeliveryState::default(), time(0)).expect("settles");
+            }
+            Send::Requeue => {
+                store.requeue_refused(P, time(1_000_000)).expect("moves");
+            }
+        }
+        // Places are a store's own; their order is not.
+        let claimed = store.claim(P, usize::MAX, usize::MAX).expect("claims");
+        assert!(claimed.is_sorted_by(|one, next| one.seq < next.seq));
+        let records = claimed.into_iter().map(|record| (record.id.as_u128(), record.body.len()));
+        let mut refused: Vec<_> = store.refused(P).expect("reads").into_iter().map(|one| one.id).collect();
+        refused.sort();
+        let all = everything(store, P).into_iter().filter(|one| matches!(one, Saved::Outbox(_))).count();
+        let records: Vec<_> = records.collect();
+        said.push(format!("{records:?} {refused:?} {all} {:?}", store.waiting(P).expect("counts")));
+    }
+    said
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn stacks_answer_as_the_outbox_in_memory_does(sends in sends()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stacks = SqliteStore::open(&folder.path().join("state.db"), Options::default()).expect("opens");
+        let memory = MemoryStore::new();
+        for (of_stacks, of_memory) in sent(&stacks, &sends).into_iter().zip(sent(&memory, &sends)) {
+            prop_assert_eq!(of_stacks, of_memory);
+        }
+        // One that is claimed and requeued may be refused again: what waits is counted right.
+        let connection = stacks.lock();
+        let mut rows = connection.prepare("SELECT last, records, bytes, heads, bodies FROM outbox").expect("prepares");
+        let mut rows = rows.query([]).expect("reads");
+        while let Some(row) = rows.next().expect("reads") {
+            let (heads, bodies): (Vec<u8>, Vec<u8>) = (row.get(3).expect("reads"), row.get(4).expect("reads"));
+            let heads: Vec<stack::Head> = stack::heads(&heads).expect("is whole").collect();
+            prop_assert_eq!(heads.len() as i64, row.get::<_, i64>(1).expect("reads"));
+            prop_assert_eq!(bodies.len() as i64, row.get::<_, i64>(2).expect("reads"));
+            prop_assert!((1..=stack::STACK_RECORDS_MAX).contains(&heads.len()));
+            prop_assert!(heads.last().is_some_and(|head| head.seq <= row.get(0).expect("reads")));
+        }
+    }
+}
