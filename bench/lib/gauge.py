@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # Peaks never fall, so only what is gained in the last moment of a process can be missed.
 SAMPLE_SECONDS = 0.01
+# A program that is done at once is looked at more often.
+EARLY_SECONDS, EARLY_SAMPLE_SECONDS = 0.1, 0.002
 
 
 @dataclass
@@ -83,7 +85,7 @@ def run(command, env, cwd, log, servers, with_children=False):
         process = subprocess.Popen(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
         def watch():
-            while not ended.wait(SAMPLE_SECONDS):
+            while not ended.wait(SAMPLE_SECONDS if time.monotonic() - began > EARLY_SECONDS else EARLY_SAMPLE_SECONDS):
                 peak[0] = max(peak[0], peak_of(tree(process.pid) if with_children else [process.pid]))
                 written[0] = max(written[0], number(read(f"/proc/{process.pid}/io"), "write_bytes:"))
 
