@@ -1,6 +1,6 @@
 """Figures beside their budgets, and how they are shown."""
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 median = statistics.median
 
@@ -22,6 +22,7 @@ class Figure:
     floor: float | None = None  # how many times the floor it is
     digits: int = 2
     note: str = ""
+    beside: dict = field(default_factory=dict)  # which part it is of what another program takes
 
     def verdict(self):
         if self.budget is None:
@@ -37,14 +38,18 @@ def shown(value, digits, unit=""):
     return f"{value:,.{digits}f} {unit}".strip()
 
 
-def table(figures):
-    lines = ["| | measure | figure | budget | stretch | | × floor |", "| --- | --- | --: | --: | --: | --- | --: |"]
+def table(figures, headings=None):
+    """`headings`: names of other programs, and what stands above the ratios to each."""
+    headings = headings or {}
+    head = ["", "measure", "figure", "budget", "stretch", "", "× floor", *(f"÷ {text}" for text in headings.values())]
+    lines = [f"| {' | '.join(head)} |", f"| --- | --- | --: | --: | --: | --- |{' --: |' * (1 + len(headings))}"]
     for figure in figures:
         note = f" ({figure.note})" if figure.note else ""
+        ratios = "".join(f" | {shown(figure.beside.get(name), 2)}" for name in headings)
         lines.append(
             f"| {figure.measure} | {figure.what}{note} | {shown(figure.value, figure.digits, figure.unit)}"
             f" | {shown(figure.budget, figure.digits)} | {shown(figure.stretch, figure.digits)}"
-            f" | {figure.verdict()} | {shown(figure.floor, 2)} |"
+            f" | {figure.verdict()} | {shown(figure.floor, 2)}{ratios} |"
         )
     return "\n".join(lines)
 

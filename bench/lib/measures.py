@@ -1,4 +1,4 @@
-"""P1 to P5, P9 and P10: one process at a time, read, compare and deliver."""
+"""One process at a time: read, compare and deliver. P3, P5, P9 and P10, and what P1, P2 and P4 run."""
 import datetime
 import os
 import subprocess
@@ -47,45 +47,37 @@ def floor(world, database, rows, what="post"):
     return world.floor(database, what, feed(rows), expected)
 
 
-def p1(world, rounds):
+def first_fill_of_orders(world, rounds):
+    orders = int(world.env["ORDERS"])
     for database in DATABASES:
-        pairs = [(stateless(world, database, world.rows), floor(world, database, world.rows)) for _ in range(rounds)]
-        ratio = median(ours.cpu / theirs.cpu for ours, theirs in pairs)
-        million = world.rows / MILLION
-        cpu, wall = (median(getattr(ours, name) for ours, _ in pairs) for name in ("cpu", "wall"))
-        floor_cpu = median(theirs.cpu for _, theirs in pairs) / million
-        note = f"{cpu / million:.2f} s/M, {world.rows / wall:,.0f} rows/s, floor {floor_cpu:.2f} s/M"
-        yield Figure("P1", f"{NAMES[database]}: rows without state", ratio, "× floor", 1.6, 1.3, ratio, note=note)
-        yield Figure("P1", f"{NAMES[database]}: peak of it", median(ours.peak for ours, _ in pairs), "MiB", digits=1)
-
-
-def p2(world, rounds):
-    million = world.rows / MILLION
-    for database in DATABASES:
-        pairs = [(first_fill(world, database, world.rows), floor(world, database, world.rows)) for _ in range(rounds)]
-        cpu = median(ours.cpu for ours, _ in pairs) / million
-        ratio = median(ours.cpu / theirs.cpu for ours, theirs in pairs)
-        note = f"{world.rows / median(ours.wall for ours, _ in pairs):,.0f} rows/s"
-        yield Figure("P2", f"{NAMES[database]}: first fill to runs", cpu, "s/M", 3.0, 2.0, ratio, note=note)
-        yield Figure("P2", f"{NAMES[database]}: peak of it", median(ours.peak for ours, _ in pairs), "MiB", 48, 24, digits=1)
-        orders = int(world.env["ORDERS"])
         costs = [first_orders(world, database) for _ in range(rounds)]
         cpu = median(cost.cpu for cost in costs) / orders * MILLION
         yield Figure("P2", f"{NAMES[database]}: first fill of {orders:,} orders", cpu, "s/M")
 
 
+def first_window(world, database):
+    folder = world.folder(f"window-{database}")
+    return world.once(f"window-{database}", folder, {"rows": 0}, plant.instant(world.rows))
+
+
+def same_window(world, database):
+    """The window once more: its rows are read, and nothing is sent."""
+    folder = world.folder(f"window-{database}", fresh=False)
+    nothing = {"rows": 0, "runs": 0, "deletes": 0, "requests": 0}
+    cost = world.once(f"window-{database}", folder, nothing, plant.instant(world.rows))
+    rows = min(WINDOW_ROWS, world.rows)
+    with open(f"{folder}/output.log") as log:
+        text = log.read()
+    if f'"rows":{rows},' not in text:
+        raise Wrong(f"P3 read another number of rows than {rows}: {text[-400:]}")
+    return cost
+
+
 def p3(world, rounds):
     rows = min(WINDOW_ROWS, world.rows)
     for database in DATABASES:
-        folder = world.folder(f"window-{database}")
-        now = plant.instant(world.rows)
-        nothing = {"rows": 0, "runs": 0, "deletes": 0, "requests": 0}
-        first = world.once(f"window-{database}", folder, {"rows": 0}, now)
-        costs = [world.once(f"window-{database}", folder, nothing, now) for _ in range(rounds)]
-        with open(f"{folder}/output.log") as log:
-            text = log.read()
-        if f'"rows":{rows},' not in text:
-            raise Wrong(f"P3 read another number of rows than {rows}: {text[-400:]}")
+        first = first_window(world, database)
+        costs = [same_window(world, database) for _ in range(rounds)]
         cpu = median(cost.cpu for cost in costs)
         note = f"{rows:,} rows, {median(cost.wall for cost in costs):.2f} s wall, first run {first.cpu:.2f} s"
         yield Figure("P3", f"{NAMES[database]}: window read again", cpu, "s", 0.12, 0.08, note=note, digits=3)
@@ -103,28 +95,13 @@ NEW_ROW = {
 
 
 def one_row(world, database, run):
-    """Inserts a booking, calls `run` with what must arrive, and takes the booking away again."""
+    """Inserts a booking, calls `run` with its id, and takes it away again."""
     new = int(datetime.datetime.now().timestamp() * 1000)
     world.sql(database, NEW_ROW[database].format(id=new, machine=new % 10**9))
     try:
-        return run({"runs": 1, "id_sum": new, "deletes": 0})
+        return run(new)
     finally:
         world.sql(database, f"DELETE FROM booking WHERE id > {world.rows}")
-
-
-def p4(world, rounds):
-    # A process is short: more rounds cost little.
-    for database in DATABASES:
-        folder = world.folder(f"one-{database}")
-        world.once(f"one-{database}", folder, {"rows": 0})
-        costs = [
-            one_row(world, database, lambda expected: world.once(f"one-{database}", folder, expected))
-            for _ in range(5 * rounds)
-        ]
-        wall, cpu = (median(getattr(cost, name) for cost in costs) * 1000 for name in ("wall", "cpu"))
-        yield Figure("P4", f"{NAMES[database]}: one new row, wall", wall, "ms", 40, 25, digits=1)
-        yield Figure("P4", f"{NAMES[database]}: one new row, CPU", cpu, "ms", 25, 15, digits=1)
-        yield Figure("P4", f"{NAMES[database]}: peak of it", median(cost.peak for cost in costs), "MiB", digits=1)
 
 
 def sizes(world):

@@ -1,87 +1,107 @@
-"""Other programs on the same tables: what a full read and one new row cost with them."""
+"""Other programs on the same tables: how each is called, and whether what it wrote is the truth."""
 import os
+import re
 import subprocess
+from functools import partial
 
 from lib import plant
-from lib.figures import median, shown
-from lib.measures import COLUMNS, DATABASES, MILLION, NAMES, feed, floor, one_row
+from lib.measures import COLUMNS, DATABASES, feed, one_row
+from lib.turns import Program
 from lib.world import BENCH, Wrong
 
-# What they write to, and how they are called.
-PEERS = {
-    "sling": ("JSON lines", [f"{BENCH}/peers/sling"]),
-    "ingestr": ("JSON lines", [f"{BENCH}/peers/ingestr"]),
-    "connectorx": ("CSV", ["{home}/bin/python", f"{BENCH}/peers/connectorx_csv.py"]),
-    "dlt": ("HTTP", ["{home}/bin/python", f"{BENCH}/peers/dlt_http.py"]),
+# Where the id stands in a line.
+ID = {
+    "JSON lines": re.compile(rb'"id" ?: ?(\d+)'),
+    "CSV": re.compile(rb'^"?(\d+)', re.MULTILINE),
+    "TSV": re.compile(rb"^(\d+)", re.MULTILINE),
 }
+BLOCK_BYTES = 1 << 20
+# Name, heading, target, environment that it is installed in, and call. `{home}` is the environment.
+INSTALLED = (
+    ("sling", "Sling", "JSON lines", "sling", [f"{BENCH}/peers/sling"]),
+    ("dlt", "dlt pyarrow", "HTTP", "dlt", ["{home}/bin/python", f"{BENCH}/peers/dlt_http.py", "pyarrow"]),
+    ("dlt-cx", "dlt connectorx", "HTTP", "dlt", ["{home}/bin/python", f"{BENCH}/peers/dlt_http.py", "connectorx"]),
+    ("ingestr", "ingestr", "JSON lines", "ingestr", [f"{BENCH}/peers/ingestr"]),
+    ("connectorx", "connectorx", "CSV", "connectorx", ["{home}/bin/python", f"{BENCH}/peers/connectorx_csv.py"]),
+)
+# The clients of the databases themselves, from Debian: name, heading, target, database, call, and what tells its version.
+CLIENTS = (
+    ("client", "client", "TSV", "postgres", [f"{BENCH}/peers/client"], "psql {} COPY", "{bin}/psql"),
+    ("client", "client", "TSV", "mariadb", [f"{BENCH}/peers/client"], "mariadb {} --quick", "mariadb"),
+    ("curl", "psql + curl", "HTTP", "postgres", [f"{BENCH}/peers/psql_curl"], "psql {} row_to_json + curl", "{bin}/psql"),
+)
+# What stands above the ratios to each.
+HEADINGS = {name: heading for name, heading, *_ in (*INSTALLED, *CLIENTS)}
+VERSION = re.compile(r"(?:PostgreSQL\) |Distrib |from )(\d+\.\d+(?:\.\d+)?)")
 
 
-def version(home):
-    """Name and version of the package, as it is installed."""
-    name = {"sling": "sling-linux-amd64"}.get(os.path.basename(home), os.path.basename(home))
-    command = [f"{home}/bin/pip", "show", name]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return next(line.split()[1] for line in said.splitlines() if line.startswith("Version:"))
+def said(command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def lines_of(path):
+def version(home, package):
+    """Version of the package, as it is installed."""
+    lines = said([f"{home}/bin/pip", "show", {"sling": "sling-linux-amd64"}.get(package, package)]).splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("Version:"))
+
+
+def check_file(path, target, count, total):
+    """Holds the number of lines of a file, and the sum of their ids, against the truth."""
+    lines = ids = found = 0
     with open(path, "rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        while block := file.readlines(BLOCK_BYTES):
+            text = b"".join(block)
+            numbers = ID[target].findall(text)
+            lines += text.count(b"\n")
+            ids += len(numbers)
+            found += sum(map(int, numbers))
+    if (lines, ids, found) != (count, count, total):
+        told = f"{lines} lines with {ids} ids whose sum is {found}"
+        raise Wrong(f"{os.path.basename(path)} has {told}; {count} and {total} are right")
 
 
-def read_with(world, name, database, rows, only_new=False):
-    """Reads everything, or what is new, and holds the number of rows against the truth."""
-    home = f"{world.work}/peers/{name}"
+def read_with(call, name, target, world, database, new=None):
+    """Reads everything, or the booking `new`, and holds what arrives against the truth."""
     since = plant.local(world.rows + 10_000).isoformat(sep=" ")
-    sql = f"SELECT {COLUMNS} FROM booking WHERE changed_at > '{since}'" if only_new else feed(rows)
+    sql = feed(world.rows) if new is None else f"SELECT {COLUMNS} FROM booking WHERE changed_at > '{since}'"
+    count, total = (world.rows, world.rows * (world.rows + 1) // 2) if new is None else (1, new)
     out = f"{world.work}/peers/out/{name}-{database}"
-    command = [part.format(home=home) for part in PEERS[name][1]] + [database]
-    to_sink = PEERS[name][0] == "HTTP"
-    command.append(("new" if only_new else "full") if to_sink else out)
+    to_sink = target == "HTTP"
     if os.path.exists(out):
         os.remove(out)
-    truth = {"rows": rows} if to_sink else {"requests": 0}
     env = {"FEED_SQL": sql, "SINCE": since}
+    command = [*call, database, ("full" if new is None else "new") if to_sink else out]
+    truth = {"rows": count, "id_sum": total} if to_sink else {"requests": 0}
     cost = world.run(command, world.folder(f"peer-{name}"), truth, env, with_children=True)
-    if not to_sink and (found := lines_of(out)) != rows:
-        raise Wrong(f"{name} wrote {found} rows, and {rows} is right")
+    if not to_sink:
+        check_file(out, target, count, total)
+        os.remove(out)
     return cost
 
 
-def compare(world, rounds):
-    """Rows of a table: program, target, CPU s/M, × floor, rows/s, peak; one row: wall, CPU, peak."""
+def program(name, label, target, call, databases):
+    read = partial(read_with, call, name, target)
+
+    def warm(world, database):
+        """One run that is not counted: whatever is loaded and compiled is then at hand."""
+        one_row(world, database, lambda new: read(world, database, new))
+
+    return Program(name, label, target, full=read, one=read, prepare=warm, databases=databases)
+
+
+def programs(world):
+    """Those that can be had here; what is missing is installed. And the names of those that cannot be had."""
     subprocess.run([f"{BENCH}/peers/install"], env=world.env, check=True)
-    for name, (target, _) in PEERS.items():
-        home = f"{world.work}/peers/{name}"
-        if not os.path.exists(f"{home}/installed"):
-            yield f"| {name} | cannot be installed | | | | | |"
-            continue
-        for database in DATABASES:
-            told = f"| {name} {version(home)}, {NAMES[database]} | {target} |"
-            try:
-                pairs = [
-                    (read_with(world, name, database, world.rows), floor(world, database, world.rows))
-                    for _ in range(rounds)
-                ]
-                ones = [
-                    one_row(world, database, lambda _: read_with(world, name, database, 1, only_new=True))
-                    for _ in range(rounds)
-                ]
-            except Wrong as error:
-                yield f"{told} no figure: {str(error).splitlines()[0][:120]} | | | | |"
-                continue
-            cpu = median(cost.cpu for cost, _ in pairs) / world.rows * MILLION
-            ratio = median(cost.cpu / least.cpu for cost, least in pairs)
-            speed = world.rows / median(cost.wall for cost, _ in pairs)
-            peak = median(cost.peak for cost, _ in pairs)
-            wall, spent, small = (median(getattr(cost, part) for cost in ones) for part in ("wall", "cpu", "peak"))
-            yield (
-                f"{told} {shown(cpu, 2)} | {shown(ratio, 1)} | {shown(speed, 0)} | {shown(peak, 0)}"
-                f" | {shown(wall, 2)} / {shown(spent, 2)} s, {shown(small, 0)} MiB |"
-            )
-
-
-HEAD = (
-    "| program | target | CPU s/M | × floor | rows/s | peak MiB | one new row: wall / CPU, peak |\n"
-    "| --- | --- | --: | --: | --: | --: | --- |"
-)
+    found, missing = [], []
+    for name, heading, target, package, call in INSTALLED:
+        home = f"{world.work}/peers/{package}"
+        if os.path.exists(f"{home}/installed"):
+            number = version(home, package)
+            label = heading.replace(" ", f" {number} ", 1) if " " in heading else f"{heading} {number}"
+            found.append(program(name, label, target, [part.format(home=home) for part in call], DATABASES))
+        else:
+            missing.append(heading)
+    for name, _, target, database, call, label, client in CLIENTS:
+        number = VERSION.search(said([client.format(bin=world.env["PG_BIN"]), "--version"])).group(1)
+        found.append(program(name, label.format(number), target, call, (database,)))
+    return found, missing

@@ -1,10 +1,10 @@
-"""dlt_http.py postgres|mariadb full|new: bookings with dlt's backend connectorx to the sink, 5,000 a request."""
+"""dlt_http.py pyarrow|connectorx postgres|mariadb full|new: bookings by a backend of dlt to the sink, 5,000 a request."""
 import os
 import shutil
 import sys
 
-database, mode = sys.argv[1:3]
-home = f"{os.environ['BENCH_WORK']}/peers/dlt/pipelines/{database}-{mode}"
+backend, database, mode = sys.argv[1:4]
+home = f"{os.environ['BENCH_WORK']}/peers/dlt/pipelines/{backend}-{database}-{mode}"
 shutil.rmtree(home, ignore_errors=True)
 os.environ.update(
     RUNTIME__DLTHUB_TELEMETRY="false",
@@ -22,8 +22,6 @@ from dlt.sources.sql_database import sql_table  # noqa: E402
 COLUMNS = ["id", "order_code", "product_code", "machine_code", "event", "booked_at", "changed_at"]
 plain = os.environ["PG_URL"].replace("postgres:", "postgresql:", 1) if database == "postgres" else os.environ["MY_URL"]
 driver = {"postgres": ("postgresql:", "postgresql+psycopg2:"), "mariadb": ("mysql:", "mysql+pymysql:")}[database]
-# connectorx reads a whole table at once; what is new is read as dlt does it by default.
-backend = {"full": "connectorx", "new": "pyarrow"}[mode]
 more = {"backend_kwargs": {"conn": plain}} if backend == "connectorx" else {}
 if mode == "new":
     since = pendulum.parse(os.environ["SINCE"], tz=None).naive()
@@ -47,5 +45,5 @@ table = sql_table(
     included_columns=COLUMNS,
     **more,
 )
-pipeline = dlt.pipeline(f"{database}_{mode}", destination=sink, dataset_name="plant", pipelines_dir=home)
+pipeline = dlt.pipeline(f"{backend}_{database}_{mode}", destination=sink, dataset_name="plant", pipelines_dir=home)
 pipeline.run(table, loader_file_format="parquet", write_disposition="append").raise_on_failed_jobs()
