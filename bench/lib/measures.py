@@ -15,6 +15,9 @@ MILLION = 1e6
 WINDOW_ROWS = 100_000
 # Rows that are read of every kind of source.
 SOURCE_ROWS = 200_000
+# The device config that an operator with little memory writes.
+CAP_MIB = 48
+CAP = f"version: 1\nlimits: {{ memory: {CAP_MIB}MiB }}\n"
 
 
 def feed(rows):
@@ -29,9 +32,12 @@ def stateless(world, database, rows):
     return world.run(command, world.folder(f"rows-{database}"), plant.rows_truth(rows))
 
 
-def first_fill(world, database, rows, env=None):
-    """Everything that there is, folded to runs, with ledger and outbox on disk."""
+def first_fill(world, database, rows, env=None, config=None):
+    """Everything that there is, folded to runs, with ledger and outbox on disk. `config` is a device config."""
     folder = world.folder(f"runs-{database}")
+    if config:
+        with open(f"{folder}/engine.yaml", "w") as file:
+            file.write(config)
     return world.once(f"runs-{database}", folder, plant.runs_truth(rows), plant.instant(rows), env)
 
 
@@ -53,6 +59,16 @@ def first_fill_of_orders(world, rounds):
         costs = [first_orders(world, database) for _ in range(rounds)]
         cpu = median(cost.cpu for cost in costs) / orders * MILLION
         yield Figure("P2", f"{NAMES[database]}: first fill of {orders:,} orders", cpu, "s/M")
+
+
+def cap(world, rounds):
+    """A first fill under a limit that its operator sets."""
+    for database in DATABASES:
+        costs = [first_fill(world, database, world.rows, config=CAP) for _ in range(rounds)]
+        note = f"{median(cost.cpu for cost in costs) / world.rows * MILLION:.2f} s/M"
+        peak = median(cost.peak for cost in costs)
+        what = f"{NAMES[database]}: peak of a first fill, memory: {CAP_MIB}MiB"
+        yield Figure("cap", what, peak, "MiB", CAP_MIB, digits=1, note=note)
 
 
 def first_window(world, database):
