@@ -42,13 +42,17 @@ class World:
         self.sink = None
         self.servers = {}
         self.engine = os.path.abspath(self.env.get("ENGINE_BIN") or f"{ROOT}/target/release/engine")
+        # What the engine is started by, such as a profiler.
+        self.under = []
 
-    def build(self):
-        """The programs, as a release."""
-        cargo = ["cargo", "build", "--quiet", "--locked", "--release"]
-        subprocess.run([*cargo, "--manifest-path", f"{BENCH}/Cargo.toml", "-p", "bench-tools"], check=True)
+    def build(self, profile="release"):
+        """The programs, as a release; the engine in a profile of its own, where that is asked for."""
+        cargo = ["cargo", "build", "--quiet", "--locked"]
+        tools = ["--release", "--manifest-path", f"{BENCH}/Cargo.toml", "-p", "bench-tools"]
+        subprocess.run([*cargo, *tools], check=True)
         if not self.env.get("ENGINE_BIN"):
-            subprocess.run([*cargo, "--bin", "engine"], cwd=ROOT, check=True)
+            subprocess.run([*cargo, "--profile", profile, "--bin", "engine"], cwd=ROOT, check=True)
+            self.engine = f"{ROOT}/target/{profile}/engine"
 
     def start(self):
         for script in ("start", "load"):
@@ -99,9 +103,11 @@ class World:
         self.ask("/reset", "POST")
         log = f"{folder}/output.log"
         env = {**self.env, **(env or {})}
+        told = " ".join(os.path.basename(part) for part in command[:4])
+        if command[0] == self.engine:
+            command = [*self.under, *command]
         cost = gauge.run(command, env, folder, log, self.servers, with_children)
         stats = self.ask("/stats")
-        told = " ".join(os.path.basename(part) for part in command[:4])
         if cost.code != 0:
             raise Wrong(f"{told}: exit {cost.code}: {gauge.read(log)[-800:]}")
         for name, value in {"bad": 0, **expected}.items():
