@@ -1,4 +1,5 @@
 """The world around a measured program: databases, the sink, the programs, and the states that runs leave."""
+import argparse
 import json
 import os
 import shutil
@@ -13,6 +14,14 @@ BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(BENCH)
 # Longest wait for a server to answer, in seconds.
 START_SECONDS_MAX = 10
+
+
+def size(text):
+    """How many bookings a plant has, as it is asked for."""
+    rows = int(text)
+    if rows % 1000 or rows < 10_000:
+        raise argparse.ArgumentTypeError("a multiple of 1000, and at least 10000")
+    return rows
 
 
 class Wrong(Exception):
@@ -44,6 +53,8 @@ class World:
         self.engine = os.path.abspath(self.env.get("ENGINE_BIN") or f"{ROOT}/target/release/engine")
         # What the engine is started by, such as a profiler.
         self.under = []
+        # Costs of first fills, by database and number of bookings.
+        self.fills = {}
 
     def build(self, profile="release"):
         """The programs, as a release; the engine in a profile of its own, where that is asked for."""
