@@ -24,11 +24,12 @@ INSTALLED = (
     ("ingestr", "ingestr", "JSON lines", "ingestr", [f"{BENCH}/peers/ingestr"]),
     ("connectorx", "connectorx", "CSV", "connectorx", ["{home}/bin/python", f"{BENCH}/peers/connectorx_csv.py"]),
 )
-# The clients of the databases themselves, from Debian: name, heading, target, database, call, and what tells its version.
+# The clients of the databases themselves, from Debian: name, heading, target, database, call, label, and the program.
+CLIENT, CURL = f"{BENCH}/peers/client", f"{BENCH}/peers/psql_curl"
 CLIENTS = (
-    ("client", "client", "TSV", "postgres", [f"{BENCH}/peers/client"], "psql {} COPY", "{bin}/psql"),
-    ("client", "client", "TSV", "mariadb", [f"{BENCH}/peers/client"], "mariadb {} --quick", "mariadb"),
-    ("curl", "psql + curl", "HTTP", "postgres", [f"{BENCH}/peers/psql_curl"], "psql {} row_to_json + curl", "{bin}/psql"),
+    ("client", "psql, mariadb", "TSV", "postgres", [CLIENT], "psql {} COPY", "{bin}/psql"),
+    ("client", "psql, mariadb", "TSV", "mariadb", [CLIENT], "mariadb {} --quick", "mariadb"),
+    ("curl", "psql + curl", "HTTP", "postgres", [CURL], "psql {} row_to_json + curl", "{bin}/psql"),
 )
 # What stands above the ratios to each.
 HEADINGS = {name: heading for name, heading, *_ in (*INSTALLED, *CLIENTS)}

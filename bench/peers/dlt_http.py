@@ -1,4 +1,4 @@
-"""dlt_http.py pyarrow|connectorx postgres|mariadb full|new: bookings by a backend of dlt to the sink, 5,000 a request."""
+"""dlt_http.py pyarrow|connectorx postgres|mariadb full|new: bookings by dlt to the sink, 5,000 a request."""
 import os
 import shutil
 import sys
