@@ -8,7 +8,7 @@ from collections import Counter
 HELPERS = {"std", "libc", "kernel"}
 STD = {"std", "core", "alloc", "hashbrown", "std_detect", "compiler_builtins", "__rustc"}
 # What begins the names of libraries in C that are linked into the program.
-PREFIXES = {"sqlite3": "SQLite", "ZSTD_": "zstd", "HUF_": "zstd", "FSE_": "zstd", "aws_lc_": "aws-lc", "ring_core_": "ring"}
+PREFIXES = {"sqlite3": "SQLite", "ZSTD_": "zstd", "HUF_": "zstd", "FSE_": "zstd", "aws_lc_": "aws-lc", "ring_": "ring"}
 FILES = {"sqlite3.c": "SQLite"}
 FRAME = re.compile(r"^\s+[0-9a-f]+ (.*) \((.*)\)$")
 # A name begins with a crate, or with a type and perhaps its trait: `<&mut engine_core::Row as core::fmt::Debug>::fmt`.
@@ -63,8 +63,8 @@ class Profile:
 
     def add(self, recording):
         """Adds what `perf record` has written."""
-        fields = ["-F", "comm,tid,event,ip,sym,dso", "--no-inline", "-i", recording]
-        said = subprocess.run(["perf", "script", *fields], capture_output=True, text=True, check=True, errors="replace").stdout
+        command = ["perf", "script", "-F", "comm,tid,event,ip,sym,dso", "--no-inline", "-i", recording]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, errors="replace").stdout
         for block in said.split("\n\n"):
             head, *lines = block.strip("\n").splitlines() or [""]
             frames = [(match[1], match[2]) for line in lines if (match := FRAME.match(line))]
@@ -84,7 +84,7 @@ class Profile:
         return f"{count / self.samples:.1%}".replace("%", " %")
 
     def tables(self, symbols, libraries):
-        lines = ["| self | with std, libc and kernel below | library |", "| --: | --: | --- |"]
+        lines = ["| self | with what it calls of std, libc and kernel | library |", "| --: | --: | --- |"]
         for name, _ in (self.own | self.charged).most_common(libraries):
             lines.append(f"| {self.share(self.own[name])} | {self.share(self.charged[name])} | {name} |")
         lines += ["", "| self | library | function |", "| --: | --- | --- |"]
