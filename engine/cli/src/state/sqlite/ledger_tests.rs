@@ -232,7 +232,7 @@ fn sends() -> impl Strategy<Value = Vec<Send>> {
     let send = prop_oneof![
         4 => proptest::collection::vec(record, 1..400).prop_map(Send::Enqueue),
         1 => Just(Send::Release),
-        4 => (0..500_usize, 1..40_usize).prop_map(|(count, each)| Send::Settle(count, each)),
+        4 => (1..500_usize, 1..40_usize).prop_map(|(count, each)| Send::Settle(count, each)),
         1 => Just(Send::Requeue),
     ];
     proptest::collection::vec(send, 1..20)
