@@ -49,6 +49,21 @@ pub fn record_id(pipeline: &str, key_text: &str) -> Uuid {
 
 /// Writes a text as a JSON string.
 pub fn write_json_text(out: &mut String, text: &str) {
+    // Hardly any text has anything to escape: eight bytes are looked at together, the last of them behind blanks.
+    const BLANKS: u64 = u64::from_ne_bytes([b' '; 8]);
+    let (words, rest) = text.as_bytes().as_chunks();
+    let rest = rest.iter().fold(BLANKS, |word, byte| word << 8 | u64::from(*byte));
+    if has_escaped(rest) || words.iter().any(|word| has_escaped(u64::from_ne_bytes(*word))) {
+        return write_escaped(out, text);
+    }
+    out.reserve(text.len() + 2);
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
+}
+
+#[cold]
+fn write_escaped(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
     while let Some(place) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
@@ -70,6 +85,17 @@ pub fn write_json_text(out: &mut String, text: &str) {
     }
     out.push_str(rest);
     out.push('"');
+}
+
+/// Whether one of eight bytes is escaped in JSON: a control character, a quotation mark or a backslash.
+#[inline]
+fn has_escaped(word: u64) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // The top bit of each byte that is less than `bound`. A byte behind a lesser one may be taken for one, too: whether
+    // there is any is told rightly.
+    let less = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & (ONES << 7);
+    let is = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
+    (less(word, 0x20) | is(b'"') | is(b'\\')) != 0
 }
 
 /// What an order or a booking says beside its times: texts as the platform gets them, quantities as exact digits.
@@ -295,6 +321,22 @@ mod tests {
             ("-0.5", "0.5", "0"),
         ] {
             assert_eq!(add_decimals(one, other), sum, "{one} + {other}");
+        }
+    }
+
+    #[test]
+    fn what_json_escapes_is_found_wherever_it_stands() {
+        for escaped in ['"', '\\', '\n', '\u{0}', '\u{1f}'] {
+            for (before, after) in (0..20).flat_map(|before| (0..20).map(move |after| (before, after))) {
+                let text = format!("{}{escaped}{}", "ä ".repeat(before), "z\u{7f}".repeat(after));
+                let mut out = String::new();
+                write_json_text(&mut out, &text);
+                assert_eq!(serde_json::from_str::<String>(&out).expect("is JSON"), text);
+                let plain = text.replace(escaped, "!");
+                out.clear();
+                write_json_text(&mut out, &plain);
+                assert_eq!(out, format!("\"{plain}\""));
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use engine_spec::model::{Action, FieldSource, TableType, TimeField, TimeOptions, TimeSource};
 
 use self::build::Build;
+use self::codes::Codes;
 use self::field::{Attributes, Expression, Sink, TextReader, TimeColumn, missing, number, optional};
 use self::show::clip;
 use crate::canonical::{CanonicalRow, Details, KeyText};
@@ -17,6 +18,7 @@ use crate::time::{Instant, Shift};
 use crate::value::{Cell, Columns, Row};
 
 mod build;
+mod codes;
 pub mod coverage;
 mod field;
 mod show;
@@ -69,11 +71,10 @@ pub struct Mapper {
     attributes: Vec<TextReader>,
     key: Vec<usize>,
     tie: Vec<usize>,
-    machines: Option<BTreeMap<String, String>>,
+    machines: Option<Codes>,
     checks: crate::plan::CheckPlan,
     rejections: Vec<Rejection>,
     reported: BTreeMap<&'static str, u64>,
-    key_text: KeyText,
     has_key: bool,
     window_micros: Option<i64>,
     event_word: String,
@@ -143,11 +144,10 @@ impl Mapper {
                 attributes,
                 key,
                 tie,
-                machines: plan.machines.clone(),
+                machines: plan.machines.as_ref().map(Codes::of),
                 checks: plan.checks,
                 rejections: Vec::new(),
                 reported: BTreeMap::new(),
-                key_text: KeyText::default(),
                 has_key: false,
                 window_micros: None,
                 event_word: String::new(),
@@ -231,15 +231,16 @@ impl Mapper {
         if self.key.is_empty() {
             return;
         }
-        self.key_text.clear();
+        let mut key = KeyText::over(&mut out.key_text);
         let mut any = false;
         for place in &self.key {
             match text_of(row.get(*place), &mut self.scratch) {
                 Ok(text) => {
                     any |= text.is_some();
-                    self.key_text.push(text);
+                    key.push(text);
                 }
                 Err(error) => {
+                    out.key_text.clear();
                     let column = &self.columns[*place].name;
                     self.rejections.push(Rejection {
                         code: error.code.as_str(),
@@ -250,7 +251,9 @@ impl Mapper {
                 }
             }
         }
+        key.finish();
         if !any {
+            out.key_text.clear();
             self.rejections.push(Rejection {
                 code: "missing_key",
                 reason: "every key column is null".to_owned(),
@@ -258,22 +261,21 @@ impl Mapper {
             });
             return;
         }
-        out.key_text.push_str(self.key_text.finish());
         self.has_key = true;
     }
 
     /// The canonical identity of the table type, for specs without a key.
     fn canonical_key(&mut self, out: &mut CanonicalRow) {
-        self.key_text.clear();
-        self.key_text.push(Some(&out.details.order_code));
-        self.key_text.push(Some(&out.details.machine_code));
         self.scratch.clear();
         crate::time::write_rfc3339(&mut self.scratch, out.start);
-        self.key_text.push(Some(&self.scratch));
+        let mut key = KeyText::over(&mut out.key_text);
+        key.push(Some(&out.details.order_code));
+        key.push(Some(&out.details.machine_code));
+        key.push(Some(&self.scratch));
         if let Some(event) = out.event {
-            self.key_text.push(Some(event.as_str()));
+            key.push(Some(event.as_str()));
         }
-        out.key_text.push_str(self.key_text.finish());
+        key.finish();
         self.has_key = true;
     }
 
@@ -334,8 +336,8 @@ impl Mapper {
         };
         if let Some(id) = machines.get(&details.machine_code) {
             match &mut details.machine_id {
-                Some(known) => known.clone_from(id),
-                none => *none = Some(id.clone()),
+                Some(known) => id.clone_into(known),
+                none => *none = Some(id.to_owned()),
             }
             return;
         }
@@ -416,7 +418,7 @@ impl Mapper {
 
     fn check_future(&mut self, time: Instant, now: Instant, path: &str) {
         let tolerance = self.checks.future_tolerance.as_nanos() as i128;
-        if time.total_nanos() - now.total_nanos() <= tolerance {
+        if time <= now || time.total_nanos() - now.total_nanos() <= tolerance {
             return;
         }
         let reason = format!("{path} {time} lies in the future (now {now})");

@@ -10,38 +10,38 @@ use crate::time::{Instant, write_rfc3339};
 
 /// A production run: `{ "op": "upsert", "run_id", … }`.
 pub fn write_run(out: &mut String, id: Uuid, start: Instant, end: Option<Instant>, details: &Details) {
-    out.push_str("{\"op\":\"upsert\",\"run_id\":");
+    out.push_str(r#"{"op":"upsert","run_id":"#);
     write_id(out, id);
-    member(out, "machine", details.machine_id.as_deref());
-    member(out, "machine_code", Some(&details.machine_code));
-    member(out, "production_order", Some(&details.order_code));
-    out.push_str(",\"product\":{\"code\":");
+    member(out, r#","machine":"#, details.machine_id.as_deref());
+    member(out, r#","machine_code":"#, Some(&details.machine_code));
+    member(out, r#","production_order":"#, Some(&details.order_code));
+    out.push_str(r#","product":{"code":"#);
     write_json_text(out, &details.product_code);
-    member(out, "name", details.product_name.as_deref());
+    member(out, r#","name":"#, details.product_name.as_deref());
     out.push('}');
-    time(out, "start", Some(start));
-    time(out, "end", end);
+    time(out, r#","start":""#, Some(start));
+    time(out, r#","end":""#, end);
     write_tail(out, details);
 }
 
 /// A canonical row: `{ "op": "upsert", "row_id", … }`.
 pub fn write_row(out: &mut String, id: Uuid, row: &CanonicalRow, table: TableType) {
-    out.push_str("{\"op\":\"upsert\",\"row_id\":");
+    out.push_str(r#"{"op":"upsert","row_id":"#);
     write_id(out, id);
     let details = &row.details;
-    member(out, "machine", details.machine_id.as_deref());
-    member(out, "machine_code", Some(&details.machine_code));
-    member(out, "order_code", Some(&details.order_code));
-    member(out, "product_code", Some(&details.product_code));
-    member(out, "product_name", details.product_name.as_deref());
+    member(out, r#","machine":"#, details.machine_id.as_deref());
+    member(out, r#","machine_code":"#, Some(&details.machine_code));
+    member(out, r#","order_code":"#, Some(&details.order_code));
+    member(out, r#","product_code":"#, Some(&details.product_code));
+    member(out, r#","product_name":"#, details.product_name.as_deref());
     match table {
         TableType::Order => {
-            time(out, "start", Some(row.start));
-            time(out, "end", row.end);
+            time(out, r#","start":""#, Some(row.start));
+            time(out, r#","end":""#, row.end);
         }
         TableType::Booking => {
-            time(out, "timestamp", Some(row.start));
-            member(out, "event", row.event.map(crate::pairing::Event::as_str));
+            time(out, r#","timestamp":""#, Some(row.start));
+            member(out, r#","event":"#, row.event.map(crate::pairing::Event::as_str));
         }
     }
     write_tail(out, details);
@@ -49,18 +49,18 @@ pub fn write_row(out: &mut String, id: Uuid, row: &CanonicalRow, table: TableTyp
 
 /// The removal of a run or a row.
 pub fn write_delete(out: &mut String, id: Uuid, rows: bool) {
-    out.push_str(if rows { "{\"op\":\"delete\",\"row_id\":" } else { "{\"op\":\"delete\",\"run_id\":" });
+    out.push_str(if rows { r#"{"op":"delete","row_id":"# } else { r#"{"op":"delete","run_id":"# });
     write_id(out, id);
     out.push('}');
 }
 
 fn write_tail(out: &mut String, details: &Details) {
-    number(out, "quantity_total", details.quantity_total.as_deref());
-    number(out, "quantity_scrap", details.quantity_scrap.as_deref());
-    number(out, "quantity_yield", details.quantity_yield.as_deref());
-    member(out, "quantity_unit", details.quantity_unit.as_deref());
+    number(out, r#","quantity_total":"#, details.quantity_total.as_deref());
+    number(out, r#","quantity_scrap":"#, details.quantity_scrap.as_deref());
+    number(out, r#","quantity_yield":"#, details.quantity_yield.as_deref());
+    member(out, r#","quantity_unit":"#, details.quantity_unit.as_deref());
     if !details.attributes.is_empty() {
-        out.push_str(",\"attributes\":{");
+        out.push_str(r#","attributes":{"#);
         for (place, (name, value)) in details.attributes.iter().enumerate() {
             if place > 0 {
                 out.push(',');
@@ -80,34 +80,32 @@ fn write_id(out: &mut String, id: Uuid) {
     out.push('"');
 }
 
-fn member(out: &mut String, name: &str, value: Option<&str>) {
+/// Writes a member, where there is a value; `key` is what stands before it. Inlined, as the next two, so that the key,
+/// whose length is known then, is written by a few moves.
+#[inline(always)]
+fn member(out: &mut String, key: &str, value: Option<&str>) {
     if let Some(value) = value {
-        key(out, name);
+        out.push_str(key);
         write_json_text(out, value);
     }
 }
 
 /// The digits were made canonical when the row was mapped; they are a JSON number as they stand.
-fn number(out: &mut String, name: &str, digits: Option<&str>) {
+#[inline(always)]
+fn number(out: &mut String, key: &str, digits: Option<&str>) {
     if let Some(digits) = digits {
-        key(out, name);
+        out.push_str(key);
         out.push_str(digits);
     }
 }
 
-fn time(out: &mut String, name: &str, time: Option<Instant>) {
+#[inline(always)]
+fn time(out: &mut String, key: &str, time: Option<Instant>) {
     if let Some(time) = time {
-        key(out, name);
-        out.push('"');
+        out.push_str(key);
         write_rfc3339(out, time);
         out.push('"');
     }
-}
-
-fn key(out: &mut String, name: &str) {
-    out.push_str(",\"");
-    out.push_str(name);
-    out.push_str("\":");
 }
 
 #[cfg(test)]

@@ -56,9 +56,9 @@ impl ValueError {
 
 /// Trims white space at both ends: what Unicode calls so, no-break spaces included, and the byte-order mark.
 pub fn trim(text: &str) -> &str {
-    let solid = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_graphic());
-    let bytes = text.as_bytes();
-    if solid(bytes.first()) && solid(bytes.last()) {
+    let text = text.trim_ascii();
+    let solid = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_graphic);
+    if solid(text.as_bytes().first()) && solid(text.as_bytes().last()) {
         return text;
     }
     text.trim_matches(|char: char| char.is_whitespace() || char == '\u{feff}')
@@ -129,6 +129,9 @@ pub fn number_of<'a>(cell: Cell<'a>, scratch: &'a mut String) -> Result<Option<&
             Ok(Some(scratch))
         }
         Cell::Decimal(text) | Cell::Text(text) | Cell::Json(text) => {
+            if is_canonical_number(text) {
+                return Ok(Some(text));
+            }
             let text = trim(text);
             if text.is_empty() || (matches!(cell, Cell::Json(_)) && text == "null") {
                 return Ok(None);
@@ -163,6 +166,25 @@ pub(crate) fn kind_of(cell: Cell<'_>) -> &'static str {
     }
 }
 
+/// Whether a text is what [`number_of`] would make of it: most numbers come as they are wanted.
+fn is_canonical_number(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let digits = |part: &[u8]| part.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = digits(unsigned);
+    let is_led_by_zero = unsigned.first() == Some(&b'0');
+    if whole == 0 || whole > FLOAT_DIGITS || (is_led_by_zero && whole > 1) || text.len() > NUMBER_CHARS_MAX {
+        return false;
+    }
+    match &unsigned[whole..] {
+        // Zero has no sign.
+        [] => !is_led_by_zero || unsigned.len() == text.len(),
+        [b'.', fraction @ ..] => {
+            fraction.last().is_some_and(|last| *last != b'0') && digits(fraction) == fraction.len()
+        }
+        _ => false,
+    }
+}
+
 /// Sign, whole part and fraction of a number in strict form. The whole part may be empty, `.5`, where a fraction is.
 struct Digits<'a> {
     negative: bool,
@@ -172,24 +194,27 @@ struct Digits<'a> {
 }
 
 fn split_number(text: &str) -> Option<Digits<'_>> {
-    let (negative, unsigned) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    let bytes = text.as_bytes();
+    let digits_from = |start: usize| bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'+')));
+    let point = sign + digits_from(sign);
+    let (fraction, end) = match bytes.get(point) {
+        Some(b'.') => (point + 1, point + 1 + digits_from(point + 1)),
+        _ => (point, point),
     };
-    let (whole, fraction) = match unsigned.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (unsigned, None),
-    };
-    let all_digits = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-    let some_digits = fraction.map_or(!whole.is_empty(), |fraction| !fraction.is_empty());
-    (some_digits && all_digits(whole) && fraction.is_none_or(all_digits)).then(|| Digits {
-        negative,
-        whole,
-        fraction: fraction.unwrap_or_default().trim_end_matches('0'),
+    let some_digits = if fraction > point { end > fraction } else { point > sign };
+    let kept = bytes[fraction..end].iter().rposition(|byte| *byte != b'0').map_or(0, |last| last + 1);
+    (some_digits && end == bytes.len()).then(|| Digits {
+        negative: bytes[0] == b'-',
+        whole: &text[sign..point],
+        fraction: &text[fraction..fraction + kept],
     })
 }
 
 fn decimal_text<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a str, ValueError> {
+    if is_canonical_number(text) {
+        return Ok(text);
+    }
     let Some(digits) = split_number(text) else {
         return Err(not_a_number(text));
     };
@@ -206,7 +231,8 @@ fn canonical_number<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a st
     let Some(digits) = split_number(text) else {
         return Err(not_a_number(text));
     };
-    let whole = digits.whole.trim_start_matches('0');
+    let zeros = digits.whole.bytes().take_while(|byte| *byte == b'0').count();
+    let whole = &digits.whole[zeros..];
     if whole.len() > FLOAT_DIGITS && text.parse::<f64>().is_ok_and(f64::is_infinite) {
         let message = format!("{} is beyond what a floating-point number holds, as which JSON is read", Quoted(text));
         return Err(ValueError::new(ValueErrorCode::NotFinite, message));
@@ -423,6 +449,13 @@ mod tests {
                 let mut again = String::new();
                 prop_assert_eq!(number_of(Cell::Text(number), &mut again), Ok(Some(number)));
             }
+        }
+
+        #[test]
+        fn a_number_that_counts_as_canonical_is_made_no_other(text in "[+-]?0{0,2}[0-9]{0,3}(\\.[0-9]{0,3})?[ e]?") {
+            let mut scratch = String::new();
+            let stays = canonical_number(&text, &mut scratch) == Ok(text.as_str());
+            prop_assert_eq!(is_canonical_number(&text), stays);
         }
 
         #[test]

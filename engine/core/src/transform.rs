@@ -1,7 +1,6 @@
 //! The `transform` steps of a field: compiled once, then applied to text without allocating where nothing changes.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use engine_spec::model::Transform;
 use regex::{Regex, RegexBuilder};
@@ -29,14 +28,26 @@ pub struct TransformError {
 
 #[derive(Debug, Clone)]
 enum Step {
+    Cut(Cut),
+    Change(Change),
+}
+
+/// A step that leaves a part of the text.
+#[derive(Debug, Clone)]
+enum Cut {
     Trim,
-    Upper,
-    Lower,
-    StripLeading(Box<str>),
-    PadLeft { width: usize, with: char },
-    Replace { regex: Regex, with: Box<str> },
+    StripLeading(Box<Chars>),
     Split { by: Box<str>, index: i64 },
     Extract(Regex),
+}
+
+/// A step that may write the text anew.
+#[derive(Debug, Clone)]
+enum Change {
+    Upper,
+    Lower,
+    PadLeft { width: usize, with: char },
+    Replace { regex: Regex, with: Box<str> },
 }
 
 impl Transforms {
@@ -66,26 +77,26 @@ impl Transforms {
 impl Step {
     fn compile(step: &Transform) -> Result<Self, String> {
         Ok(match step {
-            Transform::Trim => Self::Trim,
-            Transform::Upper => Self::Upper,
-            Transform::Lower => Self::Lower,
+            Transform::Trim => Self::Cut(Cut::Trim),
+            Transform::Upper => Self::Change(Change::Upper),
+            Transform::Lower => Self::Change(Change::Lower),
             Transform::StripLeading(chars) if chars.is_empty() => {
                 return Err("`strip_leading` names no character: write `strip_leading: \"0\"`".to_owned());
             }
-            Transform::StripLeading(chars) => Self::StripLeading(chars.as_str().into()),
+            Transform::StripLeading(chars) => Self::Cut(Cut::StripLeading(Box::new(Chars::of(chars)))),
             Transform::PadLeft { width, .. } if *width > PAD_WIDTH_MAX => {
                 return Err(format!("`pad_left` to {width} characters; the limit is {PAD_WIDTH_MAX}"));
             }
-            Transform::PadLeft { width, with } => Self::PadLeft { width: *width, with: *with },
+            Transform::PadLeft { width, with } => Self::Change(Change::PadLeft { width: *width, with: *with }),
             Transform::Replace { pattern, with } => {
                 let regex = compile_regex(pattern)?;
                 check_groups(&regex, with)?;
-                Self::Replace { regex, with: with.as_str().into() }
+                Self::Change(Change::Replace { regex, with: with.as_str().into() })
             }
             Transform::Split { by, .. } if by.is_empty() => {
                 return Err("`split` has no separator: write `split: { by: \"-\", index: 0 }`".to_owned());
             }
-            Transform::Split { by, index } => Self::Split { by: by.as_str().into(), index: *index },
+            Transform::Split { by, index } => Self::Cut(Cut::Split { by: by.as_str().into(), index: *index }),
             Transform::Extract(pattern) => {
                 let regex = compile_regex(pattern)?;
                 let groups = regex.captures_len() - 1;
@@ -95,28 +106,51 @@ impl Step {
                          and `(?:…)` for the rest"
                     ));
                 }
-                Self::Extract(regex)
+                Self::Cut(Cut::Extract(regex))
             }
         })
     }
 
-    fn apply<'a>(&self, mut text: Cow<'a, str>) -> Option<Cow<'a, str>> {
-        Some(match self {
-            Self::Trim => {
-                let kept = range_in(&text, trim(&text));
-                keep(text, kept)
+    #[inline]
+    fn apply<'a>(&self, text: Cow<'a, str>) -> Option<Cow<'a, str>> {
+        Some(match (self, text) {
+            (Self::Cut(cut), Cow::Borrowed(text)) => Cow::Borrowed(cut.apply(text)?),
+            (Self::Cut(cut), Cow::Owned(mut text)) => {
+                let part = cut.apply(&text)?;
+                let start = part.as_ptr() as usize - text.as_ptr() as usize;
+                let end = start + part.len();
+                text.truncate(end);
+                text.drain(..start);
+                text.into()
             }
-            Self::Upper => change_case(text, u8::is_ascii_lowercase, str::make_ascii_uppercase, str::to_uppercase),
-            Self::Lower => change_case(text, u8::is_ascii_uppercase, str::make_ascii_lowercase, str::to_lowercase),
+            (Self::Change(change), text) => change.apply(text),
+        })
+    }
+}
+
+impl Cut {
+    fn apply<'a>(&self, text: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Trim => Some(trim(text)),
             Self::StripLeading(chars) => {
                 let last = text.char_indices().next_back().map_or(0, |(place, _)| place);
-                let start = text
-                    .char_indices()
-                    .find(|(place, char)| *place == last || !chars.contains(*char))
-                    .map_or(0, |(place, _)| place);
-                let end = text.len();
-                keep(text, start..end)
+                let start = text[..last].find(|char| !chars.contains(char)).unwrap_or(last);
+                Some(&text[start..])
             }
+            Self::Split { by, index } => match usize::try_from(*index) {
+                Ok(index) => text.split(by.as_ref()).nth(index),
+                Err(_) => text.rsplit(by.as_ref()).nth(usize::try_from(-(index + 1)).ok()?),
+            },
+            Self::Extract(regex) => Some(regex.captures(text)?.get(1)?.as_str()),
+        }
+    }
+}
+
+impl Change {
+    fn apply<'a>(&self, mut text: Cow<'a, str>) -> Cow<'a, str> {
+        match self {
+            Self::Upper => change_case(text, u8::is_ascii_lowercase, str::make_ascii_uppercase, str::to_uppercase),
+            Self::Lower => change_case(text, u8::is_ascii_uppercase, str::make_ascii_lowercase, str::to_lowercase),
             Self::PadLeft { width, with } => {
                 let missing = width.saturating_sub(text.chars().count());
                 if missing > 0 && !text.is_empty() {
@@ -131,36 +165,28 @@ impl Step {
                 Cow::Owned(changed) => changed.into(),
                 Cow::Borrowed(_) => text,
             },
-            Self::Split { by, index } => {
-                let part = match usize::try_from(*index) {
-                    Ok(index) => text.split(by.as_ref()).nth(index)?,
-                    Err(_) => text.rsplit(by.as_ref()).nth(usize::try_from(-(index + 1)).ok()?)?,
-                };
-                let kept = range_in(&text, part);
-                keep(text, kept)
-            }
-            Self::Extract(regex) => {
-                let kept = regex.captures(&text)?.get(1)?.range();
-                keep(text, kept)
-            }
-        })
+        }
     }
 }
 
-/// Where a part of a text lies in it.
-fn range_in(text: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr() as usize - text.as_ptr() as usize;
-    start..start + part.len()
+/// A set of characters. Those of ASCII, which are asked for again and again, are looked up.
+#[derive(Debug, Clone)]
+struct Chars {
+    ascii: [bool; 128],
+    all: Box<str>,
 }
 
-/// Cuts a text down to a part of it, in place.
-fn keep(text: Cow<'_, str>, range: Range<usize>) -> Cow<'_, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(&text[range]),
-        Cow::Owned(mut text) => {
-            text.truncate(range.end);
-            text.drain(..range.start);
-            text.into()
+impl Chars {
+    fn of(chars: &str) -> Self {
+        let mut ascii = [false; 128];
+        chars.bytes().filter(u8::is_ascii).for_each(|byte| ascii[usize::from(byte)] = true);
+        Self { ascii, all: chars.into() }
+    }
+
+    fn contains(&self, char: char) -> bool {
+        match self.ascii.get(char as usize) {
+            Some(is_there) => *is_there,
+            None => self.all.contains(char),
         }
     }
 }

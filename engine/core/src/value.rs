@@ -234,6 +234,7 @@ impl RowBatch {
     }
 
     /// The row at an index below [`Self::len`].
+    #[inline]
     pub fn row(&self, index: usize) -> Row<'_> {
         let width = self.columns.len();
         Row { batch: self, slots: &self.slots[index * width..(index + 1) * width] }
@@ -336,6 +337,15 @@ impl<'a> Row<'a> {
     pub fn unreadable(&self) -> Option<&'a str> {
         let [Slot::Bad(reason), Slot::Bad(same), ..] = self.slots else { return None };
         (reason == same).then(|| &self.batch.text[reason.range()])
+    }
+
+    /// The text of a column, where its value is [`Cell::Text`]: nearly all codes are.
+    #[inline]
+    pub fn text(&self, column: usize) -> Option<&'a str> {
+        match self.slots[column] {
+            Slot::Text(text) => Some(&self.batch.text[text.range()]),
+            _ => None,
+        }
     }
 
     /// The value of a column, by its place.

@@ -116,45 +116,41 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// Builds a key text: a JSON array of texts and nulls, so that no two keys read the same.
-#[derive(Debug, Default)]
-pub struct KeyText(String);
+/// Writes a key text: a JSON array of texts and nulls, so that no two keys read the same.
+#[derive(Debug)]
+pub struct KeyText<'a>(&'a mut String);
 
-impl KeyText {
+impl<'a> KeyText<'a> {
     /// The key text of a key of one column.
     pub fn of_one(column: &str) -> String {
-        let mut text = Self::default();
-        text.push(Some(column));
-        text.finish();
-        text.0
+        let mut text = String::new();
+        let mut key = KeyText::over(&mut text);
+        key.push(Some(column));
+        key.finish();
+        text
     }
 
-    /// Starts over.
-    pub fn clear(&mut self) {
-        self.0.clear();
+    /// Begins a key text, over whatever is there.
+    pub fn over(text: &'a mut String) -> Self {
+        text.clear();
+        Self(text)
     }
 
     /// Adds one column's canonical text.
     pub fn push(&mut self, part: Option<&str>) {
         self.0.push(if self.0.is_empty() { '[' } else { ',' });
         match part {
-            Some(text) => write_json_text(&mut self.0, text),
+            Some(text) => write_json_text(self.0, text),
             None => self.0.push_str("null"),
         }
     }
 
     /// Ends the array.
-    pub fn finish(&mut self) -> &str {
+    pub fn finish(self) {
         if self.0.is_empty() {
             self.0.push('[');
         }
         self.0.push(']');
-        &self.0
-    }
-
-    /// The text so far.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -165,9 +161,11 @@ mod tests {
     #[test]
     fn key_texts_are_unambiguous() {
         let text = |parts: &[Option<&str>]| {
-            let mut key = KeyText::default();
+            let mut text = "left over".to_owned();
+            let mut key = KeyText::over(&mut text);
             parts.iter().for_each(|part| key.push(*part));
-            key.finish().to_owned()
+            key.finish();
+            text
         };
         assert_eq!(text(&[Some("1"), None, Some("a\"b\\\u{1}\n")]), r#"["1",null,"a\"b\\\u0001\n"]"#);
         assert_ne!(text(&[Some("a,b")]), text(&[Some("a"), Some("b")]));

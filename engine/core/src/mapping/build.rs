@@ -4,7 +4,8 @@ use engine_spec::diagnostic::did_you_mean;
 use engine_spec::expr::RowExpr;
 use engine_spec::model::{FieldSource, TextField, TimeField, TimeSource, Unmapped};
 
-use super::field::{Expression, Reader, TextReader, TimeColumn};
+use super::codes::Codes;
+use super::field::{Expression, Reader, TextReader, TimeColumn, TimeFrom};
 use crate::plan::Plan;
 use crate::time::{TimeReader, Zone};
 use crate::transform::Transforms;
@@ -73,15 +74,18 @@ impl Build<'_> {
                 return None;
             }
         };
+        let is_unchanged =
+            transforms.is_empty() && options.map.is_none() && options.null_if.is_empty() && options.default.is_none();
+        let as_it_is = match from {
+            Reader::Column(place) if is_unchanged => Some(place),
+            _ => None,
+        };
         Some(TextReader {
-            plain: transforms.is_empty()
-                && options.map.is_none()
-                && options.null_if.is_empty()
-                && options.default.is_none(),
+            as_it_is,
             path,
             from,
             transforms,
-            map: options.map.clone(),
+            map: options.map.as_ref().map(Codes::of),
             unmapped: options.unmapped.unwrap_or(Unmapped::Reject),
             null_if: options.null_if.iter().map(ToString::to_string).collect(),
             default: options.default.as_ref().map(ToString::to_string),
@@ -116,15 +120,15 @@ impl Build<'_> {
                 return None;
             }
         };
-        let (whole, parts) = match &field.from {
-            TimeSource::Whole(from) => (Some(self.reader(path, from)?), None),
+        let from = match &field.from {
+            TimeSource::Whole(from) => TimeFrom::Whole(self.reader(path, from)?),
             TimeSource::Parts { date, time } => {
                 let date = self.reader(&format!("{path}.date"), &date.from);
                 let time = self.reader(&format!("{path}.time"), &time.from);
-                (None, Some((date?, time?)))
+                TimeFrom::Parts { date: date?, time: time? }
             }
         };
-        Some(TimeColumn { path, reader, whole, parts })
+        Some(TimeColumn { path, reader, from })
     }
 }
 

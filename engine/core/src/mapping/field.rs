@@ -1,16 +1,16 @@
 //! One field of a row: where its value comes from, and what is done to it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use engine_spec::expr::{ExprError, RowExpr};
 use engine_spec::model::Unmapped;
 
 use super::Rejection;
+use super::codes::Codes;
 use super::show::{clip, write_json_cell};
 use crate::canonical::write_json_text;
 use crate::text::{number_of, text_of, trim};
-use crate::time::{Instant, TimeCells, TimeReader};
+use crate::time::{Instant, TimeCells, TimeReader, TimeValue};
 use crate::transform::Transforms;
 use crate::value::{Cell, Row};
 
@@ -18,10 +18,10 @@ use crate::value::{Cell, Row};
 pub(super) struct TextReader {
     pub(super) path: String,
     pub(super) from: Reader,
-    /// Nothing but the column: the value needs no copy on its way.
-    pub(super) plain: bool,
+    /// The place of the column, where its value is taken as it is.
+    pub(super) as_it_is: Option<usize>,
     pub(super) transforms: Transforms,
-    pub(super) map: Option<BTreeMap<String, String>>,
+    pub(super) map: Option<Codes>,
     pub(super) unmapped: Unmapped,
     pub(super) null_if: Vec<String>,
     pub(super) default: Option<String>,
@@ -30,6 +30,13 @@ pub(super) struct TextReader {
 impl TextReader {
     /// Reads into `out`; true where `unmapped: skip` drops the row.
     pub(super) fn required(&self, row: Row<'_>, out: &mut String, sink: &mut Sink<'_>) -> bool {
+        // Most codes are the text of a column.
+        if let Some(text) = self.as_it_is.and_then(|place| row.text(place))
+            && !trim(text).is_empty()
+        {
+            text.clone_into(out);
+            return false;
+        }
         match self.read(row, out, sink) {
             Ok(Text::Value) if !trim(out).is_empty() => false,
             Ok(Text::Value | Text::Nothing) => {
@@ -48,28 +55,29 @@ impl TextReader {
 
     pub(super) fn read(&self, row: Row<'_>, out: &mut String, sink: &mut Sink<'_>) -> Result<Text, Rejection> {
         out.clear();
-        let found: Option<Cow<'_, str>> = match &self.from {
-            Reader::Column(place) => match text_of(row.get(*place), sink.scratch) {
-                Ok(text) => text.map(Cow::Borrowed),
-                Err(error) => {
-                    return Err(Rejection {
-                        code: error.code.as_str(),
-                        reason: format!("{}: column `{}`: {}", self.path, row.columns()[*place].name, error.message),
-                        rule: self.path.clone(),
-                    });
-                }
+        let written;
+        let found = match &self.from {
+            Reader::Column(place) => match row.text(*place) {
+                Some(text) => Some(text),
+                None => text_of(row.get(*place), sink.scratch).map_err(|error| Rejection {
+                    code: error.code.as_str(),
+                    reason: format!("{}: column `{}`: {}", self.path, row.columns()[*place].name, error.message),
+                    rule: self.path.clone(),
+                })?,
             },
-            Reader::Constant(text) => Some(Cow::Borrowed(text)),
-            Reader::Expression(expression) => expression.text(row)?.map(Cow::Owned),
+            Reader::Constant(text) => Some(text.as_str()),
+            Reader::Expression(expression) => {
+                written = expression.text(row)?;
+                written.as_deref()
+            }
         };
-        if self.plain {
-            let Some(text) = found else { return Ok(Text::Nothing) };
-            out.push_str(&text);
-            return Ok(Text::Value);
-        }
         let mut found = found.filter(|text| !self.is_null(text));
-        if !self.transforms.is_empty() {
-            found = found.and_then(|text| self.transforms.apply(text)).filter(|text| !self.is_null(text));
+        let changed;
+        if let Some(text) = found
+            && !self.transforms.is_empty()
+        {
+            changed = self.transforms.apply(text);
+            found = changed.as_deref().filter(|text| !self.is_null(text));
         }
         let Some(text) = found else {
             let Some(default) = &self.default else { return Ok(Text::Nothing) };
@@ -77,15 +85,15 @@ impl TextReader {
             return Ok(Text::Value);
         };
         match (&self.map, self.unmapped) {
-            (None, _) => out.push_str(&text),
-            (Some(map), unmapped) => match (map.get(text.as_ref()), unmapped) {
+            (None, _) => out.push_str(text),
+            (Some(map), unmapped) => match (map.get(text), unmapped) {
                 (Some(mapped), _) => out.push_str(mapped),
-                (None, Unmapped::Keep) => out.push_str(&text),
+                (None, Unmapped::Keep) => out.push_str(text),
                 (None, Unmapped::Skip) => return Ok(Text::Skip),
                 (None, Unmapped::Reject) => {
                     return Err(Rejection {
                         code: "unmapped",
-                        reason: format!("{}: code `{}` is not in `map`", self.path, clip(&text)),
+                        reason: format!("{}: code `{}` is not in `map`", self.path, clip(text)),
                         rule: format!("{}.map", self.path),
                     });
                 }
@@ -101,9 +109,7 @@ impl TextReader {
     /// Passes a value through: as its own JSON kind where the column is taken as it is, as text otherwise.
     pub(super) fn attribute(&self, row: Row<'_>, out: &mut Attributes<'_>, text: &mut String, sink: &mut Sink<'_>) {
         let name = self.path.strip_prefix("fields.attributes.").unwrap_or(&self.path);
-        if self.plain
-            && let Reader::Column(place) = self.from
-        {
+        if let Some(place) = self.as_it_is {
             match write_json_cell(row.get(place), usize::MAX, out.value_of(name), sink.scratch) {
                 Ok(true) => out.keep(),
                 Ok(false) => {}
@@ -165,8 +171,13 @@ impl<'a> Attributes<'a> {
 pub(super) struct TimeColumn {
     pub(super) path: &'static str,
     pub(super) reader: TimeReader,
-    pub(super) whole: Option<Reader>,
-    pub(super) parts: Option<(Reader, Reader)>,
+    pub(super) from: TimeFrom,
+}
+
+/// Where a time is read from.
+pub(super) enum TimeFrom {
+    Whole(Reader),
+    Parts { date: Reader, time: Reader },
 }
 
 impl TimeColumn {
@@ -175,21 +186,22 @@ impl TimeColumn {
         row: Row<'_>,
         start: Option<Instant>,
         scratch: &mut String,
-    ) -> Result<Option<crate::time::TimeValue>, Rejection> {
-        let mut texts = [String::new(), String::new()];
-        let [first, second] = &mut texts;
-        let cells = match (&self.whole, &self.parts) {
-            (Some(whole), _) => TimeCells::Whole(whole.cell(row, first)?),
-            (None, Some((date, time))) => {
-                TimeCells::Parts { date: date.cell(row, first)?, time: time.cell(row, second)? }
-            }
-            (None, None) => return Ok(None),
+    ) -> Result<Option<TimeValue>, Rejection> {
+        let mut read = |cells: TimeCells<'_>| {
+            self.reader.read(cells, start, scratch).map_err(|error| Rejection {
+                code: error.code.as_str(),
+                reason: format!("{}: {error}", self.path),
+                rule: self.path.to_owned(),
+            })
         };
-        self.reader.read(cells, start, scratch).map_err(|error| Rejection {
-            code: error.code.as_str(),
-            reason: format!("{}: {error}", self.path),
-            rule: self.path.to_owned(),
-        })
+        match &self.from {
+            TimeFrom::Whole(Reader::Column(place)) => read(TimeCells::Whole(row.get(*place))),
+            TimeFrom::Whole(whole) => read(TimeCells::Whole(whole.cell(row, &mut String::new())?)),
+            TimeFrom::Parts { date, time } => {
+                let (mut first, mut second) = (String::new(), String::new());
+                read(TimeCells::Parts { date: date.cell(row, &mut first)?, time: time.cell(row, &mut second)? })
+            }
+        }
     }
 }
 
@@ -292,9 +304,9 @@ pub(super) fn number(
         return;
     };
     let mut text = out.take().unwrap_or_default();
-    let number = match (&reader.from, reader.plain) {
-        (Reader::Column(place), true) => number_of(row.get(*place), sink.scratch),
-        _ => match reader.read(row, other, sink) {
+    let number = match reader.as_it_is {
+        Some(place) => number_of(row.get(place), sink.scratch),
+        None => match reader.read(row, other, sink) {
             Ok(Text::Value) => number_of(Cell::Text(other), sink.scratch),
             Ok(Text::Nothing | Text::Skip) => Ok(None),
             Err(rejection) => {
@@ -305,8 +317,7 @@ pub(super) fn number(
     };
     match number {
         Ok(Some(digits)) => {
-            text.clear();
-            text.push_str(digits);
+            digits.clone_into(&mut text);
             *out = Some(text);
         }
         Ok(None) => {}

@@ -52,7 +52,8 @@ pub(super) fn write_json_cell(
     match cell {
         Cell::Null => return Ok(false),
         Cell::Bool(truth) => out.push_str(if truth { "true" } else { "false" }),
-        Cell::Int(_) | Cell::Float(_) | Cell::Decimal(_) => match number_of(cell, scratch) {
+        Cell::Int(number) => out.push_str(itoa::Buffer::new().format(number)),
+        Cell::Float(_) | Cell::Decimal(_) => match number_of(cell, scratch) {
             Ok(Some(digits)) => out.push_str(digits),
             Ok(None) => return Ok(false),
             Err(error) => return Err(error.message),

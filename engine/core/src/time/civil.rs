@@ -50,7 +50,7 @@ impl Civil {
 
     /// Whether the year is one of 0001 to 9999.
     pub fn is_in_range(self) -> bool {
-        (DAYS_MIN..=DAYS_MAX).contains(&self.days())
+        (DAYS_MIN * DAY_SECS..(DAYS_MAX + 1) * DAY_SECS).contains(&self.secs)
     }
 }
 
@@ -67,18 +67,19 @@ pub(crate) const fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// Year, month and day of a count of days from 1970-01-01.
+/// Year, month and day of a count of days from 1970-01-01, within the years 0001 to 9999.
 pub(crate) const fn civil_from_days(days: i64) -> (i64, u32, u32) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
+    // Not negative in these years, and without a sign a division costs a multiplication.
+    let shifted = (days + 719_468) as u32;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u32;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 } as u32;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
+    (year as i64, month, day)
 }
 
 /// Days from 1970-01-01 to a date of the years 0001 to 9999; `None` where there is no such date.

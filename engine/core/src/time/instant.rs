@@ -114,23 +114,42 @@ pub struct Rfc3339 {
 impl Rfc3339 {
     /// Writes the text.
     pub fn new(instant: Instant) -> Self {
-        let mut text = Self { bytes: [0; RFC3339_BYTES_MAX], len: 0 };
-        text.date_time(Civil { secs: instant.secs, nanos: instant.nanos });
-        text.push(b'Z');
+        let mut text = Self::of_civil(Civil { secs: instant.secs, nanos: instant.nanos });
+        text.bytes[text.len] = b'Z';
+        text.len += 1;
         text
     }
 
     /// The text of a reading of a local clock, years 0001 to 9999: `2025-03-29T22:00:00`.
     pub(crate) fn of_civil(civil: Civil) -> Self {
-        let mut text = Self { bytes: [0; RFC3339_BYTES_MAX], len: 0 };
-        text.date_time(civil);
+        let mut text = Self::of_date(civil.days());
+        let secs = civil.secs.rem_euclid(DAY_SECS) as u32;
+        text.two_digits(11, secs / 3600);
+        text.two_digits(14, secs / 60 % 60);
+        text.two_digits(17, secs % 60);
+        text.len = 19;
+        if civil.nanos > 0 {
+            text.len = 20;
+            let mut rest = civil.nanos;
+            let mut unit = SECOND_NANOS as u32 / 10;
+            while rest > 0 {
+                text.bytes[text.len] = b'0' + (rest / unit) as u8;
+                text.len += 1;
+                rest %= unit;
+                unit /= 10;
+            }
+        }
         text
     }
 
     /// The text of a date, years 0001 to 9999: `2025-03-29`.
     pub(crate) fn of_date(days: i64) -> Self {
-        let mut text = Self { bytes: [0; RFC3339_BYTES_MAX], len: 0 };
-        text.date(days);
+        let (year, month, day) = civil_from_days(days.clamp(DAYS_MIN, DAYS_MAX));
+        let mut text = Self { bytes: *b"0000-00-00T00:00:00.000000000Z", len: 10 };
+        text.two_digits(0, year as u32 / 100);
+        text.two_digits(2, year as u32 % 100);
+        text.two_digits(5, month);
+        text.two_digits(8, day);
         text
     }
 
@@ -144,45 +163,11 @@ impl Rfc3339 {
         &self.bytes[..self.len]
     }
 
-    fn push(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
-    }
-
-    fn two_digits(&mut self, number: u32) {
-        self.push(b'0' + (number / 10) as u8);
-        self.push(b'0' + (number % 10) as u8);
-    }
-
-    fn date(&mut self, days: i64) {
-        let (year, month, day) = civil_from_days(days.clamp(DAYS_MIN, DAYS_MAX));
-        self.two_digits(year as u32 / 100);
-        self.two_digits(year as u32 % 100);
-        self.push(b'-');
-        self.two_digits(month);
-        self.push(b'-');
-        self.two_digits(day);
-    }
-
-    fn date_time(&mut self, civil: Civil) {
-        self.date(civil.days());
-        self.push(b'T');
-        let secs = civil.secs.rem_euclid(DAY_SECS) as u32;
-        self.two_digits(secs / 3600);
-        self.push(b':');
-        self.two_digits(secs / 60 % 60);
-        self.push(b':');
-        self.two_digits(secs % 60);
-        if civil.nanos > 0 {
-            self.push(b'.');
-            let mut rest = civil.nanos;
-            let mut unit = SECOND_NANOS as u32 / 10;
-            while rest > 0 {
-                self.push(b'0' + (rest / unit) as u8);
-                rest %= unit;
-                unit /= 10;
-            }
-        }
+    /// Always inlined, so that the place is known to lie in the text.
+    #[inline(always)]
+    fn two_digits(&mut self, place: usize, number: u32) {
+        self.bytes[place] = b'0' + (number / 10) as u8;
+        self.bytes[place + 1] = b'0' + (number % 10) as u8;
     }
 }
 
