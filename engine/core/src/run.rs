@@ -44,6 +44,8 @@ pub use self::watch::{WATCH_QUERIES_MAX, WATCHED_MAX};
 
 /// Bytes in the outbox beyond which a run does not read, where the device config does not say.
 pub const OUTBOX_BYTES_MAX: u64 = 1 << 30;
+/// Keys that there is room for before any is known: some 50 MiB, which take no memory until they are used.
+const KEYS_RESERVED_MAX: usize = 1 << 20;
 
 /// Opens the source of a plan.
 pub type Opener<'a> = dyn Fn() -> Result<Box<dyn Source>, SourceError> + 'a;
@@ -258,6 +260,11 @@ impl Run<'_> {
 
     fn step(&mut self, source: &mut dyn Source, step: &Step, observer: &mut dyn Observer) -> Result<(), Failure> {
         let mut reading = Reading::default();
+        if let Some(last) = &self.state.last_run {
+            // As many as an answer had the last time, so that what is known of them need not grow on the way.
+            let rows = usize::try_from(last.rows / last.statements.max(1)).unwrap_or(usize::MAX);
+            reading.known.reserve(rows.min(KEYS_RESERVED_MAX));
+        }
         let mut ranges: Vec<Range> = step.range.into_iter().collect();
         for range in &ranges {
             part(observer, Part::Expect, |_| self.expect(&mut reading, *range))?;
@@ -335,8 +342,7 @@ impl Run<'_> {
         for staged in reading.staged.rows() {
             reading.unfolded.remove(&staged.key);
             if let Some(known) = reading.known.get_mut(&staged.key) {
-                known.early |= known.ledger.is_none();
-                known.ledger = known.seen;
+                known.commit_early();
             }
         }
         reading.clear_staged();

@@ -87,13 +87,13 @@ impl Run<'_> {
         if ranges.is_empty() || reading.left.is_some() {
             return Ok(Vec::new());
         }
-        let lies_in = |range: &Range, known: &Known| known.ledger.is_some() && range.contains(known.at);
+        let lies_in = |range: &Range, known: &Known| known.ledger().is_some() && range.contains(known.at);
         let in_range = |known: &Known| ranges.iter().any(|range| lies_in(range, known));
         let expected = reading.known.values().filter(|known| in_range(known)).count() as u64;
         let mut gone: Vec<RowKey> = reading
             .known
             .iter()
-            .filter(|(key, known)| in_range(known) && known.seen.is_none() && !reading.cancelled.contains(*key))
+            .filter(|(key, known)| in_range(known) && known.seen().is_none() && !reading.cancelled.contains(*key))
             .map(|(key, _)| *key)
             .collect();
         gone.sort_unstable();

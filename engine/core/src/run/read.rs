@@ -208,7 +208,7 @@ impl Run<'_> {
             return Verdict::Done;
         }
         let hash = row.content_hash(&mut reading.scratch);
-        if let Some(seen) = known.seen {
+        if let Some(seen) = known.seen() {
             if seen == hash {
                 self.report.report("duplicate_row", 1);
                 return Verdict::Done;
@@ -239,9 +239,8 @@ impl Run<'_> {
                 return Verdict::Done;
             }
         }
-        known.seen = Some(hash);
-        known.part = reading.part;
-        match known.ledger {
+        known.see(hash, reading.part);
+        match known.ledger() {
             Some(ledger) if ledger == hash => {
                 self.report.unchanged += 1;
                 if self.refolds() {

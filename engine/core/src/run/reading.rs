@@ -7,38 +7,62 @@ use crate::cursor::{self, CursorValue};
 use crate::derive::{Staged, StagedRow};
 use crate::state::LedgerEntry;
 
-/// What a run knows of one key: what the ledger says, and what the source said.
+/// What a run knows of one key: what the ledger says, and what the source said. There is one for each row of a window,
+/// so that it is kept small: whether a hash is there stands beside the flags.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
-    /// Hash in the ledger; `None` where the ledger lacks the key.
-    pub(super) ledger: Option<u64>,
+    ledger: u64,
+    seen: u64,
     /// Window column in the ledger.
     pub(super) at: i64,
-    /// Hash of the row as it was read.
-    pub(super) seen: Option<u64>,
+    /// The part of the answer that `seen` is of.
+    pub(super) part: u32,
+    has_ledger: bool,
+    has_seen: bool,
     /// Two rows of the result said different things.
     pub(super) conflict: bool,
     /// This run read it first, and committed it early.
     pub(super) early: bool,
-    /// The part of the answer that `seen` is of.
-    pub(super) part: u32,
 }
 
 impl Known {
     pub(super) fn of(entry: Option<LedgerEntry>) -> Self {
         Self {
-            ledger: entry.map(|entry| entry.hash),
+            ledger: entry.map_or(0, |entry| entry.hash),
+            seen: 0,
             at: entry.map_or(i64::MIN, |entry| entry.at),
-            seen: None,
+            part: 0,
+            has_ledger: entry.is_some(),
+            has_seen: false,
             conflict: false,
             early: false,
-            part: 0,
         }
+    }
+
+    /// Hash in the ledger; `None` where the ledger lacks the key.
+    pub(super) fn ledger(&self) -> Option<u64> {
+        self.has_ledger.then_some(self.ledger)
+    }
+
+    /// Hash of the row as it was read.
+    pub(super) fn seen(&self) -> Option<u64> {
+        self.has_seen.then_some(self.seen)
+    }
+
+    /// The row was read, in a part of the answer.
+    pub(super) fn see(&mut self, hash: u64, part: u32) {
+        (self.seen, self.has_seen, self.part) = (hash, true, part);
+    }
+
+    /// What was read is in the ledger now, although the run has not ended.
+    pub(super) fn commit_early(&mut self) {
+        self.early |= !self.has_ledger;
+        (self.ledger, self.has_ledger) = (self.seen, self.has_seen);
     }
 
     /// Whether the ledger lacked the row when the run began, and lacks it still.
     pub(super) fn is_new(&self) -> bool {
-        self.ledger.is_none() && !self.early
+        !self.has_ledger && !self.early
     }
 }
 
@@ -150,10 +174,10 @@ impl Reading {
     pub(super) fn keep_as_it_is(&mut self, key: RowKey) {
         let part = self.part;
         if let Some(known) = self.known.get_mut(&key)
-            && known.seen.is_none()
+            && known.seen().is_none()
+            && let Some(hash) = known.ledger()
         {
-            known.seen = known.ledger;
-            known.part = part;
+            known.see(hash, part);
         }
     }
 
@@ -169,7 +193,7 @@ impl Reading {
             return false;
         }
         let is_newer = |part: u32| part != self.part;
-        self.known.get(&key).is_some_and(|known| known.seen.is_some() && is_newer(known.part))
+        self.known.get(&key).is_some_and(|known| known.seen().is_some() && is_newer(known.part))
             || self.without_row.get(&key).is_some_and(|part| is_newer(*part))
     }
 
@@ -193,4 +217,14 @@ impl Reading {
 /// The order of two cursors; of values that do not compare, the one that came later counts.
 pub(super) fn order_of(one: &[CursorValue], other: &[CursorValue]) -> Ordering {
     cursor::compare(one, other).unwrap_or(Ordering::Greater)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_key_is_small() {
+        assert_eq!(size_of::<(RowKey, Known)>(), 48);
+    }
 }
