@@ -106,6 +106,9 @@ enum RecordStatus {
 
 /// The rejected records among the results, which name a record by its id, or else by their place among all.
 fn rejected(results: Vec<RecordResult>, parcel: &Parcel, redact: &Redactor) -> Result<Vec<RejectedRecord>, String> {
+    if results.iter().all(|result| result.status == RecordStatus::Accepted) {
+        return Ok(Vec::new());
+    }
     let by_place = results.len() == parcel.records.len();
     let mut places: HashMap<&str, VecDeque<usize>> = HashMap::new();
     for (index, record) in parcel.records.iter().enumerate() {
