@@ -5,19 +5,26 @@ mod plant;
 
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use engine_core::backfill::{Slice, Tally, choose, digests, narrow};
 use engine_core::canonical::{CanonicalRow, KeyForm, record_id};
+use engine_core::deliver::{Circuit, ParcelLimit};
+use engine_core::dispatch::Dispatcher;
 use engine_core::mapping::{Mapper, Outcome};
 use engine_core::memory::MemoryStore;
 use engine_core::pairing::{Before, Booking, Interval, Rules, fold};
 use engine_core::plan::Plan;
 use engine_core::ports::Cancel;
 use engine_core::record;
-use engine_core::run::{OUTBOX_BYTES_MAX, Runner, Silent};
+use engine_core::run::{OUTBOX_BYTES_MAX, Observer, Runner, Silent};
+use engine_core::state::SoleLease;
 use engine_core::time::Instant;
 use engine_core::value::RowBatch;
-use plant::{Batches, Still};
+use plant::{Batches, Still, Taker};
 
+/// Records and bytes of a parcel.
+const PARCELS: ParcelLimit = ParcelLimit { records: 5_000, bytes: 1 << 20 };
 /// Rows of every measure.
 const ROWS: usize = 20_000;
 
@@ -66,7 +73,7 @@ fn runs(rows: &[&CanonicalRow]) -> Vec<Interval> {
 }
 
 /// Runs a plan over a store in memory.
-fn run(plan: &Plan, store: &MemoryStore, batches: &[RowBatch]) {
+fn run(plan: &Plan, store: &MemoryStore, batches: &[RowBatch], observer: &mut dyn Observer) {
     let runner = Runner {
         plan,
         store,
@@ -76,9 +83,38 @@ fn run(plan: &Plan, store: &MemoryStore, batches: &[RowBatch]) {
         outbox_bytes_max: OUTBOX_BYTES_MAX,
         next_run: None,
     };
-    let report = runner.run(&mut Silent);
+    let report = runner.run(observer);
     assert!(report.failure.is_none(), "{:?}", report.failure);
     assert_eq!(report.rows, ROWS as u64, "rows of the run");
+}
+
+/// Runs the plan of a slice over a store of its own, and sends what is chosen of it; the number of records.
+fn backfill(plan: &Plan, slice: &Slice, batches: &[RowBatch]) -> usize {
+    let store = MemoryStore::for_one_run();
+    let mut tally = Tally::new(*slice);
+    run(plan, &store, batches, &mut tally);
+    let known = MemoryStore::new();
+    let chosen = choose(plan, slice, store.take(&plan.id), &known, &mut tally.counts).expect("memory does not fail");
+    black_box(digests(&chosen));
+    let outbox = MemoryStore::for_one_run();
+    outbox.enqueue_all(&plan.id, chosen.into_iter().map(|record| (record.id, record.body)));
+    let dispatcher = Dispatcher {
+        pipeline: &plan.id,
+        labels: &plan.labels,
+        limit: PARCELS,
+        store: &outbox,
+        lease: &SoleLease,
+        clock: &Still,
+        cancel: &Cancel::default(),
+        random: &|| 0,
+        places_of: "bench/backfill",
+        settled: &|_, _| Ok(()),
+        measures_age: false,
+    };
+    let mut taker = Taker::default();
+    let report = dispatcher.deliver(&mut taker, &mut Circuit::new(PARCELS), Duration::ZERO).expect("it is delivered");
+    assert_eq!(report.stopped, None);
+    taker.records
 }
 
 fn measure(name: &str) -> Option<()> {
@@ -139,13 +175,21 @@ fn measure(name: &str) -> Option<()> {
         "first-run" => {
             let (plan, batches) = (plant::booking_plan(), bookings());
             let store = MemoryStore::new();
-            measured(|| run(&plan, &store, &batches));
+            measured(|| run(&plan, &store, &batches, &mut Silent));
         }
         "same-again" => {
             let (plan, batches) = (plant::booking_plan(), bookings());
             let store = MemoryStore::new();
-            run(&plan, &store, &batches);
-            measured(|| run(&plan, &store, &batches));
+            run(&plan, &store, &batches, &mut Silent);
+            measured(|| run(&plan, &store, &batches, &mut Silent));
+        }
+        // Rows without state: read and sent as a slice of a backfill.
+        "backfill" => {
+            let (mut plan, batches) = (plant::row_plan(), bookings());
+            let slice = plant::slice();
+            narrow(&mut plan, &slice);
+            let sent = measured(|| backfill(&plan, &slice, &batches));
+            assert_eq!(sent, ROWS, "records that were sent");
         }
         // A spec from its text to its plan.
         "load-spec" => {

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use engine_core::backfill::Slice;
 use engine_core::plan::{Plan, PlanInput};
-use engine_core::ports::{Ask, Cancel, Clock, Fetched, References, Source, SourceError, SourceIdentity};
+use engine_core::ports::{
+    Answer, Ask, Cancel, Clock, Destination, Fetched, Parcel, References, Source, SourceError, SourceIdentity,
+};
 use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
 use engine_spec::scalar::Reference;
 use engine_spec::{NoCompanions, load};
@@ -63,6 +66,12 @@ pub fn now() -> Timestamp {
     "2024-01-10T00:00:00Z".parse().expect("an instant")
 }
 
+/// A slice with all rows in it.
+pub fn slice() -> Slice {
+    let from = "2023-12-31T00:00:00Z".parse().expect("an instant");
+    Slice { number: 0, from, to: now(), reads: (from, now()), reads_to_the_end: true }
+}
+
 /// A clock that stands.
 pub struct Still;
 
@@ -100,6 +109,11 @@ fn plan(text: &str) -> Plan {
 /// The plan of bookings whose times are of the driver's own kind.
 pub fn booking_plan() -> Plan {
     plan(BOOKINGS)
+}
+
+/// The plan of bookings that are delivered as they are.
+pub fn row_plan() -> Plan {
+    plan(&BOOKINGS.replace("{ type: stdout }", "{ type: stdout, deliver: rows }"))
 }
 
 /// The plan of orders whose times are texts.
@@ -214,5 +228,23 @@ impl Source for Batches {
 
     fn identity(&self) -> &SourceIdentity {
         &self.identity
+    }
+}
+
+/// A destination that takes everything.
+#[derive(Default)]
+pub struct Taker {
+    /// Records that it took.
+    pub records: usize,
+}
+
+impl Destination for Taker {
+    fn send(&mut self, parcel: &Parcel, _cancel: &Cancel) -> Answer {
+        self.records += parcel.records.len();
+        Answer::Accepted { rejected: Vec::new() }
+    }
+
+    fn place(&self) -> &str {
+        "nowhere"
     }
 }

@@ -8,7 +8,7 @@ mod send;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use engine_core::backfill::{Chosen, Counts, Job, Slice, Tally, choose};
+use engine_core::backfill::{Chosen, Counts, Job, Slice, Tally, choose, narrow};
 use engine_core::memory::MemoryStore;
 use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
@@ -99,7 +99,7 @@ impl Backfill<'_> {
     pub fn read(&self, slice: &Slice) -> Result<Read, Failure> {
         // The plan is made anew for every slice, so that a rotated secret is read again.
         let mut plan = self.project.plan(self.spec, false).map_err(|error| failure(&error))?;
-        plan.sync.window = Some(slice.reads);
+        narrow(&mut plan, slice);
         let copy = MemoryStore::for_one_run();
         let mut tally = Tally::new(*slice);
         let remembered = self.store.load(self.id).map_err(|error| failure(&error.into()))?;

@@ -6,6 +6,7 @@
 //! the slice are sent, so that neighbouring slices never tell of the same run.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::canonical::{CanonicalRow, KeyMap, RowKey};
+use crate::canonical::{CanonicalRow, KeyHasher, KeyMap, RowKey};
 use crate::mapping::{Mapper, Outcome};
 use crate::memory::MemoryPipeline;
 use crate::plan::Plan;
@@ -23,6 +24,8 @@ use crate::value::Row;
 
 /// Slices of one backfill at most.
 pub const SLICES_MAX: usize = 10_000;
+/// Memory of the rows of a slice that wait for a commit, where each is a record.
+const STAGE_BYTES: usize = 256 << 10;
 
 /// What is filled, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +110,15 @@ impl Slice {
     /// Whether a value of the window column, in microseconds, is of the slice.
     pub fn contains(&self, at: i64) -> bool {
         at >= self.from.as_microsecond() && at < self.to.as_microsecond()
+    }
+}
+
+/// Makes the plan of a pipeline that of a slice.
+pub fn narrow(plan: &mut Plan, slice: &Slice) {
+    plan.sync.window = Some(slice.reads);
+    if !plan.is_folded() {
+        // A commit to a store in memory costs nothing, and rows whose record is written lend their memory to others.
+        plan.stage_bytes_max = STAGE_BYTES;
     }
 }
 
@@ -236,9 +248,10 @@ pub fn choose(
     let keys: Vec<RowKey> = records.iter().map(|record| record.key).collect();
     let known = store.look_up(&plan.id, Ledger::Records, &keys)?;
     let taken = opened_by_the_schedule(plan, &read, store)?;
-    let outbox = std::mem::take(&mut read.outbox).into_values();
-    let mut bodies: HashMap<Uuid, String> = outbox.map(|(record, _)| (record.id, record.body)).collect();
-    let mut chosen = Vec::new();
+    let mut bodies: HashMap<u128, String, BuildHasherDefault<KeyHasher>> = HashMap::default();
+    bodies.reserve(read.outbox.len());
+    bodies.extend(std::mem::take(&mut read.outbox).into_values().map(|(record, _)| (record.id.as_u128(), record.body)));
+    let mut chosen = Vec::with_capacity(records.len());
     for (record, known) in records.into_iter().zip(known) {
         let is_inside = |lane: &str, start: i64| lane == record.lane && start > record.start && start < record.end;
         let is_taken = taken.iter().any(|(lane, start)| is_inside(lane, *start));
@@ -250,7 +263,7 @@ pub fn choose(
             counts.at_the_edge += 1;
         } else if record.end == LIVE {
             counts.live += 1;
-        } else if let Some(body) = bodies.remove(&record.id) {
+        } else if let Some(body) = bodies.remove(&record.id.as_u128()) {
             chosen.push(Chosen { id: record.id, body });
         }
     }
@@ -287,7 +300,7 @@ fn opened_by_the_schedule(
     let inner: KeyMap<(&str, i64)> = read
         .rows
         .values()
-        .filter(|row| !read.records.contains_key(&(false, row.key)))
+        .filter(|row| read.records.get(row.key, false).is_none())
         .map(|row| (row.key, (row.lane.as_str(), row.start)))
         .collect();
     let keys: Vec<RowKey> = inner.keys().copied().collect();

@@ -1,6 +1,9 @@
 //! A state store in memory: for `test` and `preview`, which run what a run runs and keep nothing, and for simulations.
 
+mod lanes;
+mod outbox;
 mod pipeline;
+mod records;
 mod transaction;
 
 use std::collections::BTreeMap;
@@ -11,7 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use self::outbox::Outbox;
 pub use self::pipeline::MemoryPipeline;
+pub use self::records::Records;
 
 use self::transaction::MemoryTransaction;
 use crate::canonical::RowKey;
@@ -49,9 +54,10 @@ impl MemoryStore {
         self.lock().remove(pipeline).unwrap_or_default()
     }
 
-    /// Appends records to an outbox in their order, from place 1 on where it was empty.
+    /// Appends records to an outbox in their order, from place 1 on where it was empty. Each has an id of its own, for
+    /// which nothing waits.
     pub fn enqueue_all(&self, pipeline: &str, records: impl IntoIterator<Item = (Uuid, String)>) {
-        self.with(pipeline, |known| records.into_iter().for_each(|(id, body)| known.enqueue(id, body, false)));
+        self.with(pipeline, |known| records.into_iter().for_each(|(id, body)| known.enqueue(id, body, false, true)));
     }
 
     /// What is known of a pipeline, as a copy.
@@ -149,7 +155,7 @@ impl StateStore for MemoryStore {
     fn counts(&self, pipeline: &str) -> Result<StateCounts, StateError> {
         let Waiting { outbox, outbox_bytes, quarantine } = self.waiting(pipeline)?;
         Ok(self.with(pipeline, |known| StateCounts {
-            records: known.records.keys().filter(|(part, _)| !part).count() as u64,
+            records: known.records.values().filter(|record| !record.part).count() as u64,
             live: known.records.values().filter(|record| !record.part && record.end == LIVE).count() as u64,
             outbox,
             outbox_bytes,
@@ -178,7 +184,7 @@ impl StateStore for MemoryStore {
             keys.iter()
                 .map(|key| match ledger {
                     Ledger::Rows => known.rows.get(key).map(entry_of_row),
-                    Ledger::Records => known.records.get(&(false, *key)).map(entry_of_record),
+                    Ledger::Records => known.records.get(*key, false).map(entry_of_record),
                 })
                 .collect()
         }))
@@ -234,7 +240,7 @@ impl StateStore for MemoryStore {
         let all = state
             .into_iter()
             .chain(known.rows.into_values().map(Saved::Row))
-            .chain(known.records.into_values().map(Saved::Record))
+            .chain(known.records.into_sorted().into_iter().map(Saved::Record))
             .chain(outbox)
             .chain(rejected.map(|(entry, _)| Saved::Rejected(entry)))
             .chain(self.refused(pipeline)?.into_iter().map(Saved::Refused));
@@ -276,10 +282,10 @@ impl StateStore for MemoryStore {
     ) -> Result<(), StateError> {
         self.with(pipeline, |known| {
             for seq in accepted {
-                known.outbox.remove(seq);
+                known.outbox.remove(*seq);
             }
             for refusal in refused {
-                if let Some((record, _)) = known.outbox.remove(&refusal.seq) {
+                if let Some(record) = known.outbox.remove(refusal.seq) {
                     let (code, reason) = (refusal.code.clone(), refusal.message.clone());
                     let entry = QuarantineEntry::of_delivery(record.id, code, reason, record.body, now);
                     let retry = Timestamp::from_second(now.as_second() + REFUSED_RETRY_SECONDS).ok();
@@ -300,10 +306,7 @@ impl StateStore for MemoryStore {
             let mut requeued = 0;
             for (entry, _) in due {
                 let Ok(id) = entry.key.parse() else { continue };
-                known.last_seq += 1;
-                let record = OutboxRecord { seq: known.last_seq, id, body: entry.row };
-                known.waiting.insert(id, known.last_seq);
-                known.outbox.insert(known.last_seq, (record, false));
+                known.outbox.append(id, entry.row, false);
                 requeued += 1;
             }
             requeued

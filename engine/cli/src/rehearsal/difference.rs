@@ -79,8 +79,8 @@ pub fn compare(
 ) -> (Counts, Vec<(Change, RowKey)>) {
     let mut counts = Counts::default();
     let mut changes = Vec::new();
-    for (place, record) in after.records.iter().filter(|((part, _), _)| !part) {
-        let change = match before.records.get(place) {
+    for record in after.records.values().filter(|record| !record.part) {
+        let change = match before.records.get(record.key, false) {
             None => Change::New,
             Some(old) if old.hash != record.hash => Change::Changed,
             Some(_) => {
@@ -90,8 +90,8 @@ pub fn compare(
         };
         changes.push((change, record));
     }
-    let gone = before.records.iter().filter(|(place, _)| !place.0 && !after.records.contains_key(place));
-    changes.extend(gone.map(|(_, record)| (Change::Gone, record)));
+    let is_gone = |record: &&LedgerRecord| !record.part && after.records.get(record.key, false).is_none();
+    changes.extend(before.records.values().filter(is_gone).map(|record| (Change::Gone, record)));
     for (change, _) in &changes {
         match change {
             Change::New => counts.new += 1,
@@ -120,7 +120,7 @@ impl<'a> Records<'a> {
 
     /// A record of the ledger.
     pub fn of(&self, key: RowKey) -> Option<&'a LedgerRecord> {
-        self.pipeline.records.get(&(false, key))
+        self.pipeline.records.get(key, false)
     }
 
     /// A record in the words of a spec, where all of it is remembered.
@@ -196,13 +196,13 @@ mod tests {
 
     use super::*;
 
-    fn record(key: u128, hash: u64, lane: &str, at: i64) -> ((bool, RowKey), LedgerRecord) {
+    fn record(key: u128, hash: u64, lane: &str, at: i64) -> LedgerRecord {
         let key = RowKey(key);
         let (id, lane) = (Uuid::from_u128(key.0), lane.to_owned());
-        ((false, key), LedgerRecord { key, part: false, id, hash, at, lane, start: at, end: LIVE, body: None })
+        LedgerRecord { key, part: false, id, hash, at, lane, start: at, end: LIVE, body: None }
     }
 
-    fn state(records: impl IntoIterator<Item = ((bool, RowKey), LedgerRecord)>) -> MemoryPipeline {
+    fn state(records: impl IntoIterator<Item = LedgerRecord>) -> MemoryPipeline {
         let mut state = MemoryPipeline::default();
         state.records = records.into_iter().collect();
         state
@@ -212,8 +212,7 @@ mod tests {
     fn records_are_compared_by_what_they_say() {
         let before =
             state([record(1, 1, "M2", 10), record(2, 1, "M1", 20), record(3, 1, "M1", 30), record(4, 1, "M1", 1)]);
-        let mut refused = record(6, 9, "M1", 30);
-        refused.0.0 = true;
+        let refused = LedgerRecord { part: true, ..record(6, 9, "M1", 30) };
         let after = state([
             record(1, 1, "M2", 10),
             record(2, 2, "M1", 20),

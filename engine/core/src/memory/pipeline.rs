@@ -1,14 +1,15 @@
 //! Everything that a store in memory knows of one pipeline.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::lanes::Lanes;
+use super::outbox::Outbox;
+use super::records::Records;
 use crate::canonical::RowKey;
-use crate::state::{
-    DeliveryState, LedgerRecord, LedgerRow, OutboxRecord, PipelineState, QuarantineEntry, SliceState, Stage,
-};
+use crate::state::{DeliveryState, LedgerRecord, LedgerRow, PipelineState, QuarantineEntry, SliceState, Stage};
 
 /// Everything that is known of one pipeline.
 #[derive(Debug, Clone, Default)]
@@ -19,79 +20,84 @@ pub struct MemoryPipeline {
     pub delivery: DeliveryState,
     /// Source rows that wait to be folded.
     pub rows: BTreeMap<RowKey, LedgerRow>,
-    /// Records; the flag tells runs that a check refused.
-    pub records: BTreeMap<(bool, RowKey), LedgerRecord>,
-    /// The outbox, with whether an entry is held.
-    pub outbox: BTreeMap<i64, (OutboxRecord, bool)>,
+    /// Records.
+    pub records: Records,
+    /// The outbox.
+    pub outbox: Outbox,
     /// The quarantine, with when a refused record is tried again.
     pub quarantine: Vec<(QuarantineEntry, Option<Timestamp>)>,
     /// Slices of backfills, by job and number.
     pub slices: BTreeMap<(String, u32), SliceState>,
     pub(super) leased: bool,
-    pub(super) last_seq: i64,
-    /// Place in the outbox, by the id of the record.
-    pub(super) waiting: HashMap<Uuid, i64>,
-    pub(super) lanes: HashMap<String, Lane>,
-}
-
-/// Where a machine's rows and records are, so that a fold reads no others.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Lane {
-    pub(super) rows: BTreeSet<(i64, RowKey)>,
-    pub(super) records_by_end: BTreeSet<(bool, i64, RowKey)>,
-    pub(super) records_by_start: BTreeSet<(i64, bool, RowKey)>,
+    /// Laid out when a fold asks for them first: what is not folded does without.
+    pub(super) lanes: Option<Lanes>,
 }
 
 impl MemoryPipeline {
-    fn lane(&mut self, name: &str) -> &mut Lane {
-        if !self.lanes.contains_key(name) {
-            self.lanes.insert(name.to_owned(), Lane::default());
-        }
-        self.lanes.get_mut(name).expect("it is there by now")
+    /// The rows of a lane that start at a time or later.
+    pub(super) fn lane_rows(&mut self, lane: &str, from: i64) -> Vec<LedgerRow> {
+        let lanes = self.lanes.get_or_insert_with(|| Lanes::of(&self.rows, &self.records));
+        lanes.rows(lane, from).map(|key| self.rows[&key].clone()).collect()
+    }
+
+    /// The records of a lane that end at a time or later, by start.
+    pub(super) fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Vec<LedgerRecord> {
+        let lanes = self.lanes.get_or_insert_with(|| Lanes::of(&self.rows, &self.records));
+        let records = lanes.records(lane, part, from).filter_map(|key| self.records.get(key, part));
+        let mut records: Vec<LedgerRecord> = records.cloned().collect();
+        records.sort_by_key(|record| (record.start, record.key));
+        records
+    }
+
+    /// When the first record of a lane starts.
+    pub(super) fn lane_begins(&mut self, lane: &str) -> Option<i64> {
+        self.lanes.get_or_insert_with(|| Lanes::of(&self.rows, &self.records)).first_start(lane)
     }
 
     pub(super) fn put_row(&mut self, row: &LedgerRow) {
-        self.delete_row(row.key);
-        self.lane(&row.lane).rows.insert((row.start, row.key));
-        self.rows.insert(row.key, row.clone());
+        let old = self.rows.insert(row.key, row.clone());
+        let Some(lanes) = &mut self.lanes else { return };
+        old.iter().for_each(|old| lanes.remove_row(old));
+        lanes.add_row(row);
     }
 
     pub(super) fn delete_row(&mut self, key: RowKey) {
-        if let Some(old) = self.rows.remove(&key) {
-            self.lane(&old.lane).rows.remove(&(old.start, key));
+        let old = self.rows.remove(&key);
+        if let (Some(old), Some(lanes)) = (old, &mut self.lanes) {
+            lanes.remove_row(&old);
         }
     }
 
     pub(super) fn put_record(&mut self, record: &LedgerRecord) {
-        let LedgerRecord { key, part, lane, start, end, .. } = record;
-        self.delete_record(*key, *part);
-        let lane = self.lane(lane);
-        lane.records_by_end.insert((*part, *end, *key));
-        lane.records_by_start.insert((*start, *part, *key));
-        self.records.insert((*part, *key), record.clone());
+        let old = self.records.insert(record.clone());
+        let Some(lanes) = &mut self.lanes else { return };
+        old.iter().for_each(|old| lanes.remove_record(old));
+        lanes.add_record(record);
     }
 
     pub(super) fn delete_record(&mut self, key: RowKey, part: bool) {
-        if let Some(LedgerRecord { lane, start, end, .. }) = self.records.remove(&(part, key)) {
-            let lane = self.lane(&lane);
-            lane.records_by_end.remove(&(part, end, key));
-            lane.records_by_start.remove(&(start, part, key));
+        let old = self.records.remove(key, part);
+        if let (Some(old), Some(lanes)) = (old, &mut self.lanes) {
+            lanes.remove_record(&old);
         }
     }
 
-    /// Appends to the outbox. One record at most waits for an id; what is delivered leaves its place in the index behind.
-    pub(super) fn enqueue(&mut self, id: Uuid, body: String, held: bool) {
-        self.last_seq += 1;
-        let superseded = self.waiting.insert(id, self.last_seq);
-        if let Some(seq) = superseded
-            && self.outbox.get(&seq).is_some_and(|(record, _)| record.id == id)
-        {
-            self.outbox.remove(&seq);
+    /// Takes out all rows and records.
+    pub(super) fn forget_ledger(&mut self) {
+        self.rows.clear();
+        self.records = Records::default();
+        self.lanes = None;
+    }
+
+    /// Appends to the outbox. One record at most waits for an id; nothing waits for that of a `fresh` one.
+    pub(super) fn enqueue(&mut self, id: Uuid, body: String, held: bool, fresh: bool) {
+        if !fresh {
+            self.outbox.supersede(id);
         }
         if !self.quarantine.is_empty() {
             let id = id.to_string();
             self.quarantine.retain(|(known, _)| known.stage != Stage::Delivery || known.key != id);
         }
-        self.outbox.insert(self.last_seq, (OutboxRecord { seq: self.last_seq, id, body }, held));
+        self.outbox.append(id, body, held);
     }
 }

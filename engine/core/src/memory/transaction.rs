@@ -49,14 +49,11 @@ impl StateTransaction for MemoryTransaction<'_> {
     }
 
     fn lane_rows(&mut self, lane: &str, from: i64) -> Result<Vec<LedgerRow>, StateError> {
-        Ok(self.with(|known| {
-            let Some(lane) = known.lanes.get(lane) else { return Vec::new() };
-            lane.rows.range((from, RowKey(0))..).map(|(_, key)| known.rows[key].clone()).collect()
-        }))
+        Ok(self.with(|known| known.lane_rows(lane, from)))
     }
 
     fn record(&mut self, key: RowKey, part: bool) -> Result<Option<LedgerRecord>, StateError> {
-        Ok(self.with(|known| known.records.get(&(part, key)).cloned()))
+        Ok(self.with(|known| known.records.get(key, part).cloned()))
     }
 
     fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError> {
@@ -70,29 +67,22 @@ impl StateTransaction for MemoryTransaction<'_> {
     }
 
     fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError> {
-        let mut records: Vec<LedgerRecord> = self.with(|known| {
-            let Some(lane) = known.lanes.get(lane) else { return Vec::new() };
-            let range = (part, from, RowKey(0))..=(part, i64::MAX, RowKey(u128::MAX));
-            lane.records_by_end.range(range).map(|(_, _, key)| known.records[&(part, *key)].clone()).collect()
-        });
-        records.sort_by_key(|record| (record.start, record.key));
-        Ok(records)
+        Ok(self.with(|known| known.lane_records(lane, part, from)))
     }
 
     fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError> {
-        Ok(self.with(|known| {
-            let first = known.lanes.get(lane).and_then(|lane| lane.records_by_start.first());
-            first.is_some_and(|(start, ..)| *start < before)
-        }))
+        Ok(self.with(|known| known.lane_begins(lane)).is_some_and(|start| start < before))
     }
 
     fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError> {
-        self.with(|known| known.enqueue(entry.id, entry.body.clone(), entry.held));
+        // Elsewhere, a removal may wait of what is fresh to the ledger. A store for one run has nothing but from that run.
+        let fresh = entry.fresh && self.copy.is_none();
+        self.with(|known| known.enqueue(entry.id, entry.body.clone(), entry.held, fresh));
         Ok(())
     }
 
     fn release(&mut self) -> Result<(), StateError> {
-        self.with(|known| known.outbox.values_mut().for_each(|(_, held)| *held = false));
+        self.with(|known| known.outbox.release());
         Ok(())
     }
 
@@ -136,13 +126,12 @@ impl StateTransaction for MemoryTransaction<'_> {
     fn forget(&mut self, what: Forget) -> Result<(), StateError> {
         self.with(|known| match what {
             Forget::Everything => {
-                let (leased, last_seq) = (known.leased, known.last_seq);
-                *known = MemoryPipeline { leased, last_seq, ..MemoryPipeline::default() };
+                let (leased, mut outbox) = (known.leased, std::mem::take(&mut known.outbox));
+                outbox.clear();
+                *known = MemoryPipeline { leased, outbox, ..MemoryPipeline::default() };
             }
             Forget::Ledger => {
-                known.rows.clear();
-                known.records.clear();
-                known.lanes.clear();
+                known.forget_ledger();
                 known.quarantine.retain(|(entry, _)| entry.stage != Stage::Run);
             }
         });
@@ -155,7 +144,7 @@ impl StateTransaction for MemoryTransaction<'_> {
             Saved::Delivery(delivery) => known.delivery = delivery.clone(),
             Saved::Row(row) => known.put_row(row),
             Saved::Record(record) => known.put_record(record),
-            Saved::Outbox(SavedOutbox { id, held, body, .. }) => known.enqueue(*id, body.clone(), *held),
+            Saved::Outbox(SavedOutbox { id, held, body, .. }) => known.enqueue(*id, body.clone(), *held, false),
             Saved::Rejected(entry) => known.quarantine.push((entry.clone(), None)),
             Saved::Refused(refused) => {
                 let RefusedEntry { id, code, message, body, first_seen, retry_at, .. } = refused.clone();

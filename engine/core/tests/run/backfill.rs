@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use engine_core::backfill::{Counts, Job, Slice, Tally, choose, overlap};
+use engine_core::backfill::{Counts, Job, Slice, Tally, choose, narrow, overlap};
 use engine_core::memory::MemoryStore;
 use engine_core::state::LIVE;
 use proptest::prelude::*;
@@ -31,20 +31,25 @@ fn slices(job: &Job) -> Vec<Slice> {
 fn fill(world: &mut World, job: &Job) -> (BTreeMap<Uuid, String>, Counts) {
     let (mut records, mut total) = (BTreeMap::new(), Counts::default());
     world.clock.set(at(PRESENT));
+    let stage_bytes_max = world.plan.stage_bytes_max;
     for slice in slices(job) {
-        world.plan.sync.window = Some(slice.reads);
-        let copy = MemoryStore::new();
+        narrow(&mut world.plan, &slice);
+        if !world.plan.is_folded() {
+            // As of a slice with many rows, which are committed batch by batch.
+            world.plan.stage_bytes_max = 0;
+        }
+        let copy = MemoryStore::for_one_run();
         let mut tally = Tally::new(slice);
         let report = world.observed(&copy, u64::MAX, &mut tally);
         assert_eq!(report.failure, None);
         let mut counts = tally.counts;
-        let snapshot = copy.snapshot(&world.plan.id);
-        for record in choose(&world.plan, &slice, snapshot, &world.store, &mut counts).expect("the store holds") {
+        let read = copy.take(&world.plan.id);
+        for record in choose(&world.plan, &slice, read, &world.store, &mut counts).expect("the store holds") {
             assert_eq!(records.insert(record.id, record.body), None, "a record of two slices");
         }
         total.add(&counts);
     }
-    world.plan.sync.window = None;
+    (world.plan.sync.window, world.plan.stage_bytes_max) = (None, stage_bytes_max);
     assert_eq!(total.send, records.len() as u64);
     (records, total)
 }

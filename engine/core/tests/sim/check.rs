@@ -11,7 +11,7 @@ use engine_core::plan::DELETES_FREE;
 use engine_core::ports::{Answer, Cancel, Clock, Destination, Parcel};
 use engine_core::report::{FailureKind, RunReport};
 use engine_core::run::{Runner, Silent};
-use engine_core::state::{SoleLease, Stage};
+use engine_core::state::{OutboxRecord, SoleLease, Stage};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
@@ -34,7 +34,8 @@ impl Sim {
         let known = self.store.snapshot(self.id());
         let mut inner = self.lock();
         let mut wrong = Vec::new();
-        for (seq, (record, _)) in known.outbox.range(inner.last_seq + 1..) {
+        let known_before = inner.last_seq;
+        for (record, _) in known.outbox.values().filter(|(record, _)| record.seq > known_before) {
             let before = inner.handed_over.get(&record.id);
             if operation == "commit" && before == Some(&record.body) {
                 wrong.push(Wrong::Doubled(format!("handed over again as it was: {}", record.body)));
@@ -43,7 +44,7 @@ impl Sim {
                 wrong.push(Wrong::Doubled(format!("deleted, and never written: {}", record.body)));
             }
             inner.handed_over.insert(record.id, record.body.clone());
-            inner.last_seq = *seq;
+            inner.last_seq = record.seq;
         }
         let waiting: BTreeMap<Uuid, &String> =
             known.outbox.values().map(|(record, _)| (record.id, &record.body)).collect();
@@ -89,10 +90,10 @@ impl Sim {
         }
         let braked = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Brake);
         let outbox = self.store.snapshot(self.id()).outbox;
-        let is_let_go = |(seq, (_, held)): (&i64, &(_, bool))| !held && !before.outbox.contains_key(seq);
+        let is_let_go = |(record, held): &(OutboxRecord, bool)| !held && !before.outbox.contains(record.seq);
         if report.failure.is_some()
             && self.setup.reads != Reads::Slices
-            && outbox.iter().any(is_let_go)
+            && outbox.values().any(is_let_go)
             && !in_doubt(report)
         {
             self.wrong(Wrong::Unbraked("a run that failed has let records go".to_owned()));

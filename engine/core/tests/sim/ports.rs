@@ -129,7 +129,7 @@ impl Wire {
         inner.platform.fence = fence;
         for record in &parcel.records {
             let told = inner.platform.told.get(&record.seq).copied();
-            if told.is_some_and(|told| told == faults || !outbox.contains_key(&record.seq)) {
+            if told.is_some_and(|told| told == faults || !outbox.contains(record.seq)) {
                 inner.wrong.push(Wrong::Doubled(format!("record {} of {} comes again", record.seq, record.id)));
             }
         }

@@ -179,7 +179,7 @@ impl<'a> Follower<'a> {
             return None;
         }
         let key = self.records.state.keys.key(&row.key_text);
-        let own = self.records.records.get(&(false, key));
+        let own = self.records.records.get(key, false);
         if let Some(record) = own {
             let is_whole = !self.plan.is_paired() && (row.end.map(|end| end.micros()) == end_of(record));
             let role = if is_whole || !self.plan.is_folded() { Role::Is } else { Role::Opens };
