@@ -283,7 +283,7 @@ fn a_downgrade_is_refused_in_words_and_changes_nothing() {
     workspace.engine(&run).expect(0);
     let state = workspace.path(".engine/state.db");
     let newer = rusqlite::Connection::open(&state).unwrap();
-    newer.execute_batch("ALTER TABLE record ADD COLUMN colour TEXT; PRAGMA user_version = 99;").unwrap();
+    newer.execute_batch("ALTER TABLE sheet ADD COLUMN colour TEXT; PRAGMA user_version = 99;").unwrap();
     newer.close().unwrap();
 
     let before = (fs::read(&state).unwrap(), workspace.read("runs.ndjson"));

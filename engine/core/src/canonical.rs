@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::key::{KeyForm, KeyHasher, KeyMap, KeySet, KeyText, RowKey};
 pub use self::stored::StoredRowError;
+use crate::name_id::NameId;
 use crate::pairing::{Event, Tie};
 use crate::time::Instant;
 
@@ -22,23 +23,24 @@ const ID_NAMESPACE: Uuid = Uuid::from_u128(0x2beb_4da0_8bc0_5b11_8ef0_31c0_c0ce_
 /// texts, null where a column is null.
 #[derive(Debug, Clone)]
 pub struct RecordIds {
-    name: String,
-    /// Bytes of the name that are the pipeline's.
-    pipeline_len: usize,
+    /// What the names of all of them begin with.
+    pipeline: NameId,
 }
 
 impl RecordIds {
     /// The ids of a pipeline.
     pub fn new(pipeline: &str) -> Self {
-        let name = format!("{pipeline}\n");
-        Self { pipeline_len: name.len(), name }
+        let mut of_pipeline = NameId::new(ID_NAMESPACE);
+        of_pipeline.add(pipeline.as_bytes());
+        of_pipeline.add(b"\n");
+        Self { pipeline: of_pipeline }
     }
 
     /// The id of the record that a row opens.
-    pub fn of(&mut self, key_text: &str) -> Uuid {
-        self.name.truncate(self.pipeline_len);
-        self.name.push_str(key_text);
-        Uuid::new_v5(&ID_NAMESPACE, self.name.as_bytes())
+    pub fn of(&self, key_text: &str) -> Uuid {
+        let mut id = self.pipeline.clone();
+        id.add(key_text.as_bytes());
+        id.finish()
     }
 }
 

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::name_id::NameId;
 use crate::ports::{Answer, Parcel, ParcelRecord};
 
 /// Upper bound of the first wait after a failure.
@@ -60,15 +61,14 @@ pub fn backoff(attempts: u32, random: u64, retry_after: Option<Duration>) -> Dur
 /// slice of a backfill, the places of the records there, and their bodies. The same parcel has the same key for ever, on
 /// every device; other records have another one.
 pub fn parcel_key(places_of: &str, records: &[ParcelRecord]) -> String {
-    const RECORD_BYTES: usize = size_of::<i64>() + size_of::<u128>();
-    let mut name = Vec::with_capacity(size_of::<u64>() + places_of.len() + records.len() * RECORD_BYTES);
-    name.extend_from_slice(&(places_of.len() as u64).to_le_bytes());
-    name.extend_from_slice(places_of.as_bytes());
+    let mut name = NameId::new(KEY_NAMESPACE);
+    name.add(&(places_of.len() as u64).to_le_bytes());
+    name.add(places_of.as_bytes());
     for record in records {
-        name.extend_from_slice(&record.seq.to_le_bytes());
-        name.extend_from_slice(&xxh3_128(record.body.as_bytes()).to_le_bytes());
+        name.add(&record.seq.to_le_bytes());
+        name.add(&xxh3_128(record.body.as_bytes()).to_le_bytes());
     }
-    Uuid::new_v5(&KEY_NAMESPACE, &name).to_string()
+    name.finish().to_string()
 }
 
 /// How large a parcel may be. A parcel always holds at least one record, whatever its size.

@@ -16,6 +16,7 @@ pub mod freshness;
 pub mod mapping;
 pub mod memory;
 pub mod merge;
+mod name_id;
 mod overlap;
 pub mod pairing;
 pub mod plan;

@@ -309,3 +309,77 @@ proptest! {
         }
     }
 }
+
+/// More rows, restored records and bodies than wait in memory: what is written in between is of the same transaction.
+#[test]
+fn what_is_more_than_waits_in_memory_is_written_in_between() {
+    const ROWS: u128 = 50_500;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("state.db"), Options::default()).expect("opens");
+    let rows: Vec<LedgerRow> = (0..ROWS).map(|no| row(no, "m1", no as i64)).collect();
+    let large = "x".repeat(300_000);
+    transact(&store, P, |tx| {
+        tx.put_rows(&rows).expect("writes");
+        for no in 0..5_000 {
+            tx.restore(&Saved::Record(record(no, LANES[no as usize % 3], no as i64, LIVE))).expect("writes");
+        }
+        assert_eq!(tx.record(key(4_999), false).expect("reads"), Some(record(4_999, LANES[4_999 % 3], 4_999, LIVE)));
+        // The first is on a stack long before the last supersedes it.
+        for no in [1, 2, 3, 4, 5, 1] {
+            tx.enqueue(&outgoing(no, &large)).expect("appends");
+        }
+    });
+    assert_eq!(window(&store, P, Ledger::Rows, 0, i64::MAX).len(), rows.len());
+    assert_eq!(store.counts(P).expect("counts").records, 5_000);
+    let waiting: Vec<u128> =
+        store.claim(P, 10, usize::MAX).expect("claims").iter().map(|one| one.id.as_u128()).collect();
+    assert_eq!(waiting, [2, 3, 4, 5, 1]);
+    assert_in_order(&store);
+}
+
+/// A file of version 3 with more rows than are moved at a time, some of them on a machine in the middle.
+#[test]
+fn a_large_file_of_before_sheets_is_moved_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("state.db");
+    let older = SqliteStore::open_with(&path, Options::default(), &schema::MIGRATIONS[..3]).expect("opens");
+    older
+        .lock()
+        .execute_batch(
+            "INSERT INTO pipeline (no, id) VALUES (1, 'acme-bookings');
+             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 12345)
+             INSERT INTO source_row (pipeline, key, hash, at, lane, starts, body)
+                 SELECT 1, unhex(printf('%032x', n)), n + 1, n, 'm' || (n % 3), n, '{\"no\":' || n || '}' FROM number;
+             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 12345)
+             INSERT INTO record (pipeline, part, key, id, hash, at, lane, starts, ends)
+                 SELECT 1, 0, unhex(printf('%032x', n)), unhex(printf('%032x', n)), n + 1, n, 'm' || (n % 3), n, n + 5
+                 FROM number;
+             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 700)
+             INSERT INTO outbox (pipeline, id, held, bytes, refusals, body)
+                 SELECT 1, unhex(printf('%032x', n)), n > 600, 1, 0, 'x' FROM number;",
+        )
+        .expect("writes");
+    let places = |store: &SqliteStore| -> (i64, i64) {
+        let first = "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'";
+        let last: i64 = store.lock().query_row(first, [], |row| row.get(0)).expect("reads");
+        (last - 699, last)
+    };
+    let before = places(&older);
+    drop(older);
+    let store = SqliteStore::open(&path, Options { check: Check::Full, ..Options::default() }).expect("opens");
+    assert_in_order(&store);
+    let counts = store.counts(P).expect("counts");
+    assert_eq!((counts.records, counts.outbox, counts.outbox_bytes), (12_345, 700, 700));
+    transact(&store, P, |tx| {
+        for no in [1, 3_000, 12_345] {
+            let lane = format!("m{}", no % 3);
+            assert_eq!(tx.row(key(no)).expect("reads"), Some(row(no, &lane, no as i64)));
+            let expected = record(no, &lane, no as i64, no as i64 + 5);
+            assert_eq!(tx.record(key(no), false).expect("reads"), Some(expected));
+        }
+        tx.enqueue(&outgoing(701, "x")).expect("appends");
+    });
+    let claimed = store.claim(P, 10_000, usize::MAX).expect("claims");
+    assert_eq!(claimed.len(), 601, "what is held waits");
+    assert_eq!((claimed[0].seq, claimed[600].seq), (before.0, before.1 + 1), "places go on");
+}
