@@ -123,8 +123,8 @@ mod tests {
                 .map(|one| one.map(|(head, body)| (head, body.to_owned())))
                 .collect::<Result<_, _>>()
                 .expect("is whole");
-            prop_assert_eq!(read, waiting.clone());
             prop_assert_eq!(stack.records as usize, waiting.len());
+            prop_assert_eq!(read, waiting);
         }
 
         #[test]
