@@ -28,7 +28,7 @@ def stateless(world, database, rows):
     """A backfill of rows: the ledger and the outbox stay as they are."""
     command = [world.engine, "backfill", world.spec(f"rows-{database}"), "--from", "2024-01-01"]
     command += ["--to", plant.local(rows).isoformat(sep=" "), "--now", plant.instant(rows, days=2)]
-    command += ["--slice", "30d", "--yes"]
+    command += ["--slice", "1d", "--yes"]
     return world.run(command, world.folder(f"rows-{database}"), plant.rows_truth(rows))
 
 

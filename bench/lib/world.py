@@ -47,6 +47,7 @@ class World:
             BENCH_CSV=f"{self.work}/csv",
             SINK=self.sink_address,
             NO_COLOR="1",
+            MALLOC_ARENA_MAX="1",
         )
         self.sink = None
         self.servers = {}

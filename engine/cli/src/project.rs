@@ -240,13 +240,15 @@ pub fn marked_plan_on(device: &Device, spec: &FoundSpec, offline: bool) -> Resul
     Ok((plan, references.mark()))
 }
 
-/// Bytes of changed rows that one run keeps in memory: its part of `limits.memory`. Rows take about as much again while
-/// they are derived, and so do batches, parcels and the pages of the state store.
+/// Bytes of changed rows that one run keeps in memory: its part of what the program itself leaves of `limits.memory`. Rows
+/// take about as much again while they are derived, and so do batches, parcels and the pages of the state store.
 fn stage_bytes_max(device: &Device) -> usize {
     const PARTS: u64 = 4;
+    /// The program, as much of it as is used, and what one run takes however little it reads.
+    const PROGRAM_BYTES: u64 = 44 << 20;
     const STAGE_BYTES_MIN: u64 = 256 << 10;
     let Some(memory) = device.limits.memory else { return STAGE_BYTES };
-    let part = memory.0 / PARTS / concurrency(device) as u64;
+    let part = memory.0.saturating_sub(PROGRAM_BYTES) / PARTS / concurrency(device) as u64;
     usize::try_from(part.max(STAGE_BYTES_MIN)).unwrap_or(usize::MAX).min(STAGE_BYTES)
 }
 
@@ -399,7 +401,8 @@ mod tests {
         };
         for (limits, expected) in [
             (serde_json::json!({}), STAGE_BYTES),
-            (serde_json::json!({"memory": "48MiB", "concurrency": 4}), 3 << 20),
+            (serde_json::json!({"memory": "92MiB", "concurrency": 4}), 3 << 20),
+            (serde_json::json!({"memory": "48MiB", "concurrency": 1}), 1 << 20),
             (serde_json::json!({"memory": "1GiB"}), STAGE_BYTES),
             (serde_json::json!({"memory": "1MiB"}), 256 << 10),
         ] {

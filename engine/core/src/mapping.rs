@@ -320,7 +320,7 @@ impl Mapper {
         number(scrap.as_ref(), row, &mut details.quantity_scrap, &mut self.other, &mut sink);
         number(yields.as_ref(), row, &mut details.quantity_yield, &mut self.other, &mut sink);
         optional(self.quantity_unit.as_ref(), row, &mut details.quantity_unit, &mut sink);
-        let mut attributes = Attributes::over(&mut details.attributes);
+        let mut attributes = Attributes::over(&mut details.attributes, self.attributes.len());
         for attribute in &self.attributes {
             attribute.attribute(row, &mut attributes, &mut self.other, &mut sink);
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Rows a batch holds at most.
-pub const BATCH_ROWS_MAX: usize = 2_000;
+pub const BATCH_ROWS_MAX: usize = 1_000;
 /// Bytes of text a batch holds before it counts as full. One row may exceed it.
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one value; a longer one is refused as [`Slot::Bad`].

@@ -132,14 +132,16 @@ impl TextReader {
     }
 }
 
-/// Writes the attributes of a row over those of the row before, so that their memory is used again.
+/// Writes the attributes of a row over those of the row before, so that their memory is used again. There is room for no
+/// more than there may be: a run keeps thousands of rows.
 pub(super) struct Attributes<'a> {
     entries: &'a mut Vec<(String, String)>,
     kept: usize,
 }
 
 impl<'a> Attributes<'a> {
-    pub(super) fn over(entries: &'a mut Vec<(String, String)>) -> Self {
+    pub(super) fn over(entries: &'a mut Vec<(String, String)>, most: usize) -> Self {
+        entries.reserve_exact(most.saturating_sub(entries.len()));
         Self { entries, kept: 0 }
     }
 

@@ -40,6 +40,8 @@ pub(super) const COUNTS: &str =
 pub(super) const EVERY_SHEET: &str =
     "SELECT shelf, lane, heads, bodies FROM sheet WHERE pipeline = ?1 ORDER BY shelf, lane, starts";
 
+const NOT_THERE: Torn = Torn("a sheet of the ledger is not there, and a key leads to it");
+
 /// One shelf of the ledger of one pipeline.
 #[derive(Clone, Copy)]
 pub(super) struct Section<'a> {
@@ -95,7 +97,7 @@ pub(super) fn look_up(at: Section<'_>, keys: &[RowKey]) -> rusqlite::Result<Vec<
     let mut statement = at.connection.prepare_cached("SELECT heads FROM sheet WHERE no = ?1")?;
     for (sheet, mut numbers) in on_sheet {
         numbers.sort_unstable_by_key(|number| keys[*number]);
-        statement.query_row([sheet], |row| {
+        let read = |row: &Row<'_>| {
             for (head, _) in heads(at.shelf, row, 0)? {
                 let first = numbers.partition_point(|number| keys[*number] < head.key);
                 for number in numbers[first..].iter().take_while(|number| keys[**number] == head.key) {
@@ -103,7 +105,8 @@ pub(super) fn look_up(at: Section<'_>, keys: &[RowKey]) -> rusqlite::Result<Vec<
                 }
             }
             Ok(())
-        })?;
+        };
+        statement.query_row([sheet], read).optional()?.ok_or(NOT_THERE)?;
     }
     Ok(found)
 }
@@ -219,9 +222,9 @@ struct Sheet {
 
 impl Sheet {
     fn read(connection: &Connection, no: i64) -> rusqlite::Result<Self> {
-        connection.prepare_cached("SELECT lane, heads, bodies FROM sheet WHERE no = ?1")?.query_row([no], |row| {
-            Ok(Self { lane: row.get(0)?, heads: row.get(1)?, bodies: row.get_ref(2)?.as_blob()?.to_owned() })
-        })
+        let mut statement = connection.prepare_cached("SELECT lane, heads, bodies FROM sheet WHERE no = ?1")?;
+        let read = |row: &Row<'_>| Ok(Self { lane: row.get(0)?, heads: row.get(1)?, bodies: row.get(2)? });
+        statement.query_row([no], read).optional()?.ok_or_else(|| NOT_THERE.into())
     }
 
     fn entries(&self, shelf: Shelf) -> rusqlite::Result<Vec<Entry<'_>>> {

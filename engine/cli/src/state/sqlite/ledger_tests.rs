@@ -212,9 +212,14 @@ fn a_damaged_sheet_is_told_in_words() {
     let store = SqliteStore::open(&folder.path().join("state.db"), Options::default()).expect("opens");
     transact(&store, P, |tx| tx.put_row(&row(1, "m1", 10)).expect("writes"));
     store.lock().execute("UPDATE sheet SET heads = x'00'", []).expect("writes");
-    let refused = store.look_up(P, Ledger::Rows, &[key(1)]).expect_err("is damaged");
-    assert!(refused.message.starts_with("the file is damaged: a sheet of the ledger"), "{refused:?}");
-    assert!(refused.hint.is_some_and(|hint| hint.contains("restore")));
+    let assert_told = |words: &str| {
+        let refused = store.look_up(P, Ledger::Rows, &[key(1)]).expect_err("is damaged");
+        assert_eq!(refused.message, format!("the file is damaged: a sheet of the ledger {words}"));
+        assert!(refused.hint.is_some_and(|hint| hint.contains("restore")));
+    };
+    assert_told("ends in the middle of an entry");
+    store.lock().execute("DELETE FROM sheet", []).expect("writes");
+    assert_told("is not there, and a key leads to it");
 }
 
 #[derive(Debug, Clone)]

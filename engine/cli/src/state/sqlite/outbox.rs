@@ -18,7 +18,7 @@ pub(super) const STACK_FROM: &str = "SELECT last, heads FROM outbox \
 const ALL_HEADS: &str = "SELECT last, heads FROM outbox WHERE pipeline = ?1";
 
 /// Bytes of bodies that wait in memory for their stacks at most.
-const APPENDED_BYTES_MAX: usize = 1 << 20;
+const APPENDED_BYTES_MAX: usize = 256 << 10;
 
 /// What a transaction appends to the outbox of one pipeline.
 #[derive(Default)]
