@@ -175,7 +175,7 @@ pub fn bookings(rows: usize) -> Vec<RowBatch> {
 
 /// Number of runs in the bookings: every second block of machines starts.
 pub fn runs_of(rows: usize) -> usize {
-    (0..rows).filter(|number| number / MACHINES % 2 == 0).count()
+    (0..rows).filter(|number| (number / MACHINES).is_multiple_of(2)).count()
 }
 
 /// Orders whose times are texts.
