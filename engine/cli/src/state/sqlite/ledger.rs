@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::places;
 use super::sheet::{self, Entry, Heads, SHEET_ENTRIES_MAX, Shelf, Written};
 use super::torn::Torn;
+use super::unsigned;
 
 /// Entries from which on the last sheet of a machine is left as it is, and a new one is begun.
 const SHEET_ENTRIES_ENOUGH: u32 = SHEET_ENTRIES_MAX as u32 / 2;
@@ -152,7 +153,6 @@ pub(super) fn latest(connection: &Connection, pipeline: i64, limit: usize) -> ru
 
 /// Number of records that are no parts, and of live ones among them.
 pub(super) fn counts(connection: &Connection, pipeline: i64) -> rusqlite::Result<(u64, u64)> {
-    let unsigned = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::cast_unsigned);
     connection.prepare_cached(COUNTS)?.query_row([pipeline], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))
 }
 

@@ -1,6 +1,6 @@
 //! The outbox, and the records that the destination refused: a record is in one of them or in neither.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use engine_core::state::{OutboxEntry, OutboxRecord, RefusedEntry, RefusedRecord, Saved, SavedOutbox};
@@ -13,7 +13,7 @@ use super::{instant, sixteen};
 use crate::state::retry::{last_refused, retry_after_micros};
 
 pub(super) const QUEUE: &str = "SELECT heads, bodies FROM outbox WHERE pipeline = ?1 AND held = 0 ORDER BY last";
-pub(super) const STACK_FROM: &str = "SELECT last, heads FROM outbox \
+pub(super) const STACK_FROM: &str = "SELECT last FROM outbox \
      WHERE pipeline = ?1 AND held = 0 AND last >= ?2 ORDER BY last LIMIT 1";
 const ALL_HEADS: &str = "SELECT last, heads FROM outbox WHERE pipeline = ?1";
 
@@ -104,7 +104,7 @@ impl Appender {
                 touched.push(row.get(0)?);
             }
         }
-        touched.into_iter().try_for_each(|last| retain(connection, last, &|head| !is_superseded(head)))
+        touched.into_iter().try_for_each(|last| retain(connection, last, &mut |head, _| Ok(!is_superseded(head))))
     }
 
     fn write_stacks(&mut self, connection: &Connection, pipeline: i64) -> rusqlite::Result<()> {
@@ -171,13 +171,17 @@ fn insert(connection: &Connection, pipeline: i64, held: bool, stack: &Stack) -> 
         .map(drop)
 }
 
-/// Leaves in a stack what is to stay.
-fn retain(connection: &Connection, last: i64, stays: &dyn Fn(&Head) -> bool) -> rusqlite::Result<()> {
+/// Leaves in a stack the records that `stays` says are to stay.
+fn retain(
+    connection: &Connection,
+    last: i64,
+    stays: &mut dyn FnMut(&Head, &str) -> rusqlite::Result<bool>,
+) -> rusqlite::Result<()> {
     let mut kept = Stack::default();
     connection.prepare_cached("SELECT heads, bodies FROM outbox WHERE last = ?1")?.query_row([last], |row| {
         for record in stack::records(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?)? {
             let (head, body) = record?;
-            if stays(&head) {
+            if stays(&head, body)? {
                 kept.push(&head, body);
             }
         }
@@ -247,29 +251,40 @@ pub(super) fn everything(
     Ok(ControlFlow::Continue(()))
 }
 
+/// Calls with the last place of each stack that may have one of these places, which come in their order.
+fn each_stack_of(
+    connection: &Connection,
+    pipeline: i64,
+    mut places: &[i64],
+    each: &mut dyn FnMut(i64) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    while let Some(first) = places.first() {
+        let last = connection
+            .prepare_cached(STACK_FROM)?
+            .query_row(params![pipeline, first], |row| row.get::<_, i64>(0))
+            .optional()?;
+        let Some(last) = last else { break };
+        each(last)?;
+        places = &places[places.partition_point(|place| *place <= last)..];
+    }
+    Ok(())
+}
+
 /// Takes acknowledged records out. One that was superseded meanwhile is not there any more.
 pub(super) fn remove(connection: &Connection, pipeline: i64, places: &[i64]) -> rusqlite::Result<()> {
     let mut places = places.to_vec();
     places.sort_unstable();
     let is_gone = |head: &Head| places.binary_search(&head.seq).is_ok();
-    let mut rest = places.as_slice();
-    while let Some(first) = rest.first() {
-        let found = connection
-            .prepare_cached(STACK_FROM)?
-            .query_row(params![pipeline, first], |row| {
-                let goes_whole = stack::heads(row.get_ref(1)?.as_blob()?)?.all(|head| is_gone(&head));
-                Ok((row.get::<_, i64>(0)?, goes_whole))
-            })
-            .optional()?;
-        let Some((last, goes_whole)) = found else { break };
+    each_stack_of(connection, pipeline, &places, &mut |last| {
+        // What was claimed together mostly is the whole of a stack, and its bodies need not be read.
+        let goes_whole = connection
+            .prepare_cached("SELECT heads FROM outbox WHERE last = ?1")?
+            .query_row([last], |row| Ok(stack::heads(row.get_ref(0)?.as_blob()?)?.all(|head| is_gone(&head))))?;
         if goes_whole {
-            connection.prepare_cached("DELETE FROM outbox WHERE last = ?1")?.execute([last])?;
-        } else {
-            retain(connection, last, &|head| !is_gone(head))?;
+            return connection.prepare_cached("DELETE FROM outbox WHERE last = ?1")?.execute([last]).map(drop);
         }
-        rest = &rest[rest.partition_point(|place| *place <= last)..];
-    }
-    Ok(())
+        retain(connection, last, &mut |head, _| Ok(!is_gone(head)))
+    })
 }
 
 /// Whether anything of the pipeline is refused.
@@ -286,44 +301,27 @@ pub(super) fn refuse(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let now = now.as_microsecond();
-    for record in refused {
-        let found = connection
-            .prepare_cached(STACK_FROM)?
-            .query_row(params![pipeline, record.seq], |row| row.get::<_, i64>(0))
-            .optional()?;
-        let Some(last) = found else { continue };
-        let taken = connection.prepare_cached("SELECT heads, bodies FROM outbox WHERE last = ?1")?.query_row(
-            [last],
-            |row| {
-                for one in stack::records(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?)? {
-                    let (head, body) = one?;
-                    if head.seq == record.seq {
-                        return Ok(Some((head, body.to_owned())));
-                    }
-                }
-                Ok(None)
-            },
-        )?;
-        let Some((head, body)) = taken else { continue };
-        let Head { id, refusals, refused_since: since, .. } = head;
-        retain(connection, last, &|head| head.seq != record.seq)?;
-        connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO refused (pipeline, id, code, message, attempts, retry_at, first_seen, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(params![
-                pipeline,
-                id.as_bytes(),
-                record.code,
-                record.message,
-                refusals.saturating_add(1),
-                now.saturating_add(retry_after_micros(refusals)),
-                since.unwrap_or(now),
-                body
-            ])?;
-    }
-    Ok(())
+    let refused: BTreeMap<i64, &RefusedRecord> = refused.iter().map(|record| (record.seq, record)).collect();
+    let places: Vec<i64> = refused.keys().copied().collect();
+    let mut put = connection.prepare_cached(
+        "INSERT OR REPLACE INTO refused (pipeline, id, code, message, attempts, retry_at, first_seen, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let mut put_aside = |head: &Head, body: &str| {
+        let Some(record) = refused.get(&head.seq) else { return Ok(true) };
+        put.execute(params![
+            pipeline,
+            head.id.as_bytes(),
+            record.code,
+            record.message,
+            head.refusals.saturating_add(1),
+            now.saturating_add(retry_after_micros(head.refusals)),
+            head.refused_since.unwrap_or(now),
+            body
+        ])?;
+        Ok(false)
+    };
+    each_stack_of(connection, pipeline, &places, &mut |last| retain(connection, last, &mut put_aside))
 }
 
 /// The refused records, by id.
