@@ -26,12 +26,11 @@ use engine_spec::scalar::Period;
 use engine_spec::template::{RenderedRequest, Scope};
 use jiff::Timestamp;
 use reqwest::Url;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use self::body::Content;
 use self::exchange::{Page, Question, Session};
-use self::json::{Node, VALUES_MAX, has_too_many_values};
+use self::json::{Document, VALUES_MAX, has_too_many_values};
 use self::paging::{PageFacts, Pager, Turn};
 use self::records::{RecordPath, columns};
 use self::table::Table;
@@ -196,9 +195,9 @@ impl Api {
             let problem = Problem::new(SourceErrorKind::Data, message);
             return Err(problem.hint("Ask for smaller pages, see `source.pagination`."));
         }
-        let read = || Node::parse(text).map(|root| (root.to_value(), root));
-        let (value, root) = tokio::task::block_in_place(read).map_err(|why| not_json(page, &why))?;
-        let found = path.find(&value, &root)?;
+        let read = || Document::parse(text);
+        let document = tokio::task::block_in_place(read).map_err(|why| not_json(page, &why))?;
+        let found = path.find(&document)?;
         let known = pager.known(&found.items)?;
         let fresh = || found.records.iter().filter(|record| record.item >= known);
         if !*has_begun && fresh().next().is_some() {
@@ -212,7 +211,7 @@ impl Api {
             let (columns, batch) = feed.row();
             record.push(columns, batch);
         }
-        pager.next(&PageFacts { url: &page.url, headers: &page.headers, value: &value, items: &found.items })
+        pager.next(&PageFacts { url: &page.url, headers: &page.headers, document: &document, items: &found.items })
     }
 
     /// How CSV is written: as the spec says, else as the answer says.
@@ -276,7 +275,7 @@ async fn feed_table(
             rows.push_next(feed.row().1);
         }
     }
-    pager.next(&PageFacts { url: &page.url, headers: &page.headers, value: &Value::Null, items: &items })
+    pager.next(&PageFacts { url: &page.url, headers: &page.headers, document: &Document::nothing(), items: &items })
 }
 
 fn not_json(page: &Page, why: &str) -> Problem {

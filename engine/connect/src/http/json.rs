@@ -1,10 +1,13 @@
 //! JSON whose numbers keep their digits: what a floating-point number would round stays as it was written.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 use serde::Deserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -16,13 +19,18 @@ pub(super) const VALUES_MAX: usize = 2_000_000;
 
 /// Whether a text has more values than a document may have. Nothing of it is read for that, nor is it known to be JSON.
 pub(super) fn has_too_many_values(text: &str) -> bool {
+    let opens = |byte: u8| matches!(byte, b',' | b'[' | b'{');
+    if text.bytes().filter(|byte| opens(*byte)).count() <= VALUES_MAX {
+        // Even if none of them were within a text.
+        return false;
+    }
     let (mut count, mut quoted, mut escaped) = (0_usize, false, false);
     for byte in text.bytes() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = quoted,
             b'"' => quoted = !quoted,
-            b',' | b'[' | b'{' if !quoted => count += 1,
+            byte if !quoted && opens(byte) => count += 1,
             _ => {}
         }
     }
@@ -36,7 +44,7 @@ pub(super) enum Node<'a> {
     Bool(bool),
     /// The number as it was written.
     Number(&'a str),
-    Text(String),
+    Text(Cow<'a, str>),
     /// A text that is none: half a character stands in it as an escape.
     Broken(&'a str),
     /// The items, and the text of the list.
@@ -51,36 +59,47 @@ const INDEXED_MEMBERS: usize = 16;
 /// The members of an object in their order, and where each name stands last.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Members<'a> {
-    all: Vec<(String, Node<'a>)>,
-    /// Empty where there are few.
+    all: Vec<(Cow<'a, str>, Node<'a>)>,
+    /// `None` where there are few.
+    index: Option<Box<Index>>,
+}
+
+/// Where the last member of a name is, as it is written, and in lower case.
+#[derive(Debug, Clone, PartialEq)]
+struct Index {
     places: HashMap<String, usize>,
-    /// By the name in lower case.
     lower_places: HashMap<String, usize>,
 }
 
 impl<'a> Members<'a> {
-    fn new(all: Vec<(String, Node<'a>)>) -> Self {
-        let (mut places, mut lower_places) = (HashMap::new(), HashMap::new());
-        if all.len() >= INDEXED_MEMBERS {
-            for (place, (name, _)) in all.iter().enumerate() {
-                places.insert(name.clone(), place);
-                lower_places.insert(name.to_ascii_lowercase(), place);
-            }
-        }
-        Self { all, places, lower_places }
+    fn new(all: Vec<(Cow<'a, str>, Node<'a>)>) -> Self {
+        let index = (all.len() >= INDEXED_MEMBERS).then(|| {
+            let names = || all.iter().enumerate().map(|(place, (name, _))| (name, place));
+            Box::new(Index {
+                places: names().map(|(name, place)| (name.to_string(), place)).collect(),
+                lower_places: names().map(|(name, place)| (name.to_ascii_lowercase(), place)).collect(),
+            })
+        });
+        Self { all, index }
     }
 
+    /// The last member of a name; upper and lower case are alike where nothing matches exactly.
     fn find(&self, name: &str) -> Option<&Node<'a>> {
-        if self.places.is_empty() {
-            let exact = self.all.iter().rfind(|(known, _)| known == name);
-            let found = exact.or_else(|| self.all.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name)));
-            return found.map(|(_, node)| node);
-        }
-        let place = self.places.get(name).or_else(|| self.lower_places.get(&name.to_ascii_lowercase()))?;
-        Some(&self.all[*place].1)
+        self.exact(name).or_else(|| match &self.index {
+            Some(index) => Some(&self.all[*index.lower_places.get(&name.to_ascii_lowercase())?].1),
+            None => self.all.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, node)| node),
+        })
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(String, Node<'a>)> {
+    /// The last member of exactly this name.
+    fn exact(&self, name: &str) -> Option<&Node<'a>> {
+        match &self.index {
+            Some(index) => Some(&self.all[*index.places.get(name)?].1),
+            None => self.all.iter().rfind(|(known, _)| known == name).map(|(_, node)| node),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Cow<'a, str>, Node<'a>)> {
         self.all.iter()
     }
 
@@ -92,8 +111,12 @@ impl<'a> Members<'a> {
 impl<'a> Node<'a> {
     /// Reads a document.
     pub(super) fn parse(text: &'a str) -> Result<Self, String> {
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        Self::read(raw.get(), 0)
+        let text = text.trim_matches([' ', '\t', '\n', '\r']);
+        if !text.starts_with(['{', '[']) {
+            // Within lists and objects, whoever reads them sees that the rest is well-formed.
+            serde_json::from_str::<&RawValue>(text).map_err(|error| error.to_string())?;
+        }
+        Self::read(text, 0)
     }
 
     fn read(text: &'a str, depth: usize) -> Result<Self, String> {
@@ -103,9 +126,10 @@ impl<'a> Node<'a> {
         let wrong = |error: serde_json::Error| error.to_string();
         Ok(match text.as_bytes().first() {
             Some(b'{') => {
-                let members =
-                    serde_json::Deserializer::from_str(text).deserialize_map(MembersVisitor).map_err(wrong)?;
-                let read = |(name, raw): (String, &'a RawValue)| Ok((name, Self::read(raw.get(), depth + 1)?));
+                let mut reader = serde_json::Deserializer::from_str(text);
+                let members = reader.deserialize_map(MembersVisitor).map_err(wrong)?;
+                reader.end().map_err(wrong)?;
+                let read = |(name, raw): (Cow<'a, str>, &'a RawValue)| Ok((name, Self::read(raw.get(), depth + 1)?));
                 Self::Object(Members::new(members.into_iter().map(read).collect::<Result<_, String>>()?), text)
             }
             Some(b'[') => {
@@ -114,7 +138,8 @@ impl<'a> Node<'a> {
                 Self::List(read.collect::<Result<_, String>>()?, text)
             }
             // That it is a text was seen already: what is wrong with it is in its escapes.
-            Some(b'"') => serde_json::from_str(text).map_or(Self::Broken(text), Self::Text),
+            Some(b'"') if !text.contains('\\') => Self::Text(Cow::Borrowed(text.trim_matches('"'))),
+            Some(b'"') => serde_json::from_str(text).map_or(Self::Broken(text), |text| Self::Text(Cow::Owned(text))),
             Some(b't') => Self::Bool(true),
             Some(b'f') => Self::Bool(false),
             Some(b'n') => Self::Null,
@@ -129,6 +154,12 @@ impl<'a> Node<'a> {
         members.find(name)
     }
 
+    /// The member of exactly this name.
+    pub(super) fn exact_member(&self, name: &str) -> Option<&Self> {
+        let Self::Object(members, _) = self else { return None };
+        members.exact(name)
+    }
+
     /// The same document as other programs read it, for paths and conditions. A number that no float holds, and a text
     /// that is none, is null there.
     pub(super) fn to_value(&self) -> Value {
@@ -136,10 +167,10 @@ impl<'a> Node<'a> {
             Self::Null | Self::Broken(_) => Value::Null,
             Self::Bool(truth) => Value::Bool(*truth),
             Self::Number(digits) => serde_json::from_str(digits).unwrap_or_default(),
-            Self::Text(text) => Value::String(text.clone()),
+            Self::Text(text) => Value::String(text.to_string()),
             Self::List(items, _) => Value::Array(items.iter().map(Self::to_value).collect()),
             Self::Object(members, _) => {
-                let members = members.iter().map(|(name, node)| (name.clone(), node.to_value()));
+                let members = members.iter().map(|(name, node)| (name.to_string(), node.to_value()));
                 Value::Object(members.collect::<Map<String, Value>>())
             }
         }
@@ -170,10 +201,11 @@ impl<'a> Node<'a> {
     }
 }
 
+/// The members of an object in their order, not read yet.
 struct MembersVisitor;
 
 impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Vec<(String, &'de RawValue)>;
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -181,10 +213,61 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
+        while let Some(member) = map.next_entry_seed(Name, PhantomData)? {
             members.push(member);
         }
         Ok(members)
+    }
+}
+
+/// The name of a member, borrowed where nothing in it is escaped.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// A page, read once, and as what JSONPath works on where a path needs it.
+#[derive(Debug)]
+pub(super) struct Document<'a> {
+    pub(super) root: Node<'a>,
+    value: OnceLock<Value>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a page; the error says where it breaks off or what is wrong with it.
+    pub(super) fn parse(text: &'a str) -> Result<Self, String> {
+        Ok(Self { root: Node::parse(text)?, value: OnceLock::new() })
+    }
+
+    /// A page of something else than JSON.
+    pub(super) fn nothing() -> Self {
+        Self { root: Node::Null, value: OnceLock::new() }
+    }
+
+    /// The page for JSONPath.
+    pub(super) fn value(&self) -> &Value {
+        self.value.get_or_init(|| self.root.to_value())
     }
 }
 
@@ -264,6 +347,30 @@ mod tests {
         assert!(has_too_many_values(&list(VALUES_MAX + 1)));
         assert!(has_too_many_values(&"[".repeat(VALUES_MAX + 1)));
         assert!(!has_too_many_values(&format!(r#"["\"{}"]"#, ",".repeat(2 * VALUES_MAX))));
+    }
+
+    #[test]
+    fn what_is_no_whole_document_is_told() {
+        for text in
+            ["", "[1", "{\"a\": 1", "[1] 2", "{} {}", "[1,]", "{\"a\": 01}", "nul", "tr", "\"a", "\"\u{1}\"", "{a: 1}"]
+        {
+            assert!(Node::parse(text).is_err(), "{text}");
+        }
+        for text in [" [1] \n", "\t{\"a\": 1}\r\n", " null ", "\"\"", "-0.5"] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(Node::parse(text).unwrap().to_value(), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_and_names_are_read_with_their_escapes() {
+        let text = r#"{"a\u0062\n": "plain", "b": "\"quoted\"", "c": "", "d": "ä\\"}"#;
+        let node = Node::parse(text).unwrap();
+        let text_of = |name: &str| match node.exact_member(name) {
+            Some(Node::Text(text)) => text.to_string(),
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(["ab\n", "b", "c", "d"].map(text_of), ["plain", "\"quoted\"", "", "ä\\"]);
     }
 
     #[test]

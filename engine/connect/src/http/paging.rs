@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::json::Document;
 use crate::failure::Problem;
 
 /// Pages of one question.
@@ -32,7 +33,7 @@ pub(super) struct PageFacts<'a> {
     /// Address that was asked.
     pub(super) url: &'a Url,
     pub(super) headers: &'a HeaderMap,
-    pub(super) value: &'a Value,
+    pub(super) document: &'a Document<'a>,
     /// Hashes of the items of its list, in order.
     pub(super) items: &'a [u64],
 }
@@ -132,8 +133,8 @@ impl Pager {
         let bytes: Vec<u8> = page.items.iter().flat_map(|item| item.to_le_bytes()).collect();
         let is_repeated = !page.items.is_empty() && !self.seen_pages.insert(xxh3_64(&bytes));
         let mark = match &self.kind {
-            Kind::Cursor { path, .. } => text_at(path, page.value)?,
-            Kind::Link { path: Some(path) } => text_at(path, page.value)?,
+            Kind::Cursor { path, .. } => text_at(path, page.document.value())?,
+            Kind::Link { path: Some(path) } => text_at(path, page.document.value())?,
             Kind::Link { path: None } => next_link(page.headers),
             // A page that came before holds nothing new, and is not the end either.
             Kind::Page { .. } | Kind::Offset(_) => {

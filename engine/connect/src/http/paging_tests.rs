@@ -47,7 +47,8 @@ fn an_answer_has_no_more_pages_than_the_limit() {
     let headers = HeaderMap::new();
     for page in 1.. {
         let items = [page as u64];
-        let next = pager.next(&PageFacts { url: &url, headers: &headers, value: &Value::Null, items: &items });
+        let next =
+            pager.next(&PageFacts { url: &url, headers: &headers, document: &Document::nothing(), items: &items });
         if page < PAGES_MAX {
             let expected = vec![("page".to_owned(), (page + 1).to_string())];
             assert_eq!(next.unwrap().map(|turn| turn.params), Some(expected));

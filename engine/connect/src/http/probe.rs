@@ -4,12 +4,11 @@ use engine_core::ports::Ask;
 use engine_core::probe::{ClockReading, Fact, Known, Probe};
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::body::Content;
 use super::exchange::{Page, Question, Session};
-use super::json::Node;
+use super::json::Document;
 use super::paging::{PageFacts, Pager};
 use super::records::RecordPath;
 use super::table::Table;
@@ -42,21 +41,21 @@ impl Api {
 
     /// The records of a page, counted, and whether there are more pages.
     fn records(&self, page: &Page, pager: &mut Pager) -> Result<String, Problem> {
-        let (count, items, value) = match &page.content {
+        let (count, items, document) = match &page.content {
             Content::Csv(bytes, charset) => {
                 let format = self.csv_format(charset.as_deref())?;
                 let items = Table::read(bytes, &format, page.url.path())?.items();
-                (items.len(), items, Value::Null)
+                (items.len(), items, Document::nothing())
             }
             Content::Json(text) => {
-                let value: Value = serde_json::from_str(text).map_err(|error| not_json(page, &error.to_string()))?;
-                let root = Node::parse(text).map_err(|why| not_json(page, &why))?;
-                let found = RecordPath::new(self.config.records.as_deref())?.find(&value, &root)?;
-                (found.records.len(), found.items, value)
+                let document = Document::parse(text).map_err(|why| not_json(page, &why))?;
+                let found = RecordPath::new(self.config.records.as_deref())?.find(&document)?;
+                let (count, items) = (found.records.len(), found.items);
+                (count, items, document)
             }
-            Content::Nothing => (0, Vec::new(), Value::Null),
+            Content::Nothing => (0, Vec::new(), Document::nothing()),
         };
-        let facts = PageFacts { url: &page.url, headers: &page.headers, value: &value, items: &items };
+        let facts = PageFacts { url: &page.url, headers: &page.headers, document: &document, items: &items };
         let more = if pager.next(&facts)?.is_some() { "a further page is asked for" } else { "no further page" };
         Ok(format!("{count} records, {more}"))
     }

@@ -1,15 +1,15 @@
 //! Records of a page as rows: members as columns, nested ones as `a.b`, those of the objects around as `^.a`.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use engine_core::mapping::find_column;
 use engine_core::ports::SourceErrorKind;
 use engine_core::value::{Column, Columns, Kind, RowBatch, Slot};
-use serde_json::Value;
 use serde_json_path::{JsonPath, PathElement};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::json::{Node, plain_digits};
+use super::json::{Document, Node, plain_digits};
 use super::paging::json_path;
 use crate::failure::Problem;
 use crate::slots::{push_bad, push_float};
@@ -29,12 +29,29 @@ pub(super) struct RecordPath {
     records: JsonPath,
     /// The path up to the first `[*]` or filter: the list that the pages are cut from.
     list: Option<(String, JsonPath)>,
+    /// Names of the members that lead to the list, where the path is nothing but these and `[*]`.
+    names: Option<Vec<String>>,
+}
+
+/// The names in a path such as `$.data.rows[*]`; `None` of any other path.
+fn names_of(path: &str) -> Option<Vec<String>> {
+    let names = path.strip_prefix('$')?.strip_suffix("[*]")?;
+    if names.is_empty() {
+        return Some(Vec::new());
+    }
+    let is_name = |name: &str| {
+        !name.starts_with(|first: char| first.is_ascii_digit())
+            && !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let names = names.strip_prefix('.')?.split('.').map(|name| is_name(name).then(|| name.to_owned()));
+    names.collect()
 }
 
 /// A record, and the objects around it, the nearest first.
 pub(super) struct Record<'n, 'a> {
     node: &'n Node<'a>,
-    around: Vec<&'n Node<'a>>,
+    around: Arc<[&'n Node<'a>]>,
     /// Which item of the page's list it belongs to.
     pub(super) item: usize,
 }
@@ -52,16 +69,22 @@ impl RecordPath {
         let records = json_path(&text)?;
         let end = ["[*]", "[?", ".*", ".."].iter().filter_map(|sign| text.find(sign)).min();
         let list = end.and_then(|end| Some((text[..end].to_owned(), JsonPath::parse(&text[..end]).ok()?)));
-        Ok(Self { text, records, list })
+        let names = names_of(&text);
+        Ok(Self { text, records, list, names })
     }
 
     /// The records of a page. A page without the list in which they should be is an error: what a server says of its
     /// own trouble must not look like "no records".
-    pub(super) fn find<'n, 'a>(&self, value: &Value, root: &'n Node<'a>) -> Result<Found<'n, 'a>, Problem> {
+    pub(super) fn find<'n, 'a>(&self, page: &'n Document<'a>) -> Result<Found<'n, 'a>, Problem> {
+        let root = &page.root;
         let mut items = Vec::new();
         if *root == Node::Null {
             return Ok(Found { items, records: Vec::new() });
         }
+        if let Some(found) = self.find_by_names(root)? {
+            return Ok(found);
+        }
+        let value = page.value();
         let mut depth = None;
         if let Some((text, list)) = &self.list {
             let located = list.query_located(value);
@@ -82,9 +105,7 @@ impl RecordPath {
             // Both readings are of the same text.
             let Some((node, around)) = walk(root, &location) else { continue };
             if !matches!(node, Node::Object(..)) {
-                let message =
-                    format!("`{}` leads to {}, not to an object; {}", self.text, node.kind(), members_of(root));
-                return Err(wrong(message));
+                return Err(self.no_object(node, root));
             }
             let item = match (depth, depth.and_then(|depth| location.get(depth))) {
                 (Some(_), Some(PathElement::Index(index))) => *index,
@@ -94,9 +115,38 @@ impl RecordPath {
                     items.len() - 1
                 }
             };
-            records.push(Record { node, around, item });
+            records.push(Record { node, around: around.into(), item });
         }
         Ok(Found { items, records })
+    }
+
+    /// Nearly every path is a few names and `[*]`, and leads to a list. For these, the page need not be made anew for
+    /// JSONPath. `None` where this is another path, or the page another than it expects.
+    fn find_by_names<'n, 'a>(&self, root: &'n Node<'a>) -> Result<Option<Found<'n, 'a>>, Problem> {
+        let (mut node, mut around) = (root, Vec::new());
+        let Some(names) = &self.names else { return Ok(None) };
+        for name in names {
+            around.insert(0, node);
+            match node.exact_member(name) {
+                Some(member) => node = member,
+                None => return Ok(None),
+            }
+        }
+        let Node::List(nodes, _) = node else { return Ok(None) };
+        let around: Arc<[&Node<'_>]> = around.into();
+        let mut found = Found { items: Vec::with_capacity(nodes.len()), records: Vec::with_capacity(nodes.len()) };
+        for (item, node) in nodes.iter().enumerate() {
+            if !matches!(node, Node::Object(..)) {
+                return Err(self.no_object(node, root));
+            }
+            found.items.push(hash(node));
+            found.records.push(Record { node, around: Arc::clone(&around), item });
+        }
+        Ok(Some(found))
+    }
+
+    fn no_object(&self, node: &Node<'_>, root: &Node<'_>) -> Problem {
+        wrong(format!("`{}` leads to {}, not to an object; {}", self.text, node.kind(), members_of(root)))
     }
 }
 
@@ -208,5 +258,53 @@ fn push_number(batch: &mut RowBatch, column: &Column, digits: &str) {
         (Some(plain), _) => batch.push_decimal(&plain),
         (None, Ok(number)) => push_float(batch, column, number),
         (None, Err(_)) => push_bad(batch, column, "a number that cannot be read"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found on a page, or what is wrong with it, in a form that can be compared.
+    fn found(path: &RecordPath, text: &str) -> Result<String, String> {
+        let page = Document::parse(text).expect("is JSON");
+        let found = path.find(&page).map_err(|problem| problem.message)?;
+        let records = found.records.iter().map(|record| (record.item, record.node, &record.around));
+        Ok(format!("{:?} {:?}", found.items, records.collect::<Vec<_>>()))
+    }
+
+    #[test]
+    fn a_path_of_names_finds_what_jsonpath_finds() {
+        let pages = [
+            r#"{"data": {"rows": [{"a": 1}, {"a": 2, "b": {"c": 3}}], "total": 2}, "rows": [{"x": 1}]}"#,
+            r#"[{"a": 1}, {"a": 2}]"#,
+            r#"{"rows": []}"#,
+            r#"{"rows": {"one": {"a": 1}, "two": {"a": 2}}}"#,
+            r#"{"rows": [{"a": 1}, 7]}"#,
+            r#"{"rows": [{"a": 1}], "rows": [{"a": 2}]}"#,
+            r#"{"Rows": [{"a": 1}], "data": 7}"#,
+            r#"{"message": "out of order"}"#,
+            "null",
+            "7",
+        ];
+        for text in ["$[*]", "$.rows[*]", "$.data.rows[*]", "$.data.total[*]"] {
+            let by_names = RecordPath::new(Some(text)).expect("is a path");
+            let by_path = RecordPath { names: None, ..RecordPath::new(Some(text)).expect("is a path") };
+            assert!(by_names.names.is_some());
+            for page in pages {
+                assert_eq!(found(&by_names, page), found(&by_path, page), "{text} in {page}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_plain_names_are_taken_for_names() {
+        assert_eq!(names_of("$[*]"), Some(vec![]));
+        assert_eq!(names_of("$.data.rows_2[*]"), Some(vec!["data".to_owned(), "rows_2".to_owned()]));
+        for other in
+            ["$", "$.rows", "$.rows[*].a", "$..rows[*]", "$.rows[?@.a > 1]", "$['rows'][*]", "$.*[*]", "$.2[*]"]
+        {
+            assert_eq!(names_of(other), None, "{other}");
+        }
     }
 }
