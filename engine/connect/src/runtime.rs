@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Threads that drive connections. Decoding is short and waits are long, so two serve many pipelines.
-const WORKER_THREADS: usize = 2;
+/// Threads that drive connections. Decoding is short and waits are long, so that one serves many pipelines; a second one
+/// would be woken for every batch to see that there is nothing to do. What takes longer blocks in place, and another
+/// thread goes on with the rest.
+const WORKER_THREADS: usize = 1;
 
 static RUNTIME: OnceLock<io::Result<Runtime>> = OnceLock::new();
 

@@ -189,11 +189,13 @@ impl Decoder {
     /// Appends one row.
     pub(super) fn push_row(&mut self, row: &MySqlRow, columns: &Columns, batch: &mut RowBatch) -> Result<(), Problem> {
         for (place, (form, column)) in self.forms.iter().zip(columns.iter()).enumerate() {
-            let value = row.try_get_raw(place).map_err(super::explain)?;
-            // The driver's way to a value's bytes; it fails for a null and for nothing else.
-            match <&[u8] as Decode<MySql>>::decode(value) {
-                Ok(bytes) => push(*form, bytes, column, batch),
-                Err(_) => batch.push(Slot::Null),
+            match row.try_get_raw(place) {
+                // The driver's way to a value's bytes; it fails for a null and for nothing else.
+                Ok(value) => match <&[u8] as Decode<MySql>>::decode(value) {
+                    Ok(bytes) => push(*form, bytes, column, batch),
+                    Err(_) => batch.push(Slot::Null),
+                },
+                Err(error) => return Err(super::explain(error)),
             }
         }
         Ok(())

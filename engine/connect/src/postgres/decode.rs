@@ -145,14 +145,18 @@ impl Decoder {
     /// Appends one row.
     pub(super) fn push_row(&mut self, row: &PgRow, columns: &Columns, batch: &mut RowBatch) -> Result<(), Problem> {
         for (place, (form, column)) in self.forms.iter().zip(columns.iter()).enumerate() {
-            let value = row.try_get_raw(place).map_err(|error| super::explain(error, ""))?;
-            match value.as_bytes() {
-                Ok(bytes) => push(*form, bytes, column, batch, &mut self.scratch),
-                // The driver reports nothing else of a value.
-                Err(_) => {
-                    debug_assert!(value.is_null(), "only a null has no bytes");
-                    batch.push(Slot::Null);
-                }
+            // Looked at where the driver put it: what was written in parts is slow to move as a whole.
+            let found = row.try_get_raw(place);
+            match &found {
+                Ok(value) => match value.as_bytes() {
+                    Ok(bytes) => push(*form, bytes, column, batch, &mut self.scratch),
+                    // The driver reports nothing else of a value.
+                    Err(_) => {
+                        debug_assert!(value.is_null(), "only a null has no bytes");
+                        batch.push(Slot::Null);
+                    }
+                },
+                Err(_) => return found.map(drop).map_err(|error| super::explain(error, "")),
             }
         }
         Ok(())
