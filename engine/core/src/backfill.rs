@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -212,7 +213,7 @@ pub struct Chosen {
     /// Its id at the destination.
     pub id: Uuid,
     /// The whole record as a JSON object, `op` included.
-    pub body: String,
+    pub body: Arc<str>,
 }
 
 /// Hashes of the first records, in their order: of none, of the first, of the first two, and so on.
@@ -248,7 +249,7 @@ pub fn choose(
     let keys: Vec<RowKey> = records.iter().map(|record| record.key).collect();
     let known = store.look_up(&plan.id, Ledger::Records, &keys)?;
     let taken = opened_by_the_schedule(plan, &read, store)?;
-    let mut bodies: HashMap<u128, String, BuildHasherDefault<KeyHasher>> = HashMap::default();
+    let mut bodies: HashMap<u128, Arc<str>, BuildHasherDefault<KeyHasher>> = HashMap::default();
     bodies.reserve(read.outbox.len());
     bodies.extend(std::mem::take(&mut read.outbox).into_values().map(|(record, _)| (record.id.as_u128(), record.body)));
     let mut chosen = Vec::with_capacity(records.len());

@@ -1,6 +1,7 @@
 //! Canonical rows: what a source row says in the platform's words, and the identity and hash that the ledger keeps.
 
 mod key;
+mod list;
 mod stored;
 
 use serde::Deserialize;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::key::{KeyForm, KeyHasher, KeyMap, KeySet, KeyText, RowKey};
+pub use self::list::{KeyList, Keyed};
 pub use self::stored::StoredRowError;
 use crate::name_id::NameId;
 use crate::pairing::{Event, Tie};

@@ -6,13 +6,13 @@
 
 mod lane;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use engine_spec::model::{Deliver, TableType};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::canonical::{CanonicalRow, KeyMap, KeySet, RecordIds, RowKey};
+use crate::canonical::{CanonicalRow, KeyList, KeySet, Keyed, RecordIds, RowKey};
 use crate::merge::merge;
 use crate::pairing::Interval;
 use crate::plan::Plan;
@@ -30,47 +30,51 @@ pub struct StagedRow {
     /// Hash of its content.
     pub hash: u64,
     /// What it says.
-    pub row: CanonicalRow,
+    pub row: Box<CanonicalRow>,
+}
+
+impl Keyed for StagedRow {
+    fn key(&self) -> RowKey {
+        self.key
+    }
 }
 
 /// Rows that wait for the commit, one a key.
 #[derive(Debug, Default)]
 pub struct Staged {
-    rows: Vec<StagedRow>,
-    places: KeyMap<usize>,
+    rows: KeyList<StagedRow>,
     bytes: usize,
 }
 
 impl Staged {
-    /// Adds a row whose key is not among them.
+    /// Adds a row, in the place of the one with its key.
     pub fn put(&mut self, row: StagedRow) {
         self.bytes += row_bytes(&row.row);
-        self.places.insert(row.key, self.rows.len());
-        self.rows.push(row);
+        if let Some(before) = self.rows.put(row) {
+            self.bytes -= row_bytes(&before.row);
+        }
     }
 
-    /// Takes a row out, where it is there.
+    /// Takes a row out again.
     pub fn remove(&mut self, key: RowKey) {
-        let Some(place) = self.places.remove(&key) else { return };
-        self.bytes -= row_bytes(&self.rows.swap_remove(place).row);
-        if let Some(moved) = self.rows.get(place) {
-            self.places.insert(moved.key, place);
+        if let Some(removed) = self.rows.remove(key) {
+            self.bytes -= row_bytes(&removed.row);
         }
     }
 
     /// The row of a key.
     pub fn get(&self, key: RowKey) -> Option<&StagedRow> {
-        self.places.get(&key).map(|place| &self.rows[*place])
+        self.rows.get(key)
     }
 
-    /// Whether there is a row of the key.
+    /// Whether a row has the key.
     pub fn contains(&self, key: RowKey) -> bool {
-        self.places.contains_key(&key)
+        self.rows.contains(key)
     }
 
-    /// The rows.
+    /// All of them.
     pub fn rows(&self) -> &[StagedRow] {
-        &self.rows
+        self.rows.entries()
     }
 
     /// Memory that they take, roughly.
@@ -79,9 +83,9 @@ impl Staged {
     }
 
     /// Forgets the rows; `spare` gets their memory.
-    pub fn clear(&mut self, spare: &mut Vec<CanonicalRow>) {
-        spare.extend(self.rows.drain(..).map(|staged| staged.row));
-        self.places.clear();
+    #[expect(clippy::vec_box, reason = "a row is moved on from there without its three hundred bytes")]
+    pub fn clear(&mut self, spare: &mut Vec<Box<CanonicalRow>>) {
+        spare.extend(self.rows.drain().map(|staged| staged.row));
         self.bytes = 0;
     }
 }
@@ -108,7 +112,7 @@ pub struct Deriver<'a> {
     /// Rows that are new or say something else.
     staged: &'a Staged,
     /// Where the rows of a lane are among them.
-    lanes: BTreeMap<&'a str, Vec<usize>>,
+    lanes: HashMap<&'a str, Vec<usize>>,
     /// Lanes to fold again, and from when.
     dirty: Touched,
     /// Records that their lane lost. Deleted at the end, unless another lane took them over: a corrected machine
@@ -132,7 +136,7 @@ impl<'a> Deriver<'a> {
             now,
             rules_changed: false,
             staged,
-            lanes: BTreeMap::new(),
+            lanes: HashMap::new(),
             dirty: Touched::default(),
             lost: Vec::new(),
             fresh: KeySet::default(),
@@ -167,7 +171,7 @@ impl<'a> Deriver<'a> {
         report: &mut RunReport,
     ) -> Result<(), StateError> {
         let mut ids = Vec::new();
-        for (place, StagedRow { key, row, .. }) in self.staged.rows.iter().enumerate() {
+        for (place, StagedRow { key, row, .. }) in self.staged.rows().iter().enumerate() {
             self.lanes.entry(&row.details.machine_code).or_default().push(place);
             // Under other rules, or in another form, records may be there that the ledger of rows knows nothing of.
             let fresh = !self.rules_changed && is_new(*key);
@@ -180,7 +184,6 @@ impl<'a> Deriver<'a> {
                     // It was written before rows were folded, and may be on another machine now.
                     self.dirty.touch(&old.lane, old.start);
                 }
-                self.dirty.touch(&row.details.machine_code, row.start.micros());
                 continue;
             }
             let id = self.ids.of(&row.key_text);
@@ -194,36 +197,53 @@ impl<'a> Deriver<'a> {
             self.enqueue(tx, id, fresh)?;
             report.upserts += 1;
         }
-        if self.plan.is_folded() { Ok(()) } else { self.write_records(tx, &ids) }
+        if !self.plan.is_folded() {
+            return self.write_records(tx, &ids, &|key| !self.rules_changed && is_new(key));
+        }
+        for (lane, places) in &self.lanes {
+            let starts = places.iter().map(|place| self.staged.rows()[*place].row.start.micros());
+            starts.min().into_iter().for_each(|start| self.dirty.touch(lane, start));
+        }
+        Ok(())
+    }
+
+    /// The machines of the staged rows in their order, with the places of their rows.
+    fn lanes_in_order(&self) -> Vec<(&'a str, &[usize])> {
+        let mut lanes: Vec<_> = self.lanes.iter().map(|(lane, places)| (*lane, places.as_slice())).collect();
+        lanes.sort_unstable();
+        lanes
     }
 
     /// Writes the records of rows that are not folded, machine by machine. `ids` are those of the staged rows.
-    fn write_records(&self, tx: &mut dyn StateTransaction, ids: &[Uuid]) -> Result<(), StateError> {
-        let mut records = Vec::new();
-        for (lane, places) in &self.lanes {
-            records.clear();
-            records.extend(places.iter().map(|place| {
-                let StagedRow { key, hash, row } = &self.staged.rows[*place];
+    fn write_records(
+        &self,
+        tx: &mut dyn StateTransaction,
+        ids: &[Uuid],
+        fresh: &dyn Fn(RowKey) -> bool,
+    ) -> Result<(), StateError> {
+        for (lane, places) in self.lanes_in_order() {
+            let records = places.iter().map(|place| {
+                let StagedRow { key, hash, row } = &self.staged.rows()[*place];
                 LedgerRecord {
                     key: *key,
                     part: false,
                     id: ids[*place],
                     hash: *hash,
                     at: row.at.micros(),
-                    lane: (*lane).to_owned(),
+                    lane: lane.to_owned(),
                     start: row.start.micros(),
                     end: self.end_of(row),
                     body: None,
                 }
-            }));
-            tx.put_records(&records)?;
+            });
+            tx.put_records(records.collect(), fresh)?;
         }
         Ok(())
     }
 
     /// Takes in rows that say what they said, under another value of the window column. Nothing of it is delivered.
-    pub fn place(&mut self, tx: &mut dyn StateTransaction, rows: &[StagedRow]) -> Result<(), StateError> {
-        for StagedRow { key, row, .. } in rows {
+    pub fn place(&mut self, tx: &mut dyn StateTransaction, rows: &Staged) -> Result<(), StateError> {
+        for StagedRow { key, row, .. } in rows.rows() {
             let at = row.at.micros();
             if self.plan.is_folded()
                 && let Some(old) = tx.row(*key)?
@@ -280,7 +300,7 @@ impl<'a> Deriver<'a> {
     /// Writes the rows, machine by machine.
     fn write_rows(&self, tx: &mut dyn StateTransaction) -> Result<(), StateError> {
         let mut rows: Vec<LedgerRow> = Vec::new();
-        for places in self.lanes.values() {
+        for (_, places) in self.lanes_in_order() {
             rows.resize_with(places.len(), || LedgerRow {
                 key: RowKey(0),
                 hash: 0,
@@ -290,7 +310,7 @@ impl<'a> Deriver<'a> {
                 body: String::new(),
             });
             for (written, place) in rows.iter_mut().zip(places) {
-                let StagedRow { key, hash, row } = &self.staged.rows[*place];
+                let StagedRow { key, hash, row } = &self.staged.rows()[*place];
                 written.key = *key;
                 written.hash = *hash;
                 written.at = row.at.micros();
@@ -299,7 +319,7 @@ impl<'a> Deriver<'a> {
                 written.body.clear();
                 row.content().write_stored(&mut written.body);
             }
-            tx.put_rows(&rows)?;
+            tx.put_rows(&rows, &|key| self.fresh.contains(&key))?;
         }
         Ok(())
     }

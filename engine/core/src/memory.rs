@@ -9,7 +9,7 @@ mod transaction;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -56,7 +56,7 @@ impl MemoryStore {
 
     /// Appends records to an outbox in their order, from place 1 on where it was empty. Each has an id of its own, for
     /// which nothing waits.
-    pub fn enqueue_all(&self, pipeline: &str, records: impl IntoIterator<Item = (Uuid, String)>) {
+    pub fn enqueue_all(&self, pipeline: &str, records: impl IntoIterator<Item = (Uuid, Arc<str>)>) {
         self.with(pipeline, |known| records.into_iter().for_each(|(id, body)| known.enqueue(id, body, false, true)));
     }
 
@@ -234,7 +234,13 @@ impl StateStore for MemoryStore {
         let known = self.snapshot(pipeline);
         let state = [Saved::State(Box::new(known.state)), Saved::Delivery(known.delivery)];
         let outbox = known.outbox.into_values().map(|(record, held)| {
-            Saved::Outbox(SavedOutbox { id: record.id, held, refusals: 0, refused_since: None, body: record.body })
+            Saved::Outbox(SavedOutbox {
+                id: record.id,
+                held,
+                refusals: 0,
+                refused_since: None,
+                body: record.body.to_string(),
+            })
         });
         let rejected = known.quarantine.into_iter().filter(|(entry, _)| entry.stage != Stage::Delivery);
         let all = state
@@ -287,7 +293,7 @@ impl StateStore for MemoryStore {
             for refusal in refused {
                 if let Some(record) = known.outbox.remove(refusal.seq) {
                     let (code, reason) = (refusal.code.clone(), refusal.message.clone());
-                    let entry = QuarantineEntry::of_delivery(record.id, code, reason, record.body, now);
+                    let entry = QuarantineEntry::of_delivery(record.id, code, reason, record.body.to_string(), now);
                     let retry = Timestamp::from_second(now.as_second() + REFUSED_RETRY_SECONDS).ok();
                     known.quarantine.push((entry, retry));
                 }
@@ -306,7 +312,7 @@ impl StateStore for MemoryStore {
             let mut requeued = 0;
             for (entry, _) in due {
                 let Ok(id) = entry.key.parse() else { continue };
-                known.outbox.append(id, entry.row, false);
+                known.outbox.append(id, entry.row.into(), false);
                 requeued += 1;
             }
             requeued

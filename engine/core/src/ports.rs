@@ -436,7 +436,7 @@ pub struct ParcelRecord {
     /// `run_id`, or `row_id`.
     pub id: String,
     /// The whole record as a JSON object, `op` included.
-    pub body: String,
+    pub body: Arc<str>,
 }
 
 /// What became of a parcel.

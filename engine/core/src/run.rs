@@ -318,12 +318,10 @@ impl Run<'_> {
             self.runner
                 .store
                 .entries(&self.plan().id, ledger, range.from, range.to, &mut |entry: LedgerEntry| {
-                    known.entry(entry.key).or_insert_with(|| {
-                        if ledger != self.ledger() {
-                            unfolded.insert(entry.key);
-                        }
-                        Known::of(Some(entry))
-                    });
+                    let is_new = known.add(Known::of(entry.key, Some(entry)));
+                    if is_new && ledger != self.ledger() {
+                        unfolded.insert(entry.key);
+                    }
                 })
                 .map_err(state_failure)?;
         }
@@ -341,7 +339,7 @@ impl Run<'_> {
         part(observer, Part::Commit, |_| tx.commit().map_err(state_failure))?;
         for staged in reading.staged.rows() {
             reading.unfolded.remove(&staged.key);
-            if let Some(known) = reading.known.get_mut(&staged.key) {
+            if let Some(known) = reading.known.get_mut(staged.key) {
                 known.commit_early();
             }
         }
@@ -358,13 +356,13 @@ impl Run<'_> {
         removed: &[RowKey],
         held: bool,
     ) -> Result<(), StateError> {
-        let is_new = |key| reading.known.get(&key).is_some_and(Known::is_new);
+        let is_new = |key| reading.known.get(key).is_some_and(Known::is_new);
         let plan = self.runner.plan;
         let mut deriver =
             Deriver::new(plan, self.now, held, &reading.staged).with_changed_rules(self.change != Change::None);
         deriver.remove(tx, removed, &mut self.report)?;
         deriver.put(tx, &is_new, &mut self.report)?;
-        deriver.place(tx, reading.moved.rows())?;
+        deriver.place(tx, &reading.moved)?;
         if plan.watches_overlaps() {
             for StagedRow { row, .. } in reading.staged.rows() {
                 self.changed.touch(&row.details.machine_code, row.start.micros());

@@ -9,6 +9,7 @@ mod slice;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -194,7 +195,7 @@ pub struct OutboxRecord {
     /// Its id at the destination.
     pub id: Uuid,
     /// The whole record as a JSON object, `op` included.
-    pub body: String,
+    pub body: Arc<str>,
 }
 
 /// Where a row was refused.
@@ -454,8 +455,10 @@ pub trait StateTransaction {
     fn row(&mut self, key: RowKey) -> Result<Option<LedgerRow>, StateError>;
     /// Writes a source row.
     fn put_row(&mut self, row: &LedgerRow) -> Result<(), StateError>;
-    /// Writes source rows, each of another key. Those of a machine come one after the other.
-    fn put_rows(&mut self, rows: &[LedgerRow]) -> Result<(), StateError> {
+    /// Writes source rows, each of another key. Those of a machine come one after the other. `fresh` tells the keys that
+    /// the ledger of rows lacks: a store need not look for them.
+    fn put_rows(&mut self, rows: &[LedgerRow], fresh: &dyn Fn(RowKey) -> bool) -> Result<(), StateError> {
+        let _ = fresh;
         rows.iter().try_for_each(|row| self.put_row(row))
     }
     /// Removes a source row.
@@ -466,8 +469,10 @@ pub trait StateTransaction {
     fn record(&mut self, key: RowKey, part: bool) -> Result<Option<LedgerRecord>, StateError>;
     /// Writes a record.
     fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError>;
-    /// Writes records, each of another key. Those of a machine come one after the other.
-    fn put_records(&mut self, records: &[LedgerRecord]) -> Result<(), StateError> {
+    /// Writes records, each of another key. Those of a machine come one after the other. `fresh` tells the keys that the
+    /// ledger of records lacks.
+    fn put_records(&mut self, records: Vec<LedgerRecord>, fresh: &dyn Fn(RowKey) -> bool) -> Result<(), StateError> {
+        let _ = fresh;
         records.iter().try_for_each(|record| self.put_record(record))
     }
     /// Removes a record.

@@ -67,7 +67,7 @@ pub fn holds(input: &[u8]) {
     let is_settled = (again.new, again.changed, again.gone) == (0, 0, 0);
     assert!(is_settled || again.rejected.contains_key("duplicate_key"), "nothing is new, and yet: {again:?}");
     let bodies = |pipeline: &MemoryPipeline| -> Vec<String> {
-        pipeline.outbox.values().map(|(record, _)| record.body.clone()).collect()
+        pipeline.outbox.values().map(|(record, _)| record.body.to_string()).collect()
     };
     assert_eq!(bodies(&first), bodies(&second), "a second run sent something");
     assert_eq!(first.quarantine.len(), second.quarantine.len(), "a second run refused something else");

@@ -122,7 +122,7 @@ fn parcels_shrink_to_what_the_endpoint_takes() {
     let platform = Platform::start();
     platform.limit_bytes(2_000);
     let mut records: Vec<_> = (0..40).map(|number| run(number, number)).collect();
-    records[9].body = records[9].body.replace("order 9", &"9".repeat(3_000));
+    records[9].body = records[9].body.replace("order 9", &"9".repeat(3_000)).into();
     let outcome = deliver(&mut open(&config(&platform.url())), &records, ParcelLimit::default());
     assert_eq!(outcome.rejected.iter().map(|one| one.seq).collect::<Vec<_>>(), [9]);
     assert_eq!(platform.state().len(), 39);

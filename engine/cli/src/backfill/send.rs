@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn record(no: u128) -> Chosen {
-        Chosen { id: Uuid::from_u128(no), body: format!("{{\"no\":{no}}}") }
+        Chosen { id: Uuid::from_u128(no), body: format!("{{\"no\":{no}}}").into() }
     }
 
     #[test]

@@ -114,7 +114,7 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     /// The records of a state.
     pub fn new(plan: &'a Plan, pipeline: &'a MemoryPipeline) -> Self {
-        let waiting = pipeline.outbox.values().map(|(record, _)| (record.id, record.body.as_str())).collect();
+        let waiting = pipeline.outbox.values().map(|(record, _)| (record.id, &*record.body)).collect();
         Self { plan, pipeline, waiting }
     }
 

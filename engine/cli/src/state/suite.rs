@@ -152,7 +152,8 @@ fn enqueue(store: &dyn StateStore, entries: &[OutboxEntry]) {
 }
 
 pub(super) fn bodies(store: &dyn StateStore, pipeline: &str) -> Vec<String> {
-    store.claim(pipeline, 1_000, usize::MAX).expect("claims").into_iter().map(|record| record.body).collect()
+    let claimed = store.claim(pipeline, 1_000, usize::MAX).expect("claims");
+    claimed.iter().map(|record| record.body.to_string()).collect()
 }
 
 fn places(store: &dyn StateStore) -> Vec<i64> {

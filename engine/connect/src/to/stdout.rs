@@ -95,7 +95,7 @@ mod tests {
                 "delete 3f2b7c1e  -            -                -                -                     -",
             ),
         ] {
-            let record = ParcelRecord { seq: 1, id: "3f2b7c1e-0d5a".to_owned(), body: body.to_owned() };
+            let record = ParcelRecord { seq: 1, id: "3f2b7c1e-0d5a".to_owned(), body: body.into() };
             assert_eq!(table_line(&record), expected);
         }
     }

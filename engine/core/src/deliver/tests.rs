@@ -8,7 +8,7 @@ use crate::ports::RejectedRecord;
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn record(seq: i64) -> ParcelRecord {
-    ParcelRecord { seq, id: format!("id-{seq}"), body: format!(r#"{{"op":"upsert","run_id":"id-{seq}"}}"#) }
+    ParcelRecord { seq, id: format!("id-{seq}"), body: format!(r#"{{"op":"upsert","run_id":"id-{seq}"}}"#).into() }
 }
 
 fn parcel(seqs: impl IntoIterator<Item = i64>) -> Parcel {
@@ -163,7 +163,7 @@ fn keys_differ_with_anything_that_differs() {
     let key = parcel_key("p", &base);
     assert_eq!(key, parcel_key("p", &base));
     let mut other_body = base.clone();
-    other_body[1].body.push(' ');
+    other_body[1].body = format!("{} ", other_body[1].body).into();
     for (pipeline, records) in [
         ("q", base),
         ("p", vec![record(1)]),

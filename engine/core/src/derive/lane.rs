@@ -59,7 +59,7 @@ impl Deriver<'_> {
 
         let rows = kept[..opened_before].iter().map(|kept| (kept.key, &kept.row));
         let rows: Vec<(RowKey, &CanonicalRow)> =
-            rows.chain(arriving.iter().map(|staged| (staged.key, &staged.row))).collect();
+            rows.chain(arriving.iter().map(|staged| (staged.key, &*staged.row))).collect();
         let parts = if self.plan.is_paired() {
             // What the END said of a run is folded in again: only its START counts here.
             let open = kept[opened_before..].iter();
@@ -119,7 +119,7 @@ impl Deriver<'_> {
     ) -> Result<(), StateError> {
         for record in old.iter().filter(|record| record.start < from) {
             if let Some(staged) = self.staged.get(record.key) {
-                kept.push(Kept { key: staged.key, at: staged.row.at.micros(), row: staged.row.clone() });
+                kept.push(Kept { key: staged.key, at: staged.row.at.micros(), row: (*staged.row).clone() });
             } else if let Some(row) = tx.row(record.key)? {
                 kept.push(Kept { key: row.key, at: row.at, row: stored(&row.body, row.at)? });
             }
@@ -254,7 +254,8 @@ impl Deriver<'_> {
                 report.upserts += 1;
             }
         }
-        tx.put_records(&changed)
+        // The record of a run has the key of the row that opens it, and came with it.
+        tx.put_records(changed, &|key| self.fresh.contains(&key))
     }
 
     /// Keeps the runs that a check refused: a later fold must know how far they reach.
@@ -277,7 +278,7 @@ impl Deriver<'_> {
                 changed.push(self.record.clone());
             }
         }
-        tx.put_records(&changed)
+        tx.put_records(changed, &|_| false)
     }
 
     /// Makes the record at hand that of a run.

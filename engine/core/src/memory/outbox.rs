@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -68,7 +69,7 @@ impl Outbox {
     }
 
     /// Appends a record.
-    pub(super) fn append(&mut self, id: Uuid, body: String, held: bool) {
+    pub(super) fn append(&mut self, id: Uuid, body: Arc<str>, held: bool) {
         self.last += 1;
         self.entries.push_back(Some((OutboxRecord { seq: self.last, id, body }, held)));
         self.len += 1;

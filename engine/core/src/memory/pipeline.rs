@@ -1,6 +1,7 @@
 //! Everything that a store in memory knows of one pipeline.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -68,11 +69,14 @@ impl MemoryPipeline {
         }
     }
 
-    pub(super) fn put_record(&mut self, record: &LedgerRecord) {
-        let old = self.records.insert(record.clone());
-        let Some(lanes) = &mut self.lanes else { return };
-        old.iter().for_each(|old| lanes.remove_record(old));
-        lanes.add_record(record);
+    pub(super) fn put_record(&mut self, record: LedgerRecord, fresh: bool) {
+        if let Some(lanes) = &mut self.lanes {
+            if let Some(old) = self.records.get(record.key, record.part) {
+                lanes.remove_record(old);
+            }
+            lanes.add_record(&record);
+        }
+        self.records.insert(record, fresh);
     }
 
     pub(super) fn delete_record(&mut self, key: RowKey, part: bool) {
@@ -90,7 +94,7 @@ impl MemoryPipeline {
     }
 
     /// Appends to the outbox. One record at most waits for an id; nothing waits for that of a `fresh` one.
-    pub(super) fn enqueue(&mut self, id: Uuid, body: String, held: bool, fresh: bool) {
+    pub(super) fn enqueue(&mut self, id: Uuid, body: Arc<str>, held: bool, fresh: bool) {
         if !fresh {
             self.outbox.supersede(id);
         }

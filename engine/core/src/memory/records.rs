@@ -1,6 +1,6 @@
 //! The ledger of records of a store in memory.
 
-use std::collections::hash_map::Entry;
+use std::cell::OnceCell;
 
 use crate::canonical::{KeyMap, RowKey};
 use crate::state::LedgerRecord;
@@ -9,14 +9,17 @@ use crate::state::LedgerRecord;
 #[derive(Debug, Clone, Default)]
 pub struct Records {
     records: Vec<LedgerRecord>,
-    /// Where the record of a key is: of those that were delivered, and of those that were refused.
-    places: [KeyMap<usize>; 2],
+    /// Where the record of a key is: of those that were delivered, and of those that were refused. Made when somebody asks
+    /// for one: a slice of rows only collects them.
+    places: OnceCell<Places>,
 }
+
+type Places = [KeyMap<usize>; 2];
 
 impl Records {
     /// The record of a key; `part` is whether it was refused.
     pub fn get(&self, key: RowKey, part: bool) -> Option<&LedgerRecord> {
-        self.places[usize::from(part)].get(&key).map(|place| &self.records[*place])
+        self.places()[usize::from(part)].get(&key).map(|place| &self.records[*place])
     }
 
     /// The records, in no order.
@@ -36,24 +39,45 @@ impl Records {
         self.records.is_empty()
     }
 
-    /// Puts a record in; the one that it replaces.
-    pub(super) fn insert(&mut self, record: LedgerRecord) -> Option<LedgerRecord> {
-        match self.places[usize::from(record.part)].entry(record.key) {
-            Entry::Occupied(place) => Some(std::mem::replace(&mut self.records[*place.get()], record)),
-            Entry::Vacant(place) => {
-                place.insert(self.records.len());
-                self.records.push(record);
-                None
+    fn places(&self) -> &Places {
+        self.places.get_or_init(|| {
+            let mut places = Places::default();
+            for (place, record) in self.records.iter().enumerate() {
+                let before = places[usize::from(record.part)].insert(record.key, place);
+                debug_assert_eq!(before, None, "a fresh record was there already");
             }
+            places
+        })
+    }
+
+    fn places_mut(&mut self) -> &mut Places {
+        self.places();
+        self.places.get_mut().expect("they were made a line before")
+    }
+
+    /// Writes a record, in the place of the one with its key. There is none of a `fresh` one.
+    pub(super) fn insert(&mut self, record: LedgerRecord, fresh: bool) {
+        let (key, part) = (record.key, usize::from(record.part));
+        let is_known = |places: &Places| places[part].contains_key(&key);
+        debug_assert!(!(fresh && self.places.get().is_some_and(is_known)), "a fresh record is there already");
+        if fresh && self.places.get().is_none() {
+            return self.records.push(record);
+        }
+        let next = self.records.len();
+        let place = *self.places_mut()[part].entry(key).or_insert(next);
+        match self.records.get_mut(place) {
+            Some(known) => *known = record,
+            None => self.records.push(record),
         }
     }
 
     /// Takes a record out.
     pub(super) fn remove(&mut self, key: RowKey, part: bool) -> Option<LedgerRecord> {
-        let place = self.places[usize::from(part)].remove(&key)?;
+        let place = self.places_mut()[usize::from(part)].remove(&key)?;
         let record = self.records.swap_remove(place);
         if let Some(moved) = self.records.get(place) {
-            self.places[usize::from(moved.part)].insert(moved.key, place);
+            let (key, part) = (moved.key, usize::from(moved.part));
+            self.places_mut()[part].insert(key, place);
         }
         Some(record)
     }
@@ -62,7 +86,7 @@ impl Records {
 impl FromIterator<LedgerRecord> for Records {
     fn from_iter<I: IntoIterator<Item = LedgerRecord>>(records: I) -> Self {
         let mut all = Self::default();
-        records.into_iter().for_each(|record| drop(all.insert(record)));
+        records.into_iter().for_each(|record| all.insert(record, false));
         all
     }
 }

@@ -57,7 +57,17 @@ impl StateTransaction for MemoryTransaction<'_> {
     }
 
     fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError> {
-        self.with(|known| known.put_record(record));
+        self.with(|known| known.put_record(record.clone(), false));
+        Ok(())
+    }
+
+    fn put_records(&mut self, records: Vec<LedgerRecord>, fresh: &dyn Fn(RowKey) -> bool) -> Result<(), StateError> {
+        self.with(|known| {
+            for record in records {
+                let is_fresh = fresh(record.key);
+                known.put_record(record, is_fresh);
+            }
+        });
         Ok(())
     }
 
@@ -77,7 +87,7 @@ impl StateTransaction for MemoryTransaction<'_> {
     fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError> {
         // Elsewhere, a removal may wait of what is fresh to the ledger. A store for one run has nothing but from that run.
         let fresh = entry.fresh && self.copy.is_none();
-        self.with(|known| known.enqueue(entry.id, entry.body.clone(), entry.held, fresh));
+        self.with(|known| known.enqueue(entry.id, entry.body.as_str().into(), entry.held, fresh));
         Ok(())
     }
 
@@ -143,8 +153,8 @@ impl StateTransaction for MemoryTransaction<'_> {
             Saved::State(state) => known.state = (**state).clone(),
             Saved::Delivery(delivery) => known.delivery = delivery.clone(),
             Saved::Row(row) => known.put_row(row),
-            Saved::Record(record) => known.put_record(record),
-            Saved::Outbox(SavedOutbox { id, held, body, .. }) => known.enqueue(*id, body.clone(), *held, false),
+            Saved::Record(record) => known.put_record(record.clone(), false),
+            Saved::Outbox(SavedOutbox { id, held, body, .. }) => known.enqueue(*id, body.as_str().into(), *held, false),
             Saved::Rejected(entry) => known.quarantine.push((entry.clone(), None)),
             Saved::Refused(refused) => {
                 let RefusedEntry { id, code, message, body, first_seen, retry_at, .. } = refused.clone();

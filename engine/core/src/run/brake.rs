@@ -89,18 +89,15 @@ impl Run<'_> {
         }
         let lies_in = |range: &Range, known: &Known| known.ledger().is_some() && range.contains(known.at);
         let in_range = |known: &Known| ranges.iter().any(|range| lies_in(range, known));
-        let expected = reading.known.values().filter(|known| in_range(known)).count() as u64;
-        let mut gone: Vec<RowKey> = reading
-            .known
-            .iter()
-            .filter(|(key, known)| in_range(known) && known.seen().is_none() && !reading.cancelled.contains(*key))
-            .map(|(key, _)| *key)
-            .collect();
+        let expected = reading.known.entries().iter().filter(|known| in_range(known)).count() as u64;
+        let is_gone =
+            |known: &&Known| in_range(known) && known.seen().is_none() && !reading.cancelled.contains(&known.key);
+        let mut gone: Vec<RowKey> = reading.known.entries().iter().filter(is_gone).map(|known| known.key).collect();
         gone.sort_unstable();
         if self.plan().sync.deletes == Deletes::Ignore {
             return self.check_doubles(gone.len() as u64, expected).map(|()| Vec::new());
         }
-        let is_known = |key: &&RowKey| reading.known.get(*key).is_some_and(in_range);
+        let is_known = |key: &&RowKey| reading.known.get(**key).is_some_and(in_range);
         let cancelled = reading.cancelled.iter().filter(is_known).count() as u64;
         if gone.is_empty() && cancelled == 0 {
             return Ok(gone);
@@ -116,7 +113,7 @@ impl Run<'_> {
         let count = gone.len() as u64 + cancelled;
         let share = count as f64 * 100.0 / expected as f64;
         let limit = self.plan().sync.delete_limit;
-        let expected_of_step = reading.known.values().filter(|known| lies_in(&ranges[0], known)).count();
+        let expected_of_step = reading.known.entries().iter().filter(|known| lies_in(&ranges[0], known)).count();
         if reading.rows_of_step == 0
             && (expected_of_step > 0 || reading.rows == 0)
             && !self.is_approved(BrakeKind::Empty)

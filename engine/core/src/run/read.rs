@@ -74,7 +74,7 @@ impl Run<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), Failure> {
         let mut batch = RowBatch::new();
-        let mut row_buffer = CanonicalRow::default();
+        let mut row_buffer = Box::<CanonicalRow>::default();
         let now = Instant::from_timestamp(self.now).unwrap_or(Instant::MAX);
         let keys = self.state.keys;
         let mut compiled: Option<(Mapper, Vec<usize>)> = None;
@@ -180,7 +180,7 @@ impl Run<'_> {
         let keys: Vec<RowKey> = misses.iter().map(|miss| miss.key).collect();
         let entries = self.runner.store.look_up(&self.plan().id, self.ledger(), &keys).map_err(state_failure)?;
         for (key, entry) in keys.iter().zip(entries) {
-            reading.known.entry(*key).or_insert(Known::of(entry));
+            reading.known.add(Known::of(*key, entry));
         }
         for Miss { key, mut row, later } in misses.drain(..) {
             let verdict = self.classify(reading, key, &row, later);
@@ -203,7 +203,7 @@ impl Run<'_> {
         row: &CanonicalRow,
         later: Option<Ordering>,
     ) -> Verdict {
-        let Some(known) = reading.known.get_mut(&key) else { return Verdict::Unasked };
+        let Some(known) = reading.known.get_mut(key) else { return Verdict::Unasked };
         if reading.cancelled.contains(&key) {
             return Verdict::Done;
         }

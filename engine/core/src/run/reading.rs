@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::canonical::{CanonicalRow, KeyMap, KeySet, RowKey};
+use crate::canonical::{CanonicalRow, KeyList, KeyMap, KeySet, Keyed, RowKey};
 use crate::cursor::{self, CursorValue};
 use crate::derive::{Staged, StagedRow};
 use crate::state::LedgerEntry;
@@ -11,6 +11,7 @@ use crate::state::LedgerEntry;
 /// so that it is kept small: whether a hash is there stands beside the flags.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
+    pub(super) key: RowKey,
     ledger: u64,
     seen: u64,
     /// Window column in the ledger.
@@ -25,9 +26,16 @@ pub(super) struct Known {
     pub(super) early: bool,
 }
 
+impl Keyed for Known {
+    fn key(&self) -> RowKey {
+        self.key
+    }
+}
+
 impl Known {
-    pub(super) fn of(entry: Option<LedgerEntry>) -> Self {
+    pub(super) fn of(key: RowKey, entry: Option<LedgerEntry>) -> Self {
         Self {
+            key,
             ledger: entry.map_or(0, |entry| entry.hash),
             seen: 0,
             at: entry.map_or(i64::MIN, |entry| entry.at),
@@ -69,7 +77,7 @@ impl Known {
 /// A row whose key the ledger was not yet asked for.
 pub(super) struct Miss {
     pub(super) key: RowKey,
-    pub(super) row: CanonicalRow,
+    pub(super) row: Box<CanonicalRow>,
     /// Mode `cursor`: how it compares with the row of the same key that was read before.
     pub(super) later: Option<Ordering>,
 }
@@ -89,14 +97,15 @@ pub(super) enum Verdict {
 /// Rows on their way from the source to the commit.
 #[derive(Default)]
 pub(super) struct Reading {
-    pub(super) known: KeyMap<Known>,
+    pub(super) known: KeyList<Known>,
     pub(super) staged: Staged,
     /// Rows that say what they said, under another value of the window column.
     pub(super) moved: Staged,
     /// Rows whose key the ledger was not yet asked for.
     pub(super) misses: Vec<Miss>,
     /// Rows whose memory is used again.
-    spare: Vec<CanonicalRow>,
+    #[expect(clippy::vec_box, reason = "a row is moved on from there without its three hundred bytes")]
+    spare: Vec<Box<CanonicalRow>>,
     pub(super) cancelled: KeySet,
     /// Keys of records that were written before rows were folded, and that no row has taken over yet.
     pub(super) unfolded: KeySet,
@@ -125,7 +134,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Does with a row what was decided; where the row is kept, `row` becomes one that is written over.
-    pub(super) fn settle(&mut self, verdict: &Verdict, key: RowKey, row: &mut CanonicalRow) {
+    pub(super) fn settle(&mut self, verdict: &Verdict, key: RowKey, row: &mut Box<CanonicalRow>) {
         match *verdict {
             Verdict::Unasked | Verdict::Done => {}
             Verdict::Stage(hash) => {
@@ -140,12 +149,12 @@ impl Reading {
     }
 
     /// Takes a row, and leaves one in its place whose memory is used again.
-    pub(super) fn take(&mut self, row: &mut CanonicalRow) -> CanonicalRow {
+    pub(super) fn take(&mut self, row: &mut Box<CanonicalRow>) -> Box<CanonicalRow> {
         std::mem::replace(row, self.spare.pop().unwrap_or_default())
     }
 
     /// A row that is not needed any more.
-    pub(super) fn give_back(&mut self, row: CanonicalRow) {
+    pub(super) fn give_back(&mut self, row: Box<CanonicalRow>) {
         self.spare.push(row);
     }
 
@@ -173,7 +182,7 @@ impl Reading {
     /// A row that is refused is not gone: what was delivered of it stays as it is.
     pub(super) fn keep_as_it_is(&mut self, key: RowKey) {
         let part = self.part;
-        if let Some(known) = self.known.get_mut(&key)
+        if let Some(known) = self.known.get_mut(key)
             && known.seen().is_none()
             && let Some(hash) = known.ledger()
         {
@@ -193,7 +202,7 @@ impl Reading {
             return false;
         }
         let is_newer = |part: u32| part != self.part;
-        self.known.get(&key).is_some_and(|known| known.seen().is_some() && is_newer(known.part))
+        self.known.get(key).is_some_and(|known| known.seen().is_some() && is_newer(known.part))
             || self.without_row.get(&key).is_some_and(|part| is_newer(*part))
     }
 
@@ -225,6 +234,6 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_key_is_small() {
-        assert_eq!(size_of::<(RowKey, Known)>(), 48);
+        assert_eq!(size_of::<Known>(), 48);
     }
 }

@@ -56,7 +56,7 @@ impl Run<'_> {
         } else {
             live.into_iter().map(|run| (run.key, run.at)).collect()
         };
-        rows.retain(|(key, _)| reading.known.get(key).is_none_or(|known| known.seen().is_none()));
+        rows.retain(|(key, _)| reading.known.get(*key).is_none_or(|known| known.seen().is_none()));
         let mut times: Vec<i64> = rows.into_iter().map(|(_, at)| at).collect();
         times.sort_unstable();
         Ok(times)

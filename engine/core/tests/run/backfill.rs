@@ -45,7 +45,7 @@ fn fill(world: &mut World, job: &Job) -> (BTreeMap<Uuid, String>, Counts) {
         let mut counts = tally.counts;
         let read = copy.take(&world.plan.id);
         for record in choose(&world.plan, &slice, read, &world.store, &mut counts).expect("the store holds") {
-            assert_eq!(records.insert(record.id, record.body), None, "a record of two slices");
+            assert_eq!(records.insert(record.id, record.body.to_string()), None, "a record of two slices");
         }
         total.add(&counts);
     }
@@ -65,7 +65,7 @@ fn whole(world: &mut World, from: i64, to: i64) -> BTreeMap<Uuid, String> {
     let of_range = snapshot.records.values().filter(|record| !record.part && record.end != LIVE);
     let of_range = of_range.filter(|record| record.at >= from && record.at < to);
     let bodies: BTreeMap<Uuid, String> =
-        snapshot.outbox.into_values().map(|(record, _)| (record.id, record.body)).collect();
+        snapshot.outbox.into_values().map(|(record, _)| (record.id, record.body.to_string())).collect();
     of_range.map(|record| (record.id, bodies[&record.id].clone())).collect()
 }
 

@@ -41,7 +41,7 @@ struct Scripted {
 
 impl Destination for Scripted {
     fn send(&mut self, parcel: &Parcel, _cancel: &Cancel) -> Answer {
-        let bodies: Vec<String> = parcel.records.iter().map(|record| record.body.clone()).collect();
+        let bodies: Vec<String> = parcel.records.iter().map(|record| record.body.to_string()).collect();
         let before = self.sent.insert(parcel.idempotency_key.clone(), bodies.clone());
         assert!(before.is_none_or(|before| before == bodies), "a key stands for one parcel");
         assert!(parcel.records.is_sorted_by(|one, other| one.seq < other.seq), "the order is kept");

@@ -37,25 +37,24 @@ impl Sim {
         let known_before = inner.last_seq;
         for (record, _) in known.outbox.values().filter(|(record, _)| record.seq > known_before) {
             let before = inner.handed_over.get(&record.id);
-            if operation == "commit" && before == Some(&record.body) {
+            if operation == "commit" && before.is_some_and(|before| before.as_str() == &*record.body) {
                 wrong.push(Wrong::Doubled(format!("handed over again as it was: {}", record.body)));
             }
             if before.is_none() && is_delete(&record.body) {
                 wrong.push(Wrong::Doubled(format!("deleted, and never written: {}", record.body)));
             }
-            inner.handed_over.insert(record.id, record.body.clone());
+            inner.handed_over.insert(record.id, record.body.to_string());
             inner.last_seq = record.seq;
         }
-        let waiting: BTreeMap<Uuid, &String> =
-            known.outbox.values().map(|(record, _)| (record.id, &record.body)).collect();
+        let waiting: BTreeMap<Uuid, &str> = known.outbox.values().map(|(record, _)| (record.id, &*record.body)).collect();
         if waiting.len() != known.outbox.len() {
             wrong.push(Wrong::Doubled("two records of one id wait".to_owned()));
         }
-        let refused: BTreeMap<Uuid, &String> = known
+        let refused: BTreeMap<Uuid, &str> = known
             .quarantine
             .iter()
             .filter(|(entry, _)| entry.stage == Stage::Delivery)
-            .filter_map(|(entry, _)| Some((entry.key.parse().ok()?, &entry.row)))
+            .filter_map(|(entry, _)| Some((entry.key.parse().ok()?, entry.row.as_str())))
             .collect();
         inner.quarantined |= known.quarantine.iter().any(|(entry, _)| entry.stage == Stage::Row);
         let mut living = 0;

@@ -76,7 +76,7 @@ impl Platform {
             if is_delete(&record.body) {
                 self.records.remove(&id);
             } else {
-                self.records.insert(id, record.body.clone());
+                self.records.insert(id, record.body.to_string());
             }
         }
         self.keys.insert(parcel.idempotency_key.clone(), rejected.clone());

@@ -94,7 +94,7 @@ fn parcel() -> Parcel {
     let record = |seq: i64| {
         // Two of the three are of one run.
         let id = format!("r{}", seq / 2);
-        ParcelRecord { seq, body: format!(r#"{{"op":"delete","run_id":"{id}"}}"#), id }
+        ParcelRecord { seq, body: format!(r#"{{"op":"delete","run_id":"{id}"}}"#).into(), id }
     };
     Parcel {
         idempotency_key: "key".to_owned(),

@@ -125,10 +125,10 @@ fn what_changes(
     brakes: Vec<Brake>,
     report: RunReport,
 ) -> Preview {
-    let waited: BTreeSet<&str> = before.outbox.values().map(|(record, _)| record.body.as_str()).collect();
+    let waited: BTreeSet<&str> = before.outbox.values().map(|(record, _)| &*record.body).collect();
     let records: BTreeMap<Uuid, &LedgerRecord> = before.records.values().map(|record| (record.id, record)).collect();
     let (mut deletes, mut sent, mut sends) = (Vec::new(), Vec::new(), 0);
-    for (record, _) in after.outbox.values().filter(|(record, _)| !waited.contains(record.body.as_str())) {
+    for (record, _) in after.outbox.values().filter(|(record, _)| !waited.contains(&*record.body)) {
         match as_run(&record.body) {
             Some(run) => {
                 sends += 1;

@@ -36,7 +36,7 @@ pub(super) async fn oldest(
     let mut records = Vec::new();
     while let Some(row) = rows.try_next().await? {
         let id = Uuid::from_bytes(sixteen(&row, 1)?);
-        records.push(OutboxRecord { seq: row.try_get(0)?, id, body: text(&row, 2)? });
+        records.push(OutboxRecord { seq: row.try_get(0)?, id, body: text(&row, 2)?.into() });
     }
     Ok(records)
 }

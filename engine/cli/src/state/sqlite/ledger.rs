@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{LedgerEntry, LedgerRecord, LedgerRow, Saved};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::places;
 use super::sheet::{self, Entry, Heads, SHEET_ENTRIES_MAX, Shelf, Written};
@@ -28,10 +28,13 @@ pub(super) const REACHING: &str = "SELECT heads, bodies FROM sheet \
      WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 AND reaches >= ?4";
 pub(super) const BEGINNING: &str =
     "SELECT 1 FROM sheet WHERE pipeline = ?1 AND shelf IN (1, 2) AND lane = ?2 AND starts < ?3";
+pub(super) const LAST_SHEET: &str = "SELECT no, entries, starts FROM sheet \
+     WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 ORDER BY starts DESC LIMIT 1";
 pub(super) const SHEET_BEFORE: &str = "SELECT no, entries, starts FROM sheet \
      WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 AND starts <= ?4 ORDER BY starts DESC LIMIT 1";
 pub(super) const SHEET_AFTER: &str = "SELECT no, entries, starts FROM sheet \
      WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 AND starts > ?4 ORDER BY starts LIMIT 1";
+pub(super) const ANY_PART: &str = "SELECT 1 FROM sheet WHERE pipeline = ?1 AND shelf = 2";
 pub(super) const LIVE_SHEETS: &str =
     "SELECT heads FROM sheet WHERE pipeline = ?1 AND shelf = 1 AND live > 0 AND at_from < ?2";
 pub(super) const LATEST_SHEETS: &str = "SELECT at_to, lane, heads, bodies FROM sheet \
@@ -238,6 +241,8 @@ impl Sheet {
 pub(super) struct Writer {
     /// Places that are not written yet. In the order of keys they touch each page of the table once.
     waiting: BTreeMap<(Shelf, RowKey), i64>,
+    /// Whether a check refused any run; `None` until somebody asks.
+    any_part: Option<bool>,
 }
 
 impl Writer {
@@ -252,17 +257,30 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether there is anything on a shelf. Hardly any pipeline has a run that a check refused, and each fold asks.
+    pub(super) fn may_hold(&mut self, at: Section<'_>) -> rusqlite::Result<bool> {
+        match (at.shelf, self.any_part) {
+            (Shelf::Rows | Shelf::Records, _) => Ok(true),
+            (Shelf::Parts, Some(any)) => Ok(any),
+            (Shelf::Parts, None) => {
+                let any = at.connection.prepare_cached(ANY_PART)?.exists([at.pipeline])?;
+                Ok(*self.any_part.insert(any))
+            }
+        }
+    }
+
     /// Writes source rows, each of another key.
     pub(super) fn put_rows(
         &mut self,
         connection: &Connection,
         pipeline: i64,
         rows: &[LedgerRow],
+        fresh: &dyn Fn(RowKey) -> bool,
     ) -> rusqlite::Result<()> {
         let at = Section { connection, pipeline, shelf: Shelf::Rows };
         for of_lane in rows.chunk_by(|one, next| one.lane == next.lane) {
             let entries: Vec<Entry<'_>> = of_lane.iter().map(Entry::of_row).collect();
-            self.put(at, &of_lane[0].lane, &entries)?;
+            self.put(at, &of_lane[0].lane, &entries, fresh)?;
         }
         Ok(())
     }
@@ -273,11 +291,15 @@ impl Writer {
         connection: &Connection,
         pipeline: i64,
         records: &[LedgerRecord],
+        fresh: &dyn Fn(RowKey) -> bool,
     ) -> rusqlite::Result<()> {
         for of_lane in records.chunk_by(|one, next| one.lane == next.lane && one.part == next.part) {
             let at = Section { connection, pipeline, shelf: Shelf::of_records(of_lane[0].part) };
+            if at.shelf == Shelf::Parts {
+                self.any_part = Some(true);
+            }
             let entries: Vec<Entry<'_>> = of_lane.iter().map(Entry::of_record).collect();
-            self.put(at, &of_lane[0].lane, &entries)?;
+            self.put(at, &of_lane[0].lane, &entries, fresh)?;
         }
         Ok(())
     }
@@ -287,6 +309,18 @@ impl Writer {
             Some(sheet) => Ok(Some(*sheet)),
             None => places::sheet_of(at, key),
         }
+    }
+
+    /// The sheets of entries, where they are there.
+    fn places(&self, at: Section<'_>, entries: &[Entry<'_>]) -> rusqlite::Result<Vec<Option<i64>>> {
+        let keys: Vec<RowKey> = entries.iter().map(|entry| entry.head.key).collect();
+        let mut places = places::sheets_of(at, &keys)?;
+        for (place, key) in places.iter_mut().zip(&keys) {
+            if let Some(sheet) = self.waiting.get(&(at.shelf, *key)) {
+                *place = Some(*sheet);
+            }
+        }
+        Ok(places)
     }
 
     /// The entry of a key.
@@ -316,22 +350,24 @@ impl Writer {
         self.rewrite(at, &sheet.lane, no, &entries, &[])
     }
 
-    /// Writes entries of one machine, each of another key.
-    pub(super) fn put(&mut self, at: Section<'_>, lane: &str, entries: &[Entry<'_>]) -> rusqlite::Result<()> {
-        let keys: Vec<RowKey> = entries.iter().map(|entry| entry.head.key).collect();
-        let mut places = places::sheets_of(at, &keys)?;
-        for (place, key) in places.iter_mut().zip(&keys) {
-            if let Some(sheet) = self.waiting.get(&(at.shelf, *key)) {
-                *place = Some(*sheet);
-            }
-        }
-        let mut new: Vec<Entry<'_>> = Vec::new();
+    /// Writes entries of one machine, each of another key. No place is looked for of those that are fresh.
+    pub(super) fn put(
+        &mut self,
+        at: Section<'_>,
+        lane: &str,
+        entries: &[Entry<'_>],
+        fresh: &dyn Fn(RowKey) -> bool,
+    ) -> rusqlite::Result<()> {
+        let (fresh, known): (Vec<Entry<'_>>, Vec<Entry<'_>>) = entries.iter().partition(|entry| fresh(entry.head.key));
+        debug_assert!(self.places(at, &fresh)?.iter().all(Option::is_none), "a fresh entry is there already");
+        let places = self.places(at, &known)?;
+        let mut new = fresh;
         let mut changed: BTreeMap<i64, HashMap<RowKey, Entry<'_>>> = BTreeMap::new();
-        for (entry, place) in entries.iter().zip(places) {
+        for (entry, place) in known.into_iter().zip(places) {
             match place {
-                None => new.push(*entry),
+                None => new.push(entry),
                 Some(no) => {
-                    changed.entry(no).or_default().insert(entry.head.key, *entry);
+                    changed.entry(no).or_default().insert(entry.head.key, entry);
                 }
             }
         }
@@ -361,12 +397,20 @@ impl Writer {
     fn add(&mut self, at: Section<'_>, lane: &str, new: &[Entry<'_>]) -> rusqlite::Result<()> {
         let mut rest = new;
         while let Some(first) = rest.first() {
-            let neighbour = |sql: &str| {
+            let start = first.head.start;
+            let found = |sql: &str, params: &[&dyn ToSql]| {
                 let place = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, i64>(2)?));
-                let start = params![at.pipeline, at.shelf as u8, lane, first.head.start];
-                at.connection.prepare_cached(sql)?.query_row(start, place).optional()
+                at.connection.prepare_cached(sql)?.query_row(params, place).optional()
             };
-            let (before, after) = (neighbour(SHEET_BEFORE)?, neighbour(SHEET_AFTER)?);
+            // Most of what comes is later than all that is there.
+            let last = found(LAST_SHEET, params![at.pipeline, at.shelf as u8, lane])?;
+            let (before, after) = match last {
+                Some((_, _, starts)) if starts > start => {
+                    let around = params![at.pipeline, at.shelf as u8, lane, start];
+                    (found(SHEET_BEFORE, around)?, found(SHEET_AFTER, around)?)
+                }
+                last => (last, None),
+            };
             let count =
                 after.map_or(rest.len(), |(_, _, starts)| rest.partition_point(|entry| entry.head.start < starts));
             let (group, others) = rest.split_at(count);

@@ -1,8 +1,10 @@
 //! The outbox, and the records that the destination refused: a record is in one of them or in neither.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::ops::ControlFlow;
 
+use engine_core::canonical::KeyHasher;
 use engine_core::state::{OutboxEntry, OutboxRecord, RefusedEntry, RefusedRecord, Saved, SavedOutbox};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -29,7 +31,7 @@ pub(super) struct Appender {
     waiting: Vec<(Head, bool)>,
     bodies: String,
     /// The newest place of ids that may wait already.
-    superseding: HashMap<Uuid, i64>,
+    superseding: HashMap<u128, i64, BuildHasherDefault<KeyHasher>>,
     /// Whether anything of the pipeline may be refused; `None` until somebody wants to know.
     any_refused: Option<bool>,
 }
@@ -55,7 +57,7 @@ impl Appender {
         }
         let seq = self.push(connection, pipeline, entry.id, entry.held, (0, None), &entry.body)?;
         if !entry.fresh {
-            self.superseding.insert(entry.id, seq);
+            self.superseding.insert(entry.id.as_u128(), seq);
         }
         Ok(())
     }
@@ -95,7 +97,7 @@ impl Appender {
         if superseding.is_empty() {
             return Ok(());
         }
-        let is_superseded = |head: &Head| superseding.get(&head.id).is_some_and(|newest| *newest > head.seq);
+        let is_superseded = |head: &Head| superseding.get(&head.id.as_u128()).is_some_and(|newest| *newest > head.seq);
         let mut touched: Vec<i64> = Vec::new();
         let mut statement = connection.prepare_cached(ALL_HEADS)?;
         let mut rows = statement.query([pipeline])?;
@@ -114,7 +116,7 @@ impl Appender {
         for (head, held) in self.waiting.drain(..) {
             let (body, others) = rest.split_at(head.len);
             rest = others;
-            if self.superseding.get(&head.id).is_some_and(|newest| *newest > head.seq) {
+            if self.superseding.get(&head.id.as_u128()).is_some_and(|newest| *newest > head.seq) {
                 continue;
             }
             if held != is_held || !stack.has_room(head.len) {
@@ -223,7 +225,7 @@ pub(super) fn oldest(
             if !oldest.is_empty() && (bytes > bytes_max || oldest.len() >= records_max) {
                 return Ok(oldest);
             }
-            oldest.push(OutboxRecord { seq, id, body: body.to_owned() });
+            oldest.push(OutboxRecord { seq, id, body: body.into() });
         }
     }
     Ok(oldest)

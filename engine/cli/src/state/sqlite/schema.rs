@@ -205,11 +205,11 @@ fn to_sheets(connection: &Connection) -> rusqlite::Result<()> {
         while let Some(row) = rows.next()? {
             moved.push(ledger_row(row)?);
             if moved.len() == MOVED_ROWS_MAX {
-                writer.put_rows(connection, pipeline, &moved)?;
+                writer.put_rows(connection, pipeline, &moved, &|_| true)?;
                 moved.clear();
             }
         }
-        writer.put_rows(connection, pipeline, &moved)?;
+        writer.put_rows(connection, pipeline, &moved, &|_| true)?;
         let mut moved = Vec::new();
         let mut records = connection.prepare(
             "SELECT key, part, id, hash, at, lane, starts, ends, body FROM record WHERE pipeline = ?1
@@ -219,11 +219,11 @@ fn to_sheets(connection: &Connection) -> rusqlite::Result<()> {
         while let Some(record) = records.next()? {
             moved.push(ledger_record(record)?);
             if moved.len() == MOVED_ROWS_MAX {
-                writer.put_records(connection, pipeline, &moved)?;
+                writer.put_records(connection, pipeline, &moved, &|_| true)?;
                 moved.clear();
             }
         }
-        writer.put_records(connection, pipeline, &moved)?;
+        writer.put_records(connection, pipeline, &moved, &|_| true)?;
         writer.flush(connection, pipeline)?;
         outbox::stack_up(connection, pipeline)?;
     }

@@ -533,6 +533,8 @@ fn questions_are_answered_from_an_index() {
         (ledger::BEGINNING, "COVERING INDEX sheet_start (pipeline=? AND shelf=? AND lane=? AND starts<?)", true),
         (ledger::SHEET_BEFORE, "COVERING INDEX sheet_start (pipeline=? AND shelf=? AND lane=? AND starts<?)", true),
         (ledger::SHEET_AFTER, "COVERING INDEX sheet_start (pipeline=? AND shelf=? AND lane=? AND starts>?)", true),
+        (ledger::LAST_SHEET, "COVERING INDEX sheet_start (pipeline=? AND shelf=? AND lane=?)", true),
+        (ledger::ANY_PART, "(pipeline=? AND shelf=?)", true),
         (ledger::EVERY_SHEET, "INDEX sheet_start (pipeline=?)", true),
         (COUNT_OUTBOX, "COVERING INDEX outbox_queue (pipeline=?)", true),
         (outbox::STACK_FROM, "INDEX outbox_queue (pipeline=? AND held=? AND last>?)", true),

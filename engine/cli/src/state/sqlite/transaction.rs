@@ -108,12 +108,12 @@ impl<'a> SqliteTransaction<'a> {
         if !self.restored_rows.is_empty() {
             let mut rows = std::mem::take(&mut self.restored_rows);
             rows.sort_by(|one, other| one.lane.cmp(&other.lane));
-            self.put_rows(&rows)?;
+            self.put_rows(&rows, &|_| false)?;
         }
         if !self.restored_records.is_empty() {
             let mut records = std::mem::take(&mut self.restored_records);
             records.sort_by(|one, other| (one.part, &one.lane).cmp(&(other.part, &other.lane)));
-            self.put_records(&records)?;
+            self.put_records(records, &|_| false)?;
         }
         Ok(())
     }
@@ -136,11 +136,13 @@ impl StateTransaction for SqliteTransaction<'_> {
     }
 
     fn put_row(&mut self, row: &LedgerRow) -> Result<(), StateError> {
-        self.put_rows(std::slice::from_ref(row))
+        self.put_rows(std::slice::from_ref(row), &|_| false)
     }
 
-    fn put_rows(&mut self, rows: &[LedgerRow]) -> Result<(), StateError> {
-        self.on_ledger("writing a row", Shelf::Rows, |at, ledger| ledger.put_rows(at.connection, at.pipeline, rows))
+    fn put_rows(&mut self, rows: &[LedgerRow], fresh: &dyn Fn(RowKey) -> bool) -> Result<(), StateError> {
+        self.on_ledger("writing a row", Shelf::Rows, |at, ledger| {
+            ledger.put_rows(at.connection, at.pipeline, rows, fresh)
+        })
     }
 
     fn delete_row(&mut self, key: RowKey) -> Result<(), StateError> {
@@ -161,12 +163,12 @@ impl StateTransaction for SqliteTransaction<'_> {
     }
 
     fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError> {
-        self.put_records(std::slice::from_ref(record))
+        self.put_records(vec![record.clone()], &|_| false)
     }
 
-    fn put_records(&mut self, records: &[LedgerRecord]) -> Result<(), StateError> {
+    fn put_records(&mut self, records: Vec<LedgerRecord>, fresh: &dyn Fn(RowKey) -> bool) -> Result<(), StateError> {
         self.on_ledger("writing a record", Shelf::Records, |at, ledger| {
-            ledger.put_records(at.connection, at.pipeline, records)
+            ledger.put_records(at.connection, at.pipeline, &records, fresh)
         })
     }
 
@@ -176,7 +178,10 @@ impl StateTransaction for SqliteTransaction<'_> {
 
     fn lane_records(&mut self, lane: &str, part: bool, from: i64) -> Result<Vec<LedgerRecord>, StateError> {
         let shelf = Shelf::of_records(part);
-        self.on_ledger("reading the records of a machine", shelf, |at, _| {
+        self.on_ledger("reading the records of a machine", shelf, |at, ledger| {
+            if !ledger.may_hold(at)? {
+                return Ok(Vec::new());
+            }
             ledger::reaching(at, lane, from, |Entry { head, body }| head.record(shelf, lane, body))
         })
     }

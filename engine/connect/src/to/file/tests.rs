@@ -48,7 +48,8 @@ impl Place {
 }
 
 fn parcel(pipeline: &str, seqs: impl IntoIterator<Item = i64>) -> Parcel {
-    let record = |seq| ParcelRecord { seq, id: seq.to_string(), body: format!(r#"{{"op":"upsert","seq":{seq}}}"#) };
+    let record =
+        |seq| ParcelRecord { seq, id: seq.to_string(), body: format!(r#"{{"op":"upsert","seq":{seq}}}"#).into() };
     let records: Vec<_> = seqs.into_iter().map(record).collect();
     Parcel {
         idempotency_key: parcel_key(pipeline, &records),
@@ -158,7 +159,7 @@ fn outbox_places_that_start_again_lose_nothing() {
     send(&mut place.open(), "p", 1..4);
     let mut again = parcel("p", 1..4);
     for record in &mut again.records {
-        record.body = record.body.replace("upsert", "delete");
+        record.body = record.body.replace("upsert", "delete").into();
     }
     again.idempotency_key = parcel_key("p", &again.records);
     assert_eq!(place.open().send(&again, &Cancel::default()), DONE);

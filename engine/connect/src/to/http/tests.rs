@@ -35,7 +35,7 @@ fn oauth(token_url: &str) -> AuthConfig {
 }
 
 fn parcel() -> Parcel {
-    let record = |seq: i64| ParcelRecord { seq, id: seq.to_string(), body: format!(r#"{{"n":{seq}}}"#) };
+    let record = |seq: i64| ParcelRecord { seq, id: seq.to_string(), body: format!(r#"{{"n":{seq}}}"#).into() };
     Parcel {
         idempotency_key: "k".to_owned(),
         pipeline: "p\"q".to_owned(),

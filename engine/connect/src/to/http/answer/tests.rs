@@ -10,8 +10,7 @@ use super::*;
 use crate::web::QUOTE_CHARS_MAX;
 
 fn parcel(ids: &[&str]) -> Parcel {
-    let record =
-        |(seq, id): (usize, &&str)| ParcelRecord { seq: seq as i64, id: (*id).to_owned(), body: "{}".to_owned() };
+    let record = |(seq, id): (usize, &&str)| ParcelRecord { seq: seq as i64, id: (*id).to_owned(), body: "{}".into() };
     Parcel {
         idempotency_key: "k".to_owned(),
         pipeline: "p".to_owned(),
