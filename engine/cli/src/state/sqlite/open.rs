@@ -27,7 +27,7 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 const LOG_BYTES_KEPT: u32 = 16 * 1024 * 1024;
 /// Page cache of the connection that writes, in KiB. What a run appends is not read again: a transaction that is larger
 /// goes to the log before its commit.
-const WRITER_CACHE_KIB: u32 = 1024;
+const WRITER_CACHE_KIB: u32 = 3 * 1024;
 /// Page cache of a connection that reads, in KiB.
 const READER_CACHE_KIB: u32 = 512;
 /// Prepared statements that a connection keeps; all of the store's.
