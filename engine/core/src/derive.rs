@@ -83,7 +83,6 @@ impl Staged {
     }
 
     /// Forgets the rows; `spare` gets their memory.
-    #[expect(clippy::vec_box, reason = "a row is moved on from there without its three hundred bytes")]
     pub fn clear(&mut self, spare: &mut Vec<Box<CanonicalRow>>) {
         spare.extend(self.rows.drain().map(|staged| staged.row));
         self.bytes = 0;

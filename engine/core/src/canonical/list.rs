@@ -132,7 +132,7 @@ mod tests {
             let (mut list, mut map) = (KeyList::default(), BTreeMap::new());
             for (act, key, value) in acts {
                 // Keys that differ in their first half alone have the same hash.
-                let key = RowKey(key % 10 | (key / 10) << 100);
+                let key = RowKey((key % 10) | ((key / 10) << 100));
                 match act {
                     0 => {
                         prop_assert_eq!(list.add((key, value)), !map.contains_key(&key));
