@@ -46,7 +46,8 @@ impl Sim {
             inner.handed_over.insert(record.id, record.body.to_string());
             inner.last_seq = record.seq;
         }
-        let waiting: BTreeMap<Uuid, &str> = known.outbox.values().map(|(record, _)| (record.id, &*record.body)).collect();
+        let waiting: BTreeMap<Uuid, &str> =
+            known.outbox.values().map(|(record, _)| (record.id, &*record.body)).collect();
         if waiting.len() != known.outbox.len() {
             wrong.push(Wrong::Doubled("two records of one id wait".to_owned()));
         }
