@@ -245,7 +245,7 @@ pub fn marked_plan_on(device: &Device, spec: &FoundSpec, offline: bool) -> Resul
 fn stage_bytes_max(device: &Device) -> usize {
     const PARTS: u64 = 4;
     /// The program, as much of it as is used, and what one run takes however little it reads.
-    const PROGRAM_BYTES: u64 = 44 << 20;
+    const PROGRAM_BYTES: u64 = 40 << 20;
     const STAGE_BYTES_MIN: u64 = 256 << 10;
     let Some(memory) = device.limits.memory else { return STAGE_BYTES };
     let part = memory.0.saturating_sub(PROGRAM_BYTES) / PARTS / concurrency(device) as u64;
@@ -401,8 +401,8 @@ mod tests {
         };
         for (limits, expected) in [
             (serde_json::json!({}), STAGE_BYTES),
-            (serde_json::json!({"memory": "92MiB", "concurrency": 4}), 3 << 20),
-            (serde_json::json!({"memory": "48MiB", "concurrency": 1}), 1 << 20),
+            (serde_json::json!({"memory": "88MiB", "concurrency": 4}), 3 << 20),
+            (serde_json::json!({"memory": "48MiB", "concurrency": 1}), 2 << 20),
             (serde_json::json!({"memory": "1GiB"}), STAGE_BYTES),
             (serde_json::json!({"memory": "1MiB"}), 256 << 10),
         ] {

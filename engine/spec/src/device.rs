@@ -77,7 +77,7 @@ pub struct Limits {
     #[schemars(example = &4, range(min = 1))]
     #[serde(default, deserialize_with = "present")]
     pub concurrency: Option<std::num::NonZeroU32>,
-    /// Memory that the engine may take; the program itself needs some 44 MiB of it. Default `256MiB`.
+    /// Memory that the engine may take; the program itself needs some 40 MiB of it. Default `256MiB`.
     #[schemars(example = &"256MiB")]
     #[serde(default, deserialize_with = "present")]
     pub memory: Option<ByteSize>,
