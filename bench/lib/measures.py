@@ -201,8 +201,9 @@ def p10(world, rounds):
         for _ in range(rounds):
             ours = stateless(world, database, world.rows, f"{P10_DAYS}d").server[database]
             same, whole = plain_slices(world, database, world.rows, P10_DAYS)
-            costs.append((ours / same, ours / whole, f"{ours:.2f} s of the server, {same:.2f} s", f"{whole:.2f} s"))
-        of_same, of_whole, note, whole_note = sorted(costs)[len(costs) // 2]
+            costs.append((ours / same, ours, same, whole))
+        ratio, ours, same, whole = sorted(costs)[len(costs) // 2]
         what = f"{NAMES[database]}: the server's CPU"
-        yield Figure("P10", what, of_same, "× the same SELECT", 1.05, note=f"{note} for the same statements")
-        yield Figure("P10", what, of_whole, "× SELECT of the table", note=f"{whole_note} for it")
+        note = f"{ours:.2f} s of the server, {same:.2f} s for the same statements"
+        yield Figure("P10", what, ratio, "× the same SELECT", 1.05, note=note)
+        yield Figure("P10", what, ours / whole, "× SELECT of the table", note=f"{whole:.2f} s for it")

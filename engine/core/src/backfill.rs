@@ -5,8 +5,7 @@
 //! run that begins in it may end later, and what a booking means depends on those before it. Only records that begin in
 //! the slice are sent, so that neighbouring slices never tell of the same run.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasherDefault;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::canonical::{CanonicalRow, KeyHasher, KeyMap, RowKey};
+use crate::canonical::{CanonicalRow, IdMap, KeyMap, RowKey};
 use crate::mapping::{Mapper, Outcome};
 use crate::memory::MemoryPipeline;
 use crate::plan::Plan;
@@ -249,7 +248,7 @@ pub fn choose(
     let keys: Vec<RowKey> = records.iter().map(|record| record.key).collect();
     let known = store.look_up(&plan.id, Ledger::Records, &keys)?;
     let taken = opened_by_the_schedule(plan, &read, store)?;
-    let mut bodies: HashMap<u128, Arc<str>, BuildHasherDefault<KeyHasher>> = HashMap::default();
+    let mut bodies: IdMap<Arc<str>> = IdMap::default();
     bodies.reserve(read.outbox.len());
     bodies.extend(std::mem::take(&mut read.outbox).into_values().map(|(record, _)| (record.id.as_u128(), record.body)));
     let mut chosen = Vec::with_capacity(records.len());

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use self::key::{KeyForm, KeyHasher, KeyMap, KeySet, KeyText, RowKey};
+pub use self::key::{IdMap, KeyForm, KeyHasher, KeyMap, KeySet, KeyText, RowKey};
 pub use self::list::{KeyList, Keyed};
 pub use self::stored::StoredRowError;
 use crate::name_id::NameId;

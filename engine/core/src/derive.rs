@@ -170,10 +170,12 @@ impl<'a> Deriver<'a> {
         report: &mut RunReport,
     ) -> Result<(), StateError> {
         let mut ids = Vec::new();
+        // Under other rules, or in another form, records may be there that the ledger of rows knows nothing of.
+        let rules_changed = self.rules_changed;
+        let is_fresh = |key| !rules_changed && is_new(key);
         for (place, StagedRow { key, row, .. }) in self.staged.rows().iter().enumerate() {
             self.lanes.entry(&row.details.machine_code).or_default().push(place);
-            // Under other rules, or in another form, records may be there that the ledger of rows knows nothing of.
-            let fresh = !self.rules_changed && is_new(*key);
+            let fresh = is_fresh(*key);
             if self.plan.is_folded() {
                 if fresh {
                     self.fresh.insert(*key);
@@ -197,7 +199,7 @@ impl<'a> Deriver<'a> {
             report.upserts += 1;
         }
         if !self.plan.is_folded() {
-            return self.write_records(tx, &ids, &|key| !self.rules_changed && is_new(key));
+            return self.write_records(tx, &ids, &is_fresh);
         }
         for (lane, places) in &self.lanes {
             let starts = places.iter().map(|place| self.staged.rows()[*place].row.start.micros());

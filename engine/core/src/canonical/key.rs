@@ -93,6 +93,8 @@ impl RowKey {
 
 /// A map by row key. The key is a hash already: nothing is hashed again.
 pub type KeyMap<V> = HashMap<RowKey, V, BuildHasherDefault<KeyHasher>>;
+/// A map by the id of a record, as a number. An id is a hash, too.
+pub type IdMap<V> = HashMap<u128, V, BuildHasherDefault<KeyHasher>>;
 /// A set of row keys.
 pub type KeySet = HashSet<RowKey, BuildHasherDefault<KeyHasher>>;
 

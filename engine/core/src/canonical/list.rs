@@ -1,9 +1,11 @@
 //! Entries by key, in the order in which they came.
 
+use std::hash::{BuildHasher, BuildHasherDefault};
+
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::RowKey;
+use super::{KeyHasher, RowKey};
 
 /// What a [`KeyList`] keeps: it knows its key.
 pub trait Keyed {
@@ -27,9 +29,8 @@ impl<T> Default for KeyList<T> {
     }
 }
 
-/// A key is a hash already, or ends in one.
 fn hash(key: RowKey) -> u64 {
-    key.0 as u64
+    BuildHasherDefault::<KeyHasher>::default().hash_one(key)
 }
 
 impl<T: Keyed> KeyList<T> {

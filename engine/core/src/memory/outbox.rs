@@ -1,12 +1,11 @@
 //! The outbox of a store in memory.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::BuildHasherDefault;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::canonical::KeyHasher;
+use crate::canonical::IdMap;
 use crate::state::OutboxRecord;
 
 /// Records in the order of their places, each with whether it is held. They are appended at the end, and nearly all of
@@ -19,7 +18,7 @@ pub struct Outbox {
     /// The latest place that was given: none is given twice.
     last: i64,
     /// The latest place of each id, whether or not the record waits there still; kept from when it is asked for first.
-    places: Option<Places>,
+    places: Option<IdMap<i64>>,
 }
 
 /// Two are the same where the same waits in the same places.
@@ -28,9 +27,6 @@ impl PartialEq for Outbox {
         self.values().eq(other.values())
     }
 }
-
-/// An id is a hash: nothing is hashed again.
-type Places = HashMap<u128, i64, BuildHasherDefault<KeyHasher>>;
 
 impl Outbox {
     /// Number of records.

@@ -1,10 +1,9 @@
 //! The outbox, and the records that the destination refused: a record is in one of them or in neither.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasherDefault;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use engine_core::canonical::KeyHasher;
+use engine_core::canonical::IdMap;
 use engine_core::state::{OutboxEntry, OutboxRecord, RefusedEntry, RefusedRecord, Saved, SavedOutbox};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -31,7 +30,7 @@ pub(super) struct Appender {
     waiting: Vec<(Head, bool)>,
     bodies: String,
     /// The newest place of ids that may wait already.
-    superseding: HashMap<u128, i64, BuildHasherDefault<KeyHasher>>,
+    superseding: IdMap<i64>,
     /// Whether anything of the pipeline may be refused; `None` until somebody wants to know.
     any_refused: Option<bool>,
 }
