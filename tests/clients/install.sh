@@ -13,6 +13,10 @@ target=$(cd "$target" && pwd)
 
 say() { echo "$*" >&2; exit 1; }
 
+# Tests that run side by side need the same ones: the first installs them, the others wait for it.
+exec 9> "$target/lock"
+flock 9
+
 needs() { command -v "$1" > /dev/null || say "$1 is not installed"; }
 
 # What a folder was filled from lies beside it, so that a change of the pinned versions is noticed.

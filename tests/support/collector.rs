@@ -15,6 +15,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 use crate::binary::root;
+use crate::clients;
 use crate::platform::Request;
 use crate::platform::wire::{answer_bytes, decoded, read_body, read_head};
 
@@ -174,10 +175,7 @@ fn attributes(list_of: &Value) -> BTreeMap<String, Value> {
 }
 
 fn decode(requests: &[Vec<u8>]) -> Vec<Value> {
-    let clients = root().join("target/clients/otel");
-    let installed = Command::new(root().join("tests/clients/install.sh")).arg("otel").arg(&clients).output();
-    let installed = installed.expect("the script starts");
-    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    let clients = clients::installed("otel");
     let mut child = Command::new("python3")
         .arg(root().join("tests/clients/otel/decode.py"))
         .env("PYTHONPATH", clients.join("python"))

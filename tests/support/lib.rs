@@ -5,6 +5,7 @@ pub mod api;
 pub mod binary;
 pub mod canary;
 pub mod certificates;
+pub mod clients;
 pub mod collector;
 pub mod contract;
 pub mod dialects;

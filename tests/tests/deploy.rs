@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use engine_tests::binary::{Workspace, root};
+use engine_tests::clients;
 use engine_tests::plant;
 use engine_tests::platform::Platform;
 use engine_tests::servers::{self, Server};
@@ -53,10 +54,7 @@ fn mount(folder: &Path, files: &[(String, String)]) {
 }
 
 fn validate(version: &str, manifest: &Path) -> Output {
-    let clients = root().join("target/clients/kubernetes");
-    let install = root().join("tests/clients/install.sh");
-    let installed = Command::new(install).arg("kubernetes").arg(&clients).output().unwrap();
-    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    let clients = clients::installed("kubernetes");
     Command::new("python3")
         .args(["-m", "kubernetes_validate", "--strict", "-k", version])
         .arg(manifest)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use engine_tests::binary::{Workspace, engine, root};
+use engine_tests::clients;
 use serde_json::Value;
 
 /// A stand-in for `curl`: the release is a file.
@@ -148,7 +149,5 @@ fn run(command: &mut Command) -> String {
 
 /// The folder of the Python packages that check CI files and run hooks.
 pub fn tools() -> PathBuf {
-    let folder = root().join("target/clients/ci");
-    run(Command::new(root().join("tests/clients/install.sh")).arg("ci").arg(&folder));
-    folder.join("python")
+    clients::installed("ci").join("python")
 }

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 
 use engine_tests::binary::{PATIENCE, root};
+use engine_tests::clients;
 use serde_json::{Value, json};
 
 /// A running language server. It ends with its handle.
@@ -42,11 +43,7 @@ impl Cursor {
 fn installed() -> &'static PathBuf {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {
-        let folder = root().join("target/clients/editor");
-        let output = Command::new(root().join("tests/clients/install.sh")).arg("editor").arg(&folder).output();
-        let output = output.expect("the script starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        folder.join("node/node_modules/yaml-language-server/bin/yaml-language-server")
+        clients::installed("editor").join("node/node_modules/yaml-language-server/bin/yaml-language-server")
     })
 }
 

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use engine_tests::binary::{Running, await_that, root};
 use engine_tests::canary::percent;
+use engine_tests::clients;
 use engine_tests::plant;
 use engine_tests::proxy::{Mode, Proxy};
 use engine_tests::servers;
@@ -243,10 +244,7 @@ fn unit_of(expression: &str) -> &'static str {
 
 #[test]
 fn the_dashboard_is_what_grafana_knows() {
-    let clients = root().join("target/clients/grafana");
-    let installed = Command::new(root().join("tests/clients/install.sh")).arg("grafana").arg(&clients).output();
-    let installed = installed.expect("the script starts");
-    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    let clients = clients::installed("grafana");
     let folder = tempfile::tempdir().expect("a folder");
     let check = |dashboard: &Value| {
         let file = folder.path().join("dashboard.json");
