@@ -137,7 +137,7 @@ fn a_folder_of_files_is_counted() {
         .write("in/orders-1.csv", "id;anr;artnr;mnr;von;bis;menge\n1;47;p;M1;2025-03-29 06:00;2025-03-29 07:00;1\n");
     spec.as_object_mut().expect("a spec").remove("query");
     spec["source"] = json!({ "type": "csv", "path": "in", "delimiter": ";", "timezone": "Europe/Berlin",
-                             "encoding": "windows-1252" });
+                             "encoding": "windows-1252", "settle": "1h" });
     workspace.spec("acme.yaml", &spec);
     let growing = workspace.engine(&["check", "acme.yaml"]).expect(0).says("0 to read, 0 bytes, 1 still growing");
     growing.says("note: 1 file may still grow").says("sample: no rows");
