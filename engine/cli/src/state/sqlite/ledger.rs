@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use engine_core::canonical::RowKey;
+use engine_core::canonical::{KeyMap, RowKey};
 use engine_core::state::{LedgerEntry, LedgerRecord, LedgerRow, Saved};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
@@ -239,8 +239,8 @@ impl Sheet {
 /// What a transaction writes to the ledger of one pipeline.
 #[derive(Default)]
 pub(super) struct Writer {
-    /// Places that are not written yet. In the order of keys they touch each page of the table once.
-    waiting: BTreeMap<(Shelf, RowKey), i64>,
+    /// Places that are not written yet, by shelf.
+    waiting: [KeyMap<i64>; Shelf::ALL.len()],
     /// Whether a check refused any run; `None` until somebody asks.
     any_part: Option<bool>,
 }
@@ -248,11 +248,11 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes what waits for the commit.
     pub(super) fn flush(&mut self, connection: &Connection, pipeline: i64) -> rusqlite::Result<()> {
-        let waiting: Vec<((Shelf, RowKey), i64)> = std::mem::take(&mut self.waiting).into_iter().collect();
-        for of_shelf in waiting.chunk_by(|((one, _), _), ((next, _), _)| one == next) {
-            let at = Section { connection, pipeline, shelf: of_shelf[0].0.0 };
-            let pairs: Vec<(RowKey, i64)> = of_shelf.iter().map(|((_, key), sheet)| (*key, *sheet)).collect();
-            places::put(at, &pairs)?;
+        for shelf in Shelf::ALL {
+            let mut pairs: Vec<(RowKey, i64)> = self.waiting[shelf as usize].drain().collect();
+            // In the order of keys they touch each page of the table once.
+            pairs.sort_unstable_by_key(|(key, _)| *key);
+            places::put(Section { connection, pipeline, shelf }, &pairs)?;
         }
         Ok(())
     }
@@ -305,7 +305,7 @@ impl Writer {
     }
 
     fn place(&self, at: Section<'_>, key: RowKey) -> rusqlite::Result<Option<i64>> {
-        match self.waiting.get(&(at.shelf, key)) {
+        match self.waiting[at.shelf as usize].get(&key) {
             Some(sheet) => Ok(Some(*sheet)),
             None => places::sheet_of(at, key),
         }
@@ -316,7 +316,7 @@ impl Writer {
         let keys: Vec<RowKey> = entries.iter().map(|entry| entry.head.key).collect();
         let mut places = places::sheets_of(at, &keys)?;
         for (place, key) in places.iter_mut().zip(&keys) {
-            if let Some(sheet) = self.waiting.get(&(at.shelf, *key)) {
+            if let Some(sheet) = self.waiting[at.shelf as usize].get(key) {
                 *place = Some(*sheet);
             }
         }
@@ -345,7 +345,7 @@ impl Writer {
         let sheet = Sheet::read(at.connection, no)?;
         let mut entries = sheet.entries(at.shelf)?;
         entries.retain(|entry| entry.head.key != key);
-        self.waiting.remove(&(at.shelf, key));
+        self.waiting[at.shelf as usize].remove(&key);
         places::delete(at, key)?;
         self.rewrite(at, &sheet.lane, no, &entries, &[])
     }
@@ -494,8 +494,9 @@ impl Writer {
         no: i64,
         entries: impl Iterator<Item = &'e Entry<'e>>,
     ) -> rusqlite::Result<()> {
-        self.waiting.extend(entries.map(|entry| ((at.shelf, entry.head.key), no)));
-        if self.waiting.len() > PLACES_WAITING_MAX { self.flush(at.connection, at.pipeline) } else { Ok(()) }
+        self.waiting[at.shelf as usize].extend(entries.map(|entry| (entry.head.key, no)));
+        let waiting: usize = self.waiting.iter().map(KeyMap::len).sum();
+        if waiting > PLACES_WAITING_MAX { self.flush(at.connection, at.pipeline) } else { Ok(()) }
     }
 }
 

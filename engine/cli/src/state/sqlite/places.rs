@@ -76,10 +76,16 @@ pub(super) fn sheet_of(at: Section<'_>, key: RowKey) -> rusqlite::Result<Option<
 
 /// The sheets of keys. New rows mostly come after everything that is known, and cost one look together.
 pub(super) fn sheets_of(at: Section<'_>, keys: &[RowKey]) -> rusqlite::Result<Vec<Option<i64>>> {
+    let mut found = vec![None; keys.len()];
+    let Some(least) = keys.iter().min() else { return Ok(found) };
+    let first = Run::around(at, *least)?;
+    if first.pairs.is_empty() && first.next.is_none() {
+        // Nothing is there at all.
+        return Ok(found);
+    }
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_unstable_by_key(|number| keys[*number]);
-    let mut found = vec![None; keys.len()];
-    let mut run: Option<Run> = None;
+    let mut run = Some(first);
     for number in order {
         let key = keys[number];
         let run = match &mut run {

@@ -43,6 +43,9 @@ pub(super) enum Shelf {
 }
 
 impl Shelf {
+    /// All of them, each in the place of its number.
+    pub(super) const ALL: [Self; 3] = [Self::Rows, Self::Records, Self::Parts];
+
     pub(super) fn of_records(part: bool) -> Self {
         if part { Self::Parts } else { Self::Records }
     }
@@ -101,7 +104,7 @@ impl Head {
             id: self.id,
             hash: self.hash,
             at: self.at,
-            lane: lane.to_owned(),
+            lane: lane.into(),
             start: self.start,
             end: self.end,
             body: body.map(str::to_owned),
