@@ -65,7 +65,7 @@ fn by_machine(rows: &[CanonicalRow]) -> Vec<Vec<&CanonicalRow>> {
 }
 
 /// Bookings to runs, in the order of folding.
-fn runs(rows: &[&CanonicalRow]) -> Vec<Interval> {
+fn runs<'r>(rows: &[&'r CanonicalRow]) -> Vec<Interval<'r>> {
     let keys = KeyForm::default();
     let bookings: Vec<Booking<'_>> =
         rows.iter().map(|row| Booking::of(keys.key(&row.key_text), row).expect("a booking has an event")).collect();
@@ -159,7 +159,7 @@ fn measure(name: &str) -> Option<()> {
         }
         "json-runs" => {
             let rows = canonical(&plant::booking_plan(), &bookings());
-            let runs: Vec<Interval> = by_machine(&rows).iter().flat_map(|rows| runs(rows)).collect();
+            let runs: Vec<Interval<'_>> = by_machine(&rows).iter().flat_map(|rows| runs(rows)).collect();
             let id = record_id("bench", "1");
             let mut out = String::with_capacity(1 << 20);
             measured(|| {

@@ -253,7 +253,7 @@ pub fn choose(
     bodies.extend(std::mem::take(&mut read.outbox).into_values().map(|(record, _)| (record.id.as_u128(), record.body)));
     let mut chosen = Vec::with_capacity(records.len());
     for (record, known) in records.into_iter().zip(known) {
-        let is_inside = |lane: &str, start: i64| lane == record.lane && start > record.start && start < record.end;
+        let is_inside = |lane: &str, start: i64| lane == &*record.lane && start > record.start && start < record.end;
         let is_taken = taken.iter().any(|(lane, start)| is_inside(lane, *start));
         if known.is_some_and(|known| known.hash == record.hash) {
             counts.delivered += 1;

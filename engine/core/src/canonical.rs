@@ -144,6 +144,19 @@ impl Details {
         self.order_code == other.order_code && self.product_code == other.product_code
     }
 
+    /// Whether [`Self::complete_from`] changes anything.
+    pub fn is_completed_by(&self, other: &Self) -> bool {
+        let lacks = |mine: &Option<String>, theirs: &Option<String>| mine.is_none() && theirs.is_some();
+        let has_quantity = [&other.quantity_total, &other.quantity_scrap, &other.quantity_yield];
+        has_quantity.into_iter().any(Option::is_some)
+            || lacks(&self.product_name, &other.product_name)
+            || lacks(&self.quantity_unit, &other.quantity_unit)
+            || other
+                .attributes
+                .iter()
+                .any(|(name, _)| self.attributes.binary_search_by(|(mine, _)| mine.cmp(name)).is_err())
+    }
+
     /// Adds the other's quantities, and takes from it what is missing here.
     pub fn complete_from(&mut self, other: &Self) {
         fn take(mine: &mut Option<String>, theirs: &Option<String>) {
@@ -326,6 +339,33 @@ mod tests {
         ] {
             assert_eq!(add_decimals(one, other), sum, "{one} + {other}");
         }
+    }
+
+    #[test]
+    fn nothing_completes_what_lacks_nothing() {
+        let some = |text: &str| Some(text.to_owned());
+        let attribute = |name: &str| vec![(name.to_owned(), "1".to_owned())];
+        let start = Details { product_name: some("Tube"), attributes: attribute("shift"), ..Details::default() };
+        type Say = fn(&mut Details);
+        let changes: [(Say, bool); 8] = [
+            (|_| {}, false),
+            (|other| other.product_name = Some("Pipe".to_owned()), false),
+            (|other| other.attributes = vec![("shift".to_owned(), "2".to_owned())], false),
+            (|other| other.attributes = vec![("crew".to_owned(), "2".to_owned())], true),
+            (|other| other.quantity_total = Some("2".to_owned()), true),
+            (|other| other.quantity_scrap = Some("2".to_owned()), true),
+            (|other| other.quantity_yield = Some("2".to_owned()), true),
+            (|other| other.quantity_unit = Some("pcs".to_owned()), true),
+        ];
+        for (place, (say, completes)) in changes.iter().enumerate() {
+            let (mut completed, mut other) = (start.clone(), Details::default());
+            say(&mut other);
+            assert_eq!(completed.is_completed_by(&other), *completes, "case {place}");
+            completed.complete_from(&other);
+            assert_eq!(completed != start, *completes, "case {place}");
+        }
+        let named = Details { product_name: some("Tube"), ..Details::default() };
+        assert!(Details::default().is_completed_by(&named));
     }
 
     #[test]

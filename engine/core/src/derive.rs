@@ -6,7 +6,9 @@
 
 mod lane;
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine_spec::model::{Deliver, TableType};
 use jiff::Timestamp;
@@ -19,8 +21,13 @@ use crate::plan::Plan;
 use crate::record::{write_delete, write_row, write_run};
 use crate::report::RunReport;
 use crate::state::{LIVE, LedgerRecord, LedgerRow, OutboxEntry, StateError, StateTransaction};
+use crate::text_map::TextMap;
 use crate::time::Instant;
 use crate::touched::Touched;
+
+/// Bytes of a row whose memory is used again. Any of it may be lent a long text once, and keeps the room: with what is
+/// longer than this, many of them would in time take as much as the longest row each.
+const SPARE_ROW_BYTES: usize = 4 * 1024;
 
 /// A row on its way from the source to the commit.
 #[derive(Debug)]
@@ -82,9 +89,9 @@ impl Staged {
         self.bytes
     }
 
-    /// Forgets the rows; `spare` gets their memory.
+    /// Forgets the rows; `spare` gets their memory, but for rows that took an unusual lot of it.
     pub fn clear(&mut self, spare: &mut Vec<Box<CanonicalRow>>) {
-        spare.extend(self.rows.drain().map(|staged| staged.row));
+        spare.extend(self.rows.drain().map(|staged| staged.row).filter(|row| row_bytes(row) <= SPARE_ROW_BYTES));
         self.bytes = 0;
     }
 }
@@ -98,6 +105,8 @@ fn row_bytes(row: &CanonicalRow) -> usize {
         + details.order_code.len()
         + details.product_code.len()
         + details.machine_code.len()
+        + details.product_name.as_ref().map_or(0, String::len)
+        + details.quantity_unit.as_ref().map_or(0, String::len)
         + attributes
         + 160
 }
@@ -111,7 +120,7 @@ pub struct Deriver<'a> {
     /// Rows that are new or say something else.
     staged: &'a Staged,
     /// Where the rows of a lane are among them.
-    lanes: HashMap<&'a str, Vec<usize>>,
+    lanes: TextMap<&'a str, Vec<usize>>,
     /// Lanes to fold again, and from when.
     dirty: Touched,
     /// Records that their lane lost. Deleted at the end, unless another lane took them over: a corrected machine
@@ -135,7 +144,7 @@ impl<'a> Deriver<'a> {
             now,
             rules_changed: false,
             staged,
-            lanes: HashMap::new(),
+            lanes: TextMap::default(),
             dirty: Touched::default(),
             lost: Vec::new(),
             fresh: KeySet::default(),
@@ -146,7 +155,7 @@ impl<'a> Deriver<'a> {
                 id: Uuid::nil(),
                 hash: 0,
                 at: 0,
-                lane: String::new(),
+                lane: Arc::default(),
                 start: 0,
                 end: 0,
                 body: None,
@@ -223,6 +232,7 @@ impl<'a> Deriver<'a> {
         fresh: &dyn Fn(RowKey) -> bool,
     ) -> Result<(), StateError> {
         for (lane, places) in self.lanes_in_order() {
+            let lane: Arc<str> = lane.into();
             let records = places.iter().map(|place| {
                 let StagedRow { key, hash, row } = &self.staged.rows()[*place];
                 LedgerRecord {
@@ -231,7 +241,7 @@ impl<'a> Deriver<'a> {
                     id: ids[*place],
                     hash: *hash,
                     at: row.at.micros(),
-                    lane: lane.to_owned(),
+                    lane: Arc::clone(&lane),
                     start: row.start.micros(),
                     end: self.end_of(row),
                     body: None,
@@ -302,7 +312,8 @@ impl<'a> Deriver<'a> {
     fn write_rows(&self, tx: &mut dyn StateTransaction) -> Result<(), StateError> {
         let mut rows: Vec<LedgerRow> = Vec::new();
         for (_, places) in self.lanes_in_order() {
-            rows.resize_with(places.len(), || LedgerRow {
+            // Never fewer: the memory of each is used again.
+            rows.resize_with(rows.len().max(places.len()), || LedgerRow {
                 key: RowKey(0),
                 hash: 0,
                 at: 0,
@@ -310,6 +321,7 @@ impl<'a> Deriver<'a> {
                 start: 0,
                 body: String::new(),
             });
+            let rows = &mut rows[..places.len()];
             for (written, place) in rows.iter_mut().zip(places) {
                 let StagedRow { key, hash, row } = &self.staged.rows()[*place];
                 written.key = *key;
@@ -320,7 +332,7 @@ impl<'a> Deriver<'a> {
                 written.body.clear();
                 row.content().write_stored(&mut written.body);
             }
-            tx.put_rows(&rows, &|key| self.fresh.contains(&key))?;
+            tx.put_rows(rows, &|key| self.fresh.contains(&key))?;
         }
         Ok(())
     }
@@ -376,17 +388,17 @@ pub fn live_parts(tx: &mut dyn StateTransaction, key: RowKey) -> Result<Vec<(Row
 }
 
 /// A canonical row as an interval.
-pub fn as_interval(key: RowKey, row: &CanonicalRow) -> Interval {
-    Interval { key, start: row.start, end: row.end, details: row.details.clone() }
+pub fn as_interval(key: RowKey, row: &CanonicalRow) -> Interval<'_> {
+    Interval { key, start: row.start, end: row.end, details: Cow::Borrowed(&row.details) }
 }
 
-pub(crate) fn merge_series(parts: Vec<Interval>, gap: i128) -> Vec<Interval> {
-    let mut series: BTreeMap<(String, String), Vec<Interval>> = BTreeMap::new();
+pub(crate) fn merge_series(parts: Vec<Interval<'_>>, gap: i128) -> Vec<Interval<'_>> {
+    let mut series: BTreeMap<(String, String), Vec<Interval<'_>>> = BTreeMap::new();
     for part in parts {
         let name = (part.details.order_code.clone(), part.details.product_code.clone());
         series.entry(name).or_default().push(part);
     }
-    let mut runs: Vec<Interval> = series.into_values().flat_map(|parts| merge(parts, gap)).collect();
+    let mut runs: Vec<Interval<'_>> = series.into_values().flat_map(|parts| merge(parts, gap)).collect();
     runs.sort_by(Interval::order);
     runs
 }
@@ -397,4 +409,46 @@ fn stored(body: &str, at: i64) -> Result<CanonicalRow, StateError> {
         message: error.to_string(),
         hint: Some("the state store may be damaged, or written by a newer version".to_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::Details;
+
+    fn staged(no: u128, details: Details) -> StagedRow {
+        StagedRow { key: RowKey(no), hash: 0, row: Box::new(CanonicalRow { details, ..CanonicalRow::default() }) }
+    }
+
+    #[test]
+    fn what_a_row_says_counts_as_memory_wherever_it_is_said() {
+        let long = || "x".repeat(10_000);
+        type Say = fn(&mut Details, String);
+        let says: [Say; 6] = [
+            |details, text| details.order_code = text,
+            |details, text| details.product_code = text,
+            |details, text| details.machine_code = text,
+            |details, text| details.product_name = Some(text),
+            |details, text| details.quantity_unit = Some(text),
+            |details, text| details.attributes.push(("note".to_owned(), text)),
+        ];
+        for (place, say) in says.iter().enumerate() {
+            let (mut rows, mut details) = (Staged::default(), Details::default());
+            say(&mut details, long());
+            rows.put(staged(1, details));
+            assert!(rows.bytes() >= 10_000, "text {place}");
+            rows.remove(RowKey(1));
+            assert_eq!(rows.bytes(), 0, "text {place}");
+        }
+    }
+
+    #[test]
+    fn the_memory_of_rows_is_used_again_but_not_that_of_a_long_one() {
+        let (mut rows, mut spare) = (Staged::default(), Vec::new());
+        rows.put(staged(1, Details { order_code: "4711".to_owned(), ..Details::default() }));
+        rows.put(staged(2, Details { product_name: Some("x".repeat(SPARE_ROW_BYTES)), ..Details::default() }));
+        rows.clear(&mut spare);
+        assert_eq!((rows.rows().len(), rows.bytes()), (0, 0));
+        assert_eq!(spare.iter().map(|row| row.details.order_code.as_str()).collect::<Vec<_>>(), ["4711"]);
+    }
 }

@@ -28,6 +28,7 @@ pub mod report;
 pub mod run;
 pub mod state;
 pub mod text;
+mod text_map;
 pub mod time;
 pub mod timeline;
 mod touched;

@@ -43,8 +43,9 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// An empty store for one run: its transactions keep no copy of what was there before. One that is dropped without a
-    /// commit has written all the same, so that nothing in here means anything when a run has failed.
+    /// An empty store for one run of one step: its transactions keep no copy of what was there before. One that is dropped
+    /// without a commit has written all the same, so that nothing in here means anything when a run has failed. A run
+    /// looks up only what it has not met, and of that nothing is here.
     pub fn for_one_run() -> Self {
         Self { is_written_through: true, ..Self::default() }
     }
@@ -180,13 +181,16 @@ impl StateStore for MemoryStore {
     }
 
     fn look_up(&self, pipeline: &str, ledger: Ledger, keys: &[RowKey]) -> Result<Vec<Option<LedgerEntry>>, StateError> {
+        let find = |known: &MemoryPipeline, key: &RowKey| match ledger {
+            Ledger::Rows => known.rows.get(key).map(entry_of_row),
+            Ledger::Records => known.records.get(*key, false).map(entry_of_record),
+        };
         Ok(self.with(pipeline, |known| {
-            keys.iter()
-                .map(|key| match ledger {
-                    Ledger::Rows => known.rows.get(key).map(entry_of_row),
-                    Ledger::Records => known.records.get(*key, false).map(entry_of_record),
-                })
-                .collect()
+            if self.is_written_through {
+                debug_assert!(keys.iter().all(|key| find(known, key).is_none()), "a run was here before");
+                return vec![None; keys.len()];
+            }
+            keys.iter().map(|key| find(known, key)).collect()
         }))
     }
 

@@ -7,9 +7,9 @@ use crate::time::Instant;
 ///
 /// The result does not depend on the order of the input. A joined run has the identity of the row that opens it, the
 /// latest end, or none when one of its parts still runs; quantities are added up.
-pub fn merge(mut parts: Vec<Interval>, gap_nanos: i128) -> Vec<Interval> {
+pub fn merge(mut parts: Vec<Interval<'_>>, gap_nanos: i128) -> Vec<Interval<'_>> {
     parts.sort_by(Interval::order);
-    let mut runs: Vec<Interval> = Vec::with_capacity(parts.len());
+    let mut runs: Vec<Interval<'_>> = Vec::with_capacity(parts.len());
     for part in parts {
         match runs.last_mut() {
             Some(run) if joins(run.end, part.start, gap_nanos) => {
@@ -17,7 +17,7 @@ pub fn merge(mut parts: Vec<Interval>, gap_nanos: i128) -> Vec<Interval> {
                     (Some(one), Some(other)) => Some(one.max(other)),
                     _ => None,
                 };
-                run.details.complete_from(&part.details);
+                run.complete_from(&part.details);
             }
             _ => runs.push(part),
         }
@@ -31,17 +31,19 @@ fn joins(end: Option<Instant>, start: Instant, gap_nanos: i128) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::canonical::{Details, RowKey};
 
-    fn interval(key: u128, start: i64, end: Option<i64>) -> Interval {
+    fn interval(key: u128, start: i64, end: Option<i64>) -> Interval<'static> {
         Interval {
             key: RowKey(key),
             start: Instant::from_micros(start * 1_000_000),
             end: end.map(|end| Instant::from_micros(end * 1_000_000)),
-            details: Details::default(),
+            details: Cow::Owned(Details::default()),
         }
     }
 

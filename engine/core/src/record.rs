@@ -110,6 +110,8 @@ fn time(out: &mut String, key: &str, time: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::canonical::RowKey;
     use crate::pairing::{Event, Interval};
@@ -133,7 +135,7 @@ mod tests {
             key: RowKey(1),
             start: Instant::from_micros(1_743_282_000 * 1_000_000),
             end: Instant::new(1_743_296_340, 500_000_000),
-            details: details(),
+            details: Cow::Owned(details()),
         };
         let mut out = String::new();
         write_run(&mut out, Uuid::nil(), run.start, run.end, &run.details);
@@ -153,7 +155,8 @@ mod tests {
     #[test]
     fn a_live_run_has_no_end_and_a_booking_its_event() {
         let mut out = String::new();
-        let run = Interval { key: RowKey(1), start: Instant::from_micros(0), end: None, details: details() };
+        let run =
+            Interval { key: RowKey(1), start: Instant::from_micros(0), end: None, details: Cow::Owned(details()) };
         write_run(&mut out, Uuid::nil(), run.start, run.end, &run.details);
         assert!(!out.contains("\"end\""), "{out}");
         out.clear();

@@ -186,6 +186,7 @@ impl Run<'_> {
         self.check_identity(source.identity())?;
         self.check_fingerprint();
         let steps = self.steps()?;
+        let mut reading = Reading::default();
         if waiting.quarantine > 0 {
             self.recall_rejected(&steps)?;
         }
@@ -193,7 +194,8 @@ impl Run<'_> {
             if self.runner.cancel.is_cancelled() {
                 return Err(cancelled());
             }
-            self.step(source.as_mut(), &step, observer)?;
+            self.step(source.as_mut(), &step, &mut reading, observer)?;
+            reading = reading.again();
         }
         Ok(())
     }
@@ -258,8 +260,13 @@ impl Run<'_> {
         source.ask(&ask).map_err(source_failure)
     }
 
-    fn step(&mut self, source: &mut dyn Source, step: &Step, observer: &mut dyn Observer) -> Result<(), Failure> {
-        let mut reading = Reading::default();
+    fn step(
+        &mut self,
+        source: &mut dyn Source,
+        step: &Step,
+        reading: &mut Reading,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Failure> {
         if let Some(last) = &self.state.last_run {
             // As many as an answer had the last time, so that what is known of them need not grow on the way.
             let rows = usize::try_from(last.rows / last.statements.max(1)).unwrap_or(usize::MAX);
@@ -267,26 +274,26 @@ impl Run<'_> {
         }
         let mut ranges: Vec<Range> = step.range.into_iter().collect();
         for range in &ranges {
-            part(observer, Part::Expect, |_| self.expect(&mut reading, *range))?;
+            part(observer, Part::Expect, |_| self.expect(reading, *range))?;
         }
         let mut cursor = step.cursor.clone();
         if self.plan().sync.mode == SyncMode::Cursor && self.state.cursor.is_none() {
             cursor = self.first_cursor(source)?;
         }
-        self.question(source, step.window, &cursor, &mut reading, observer)?;
+        self.question(source, step.window, &cursor, reading, observer)?;
         reading.rows_of_step = reading.rows;
         if step.last && self.plan().sync.mode == SyncMode::Window && !self.plan().is_paired() {
-            for window in self.watched(&reading, ranges[0])? {
+            for window in self.watched(reading, ranges[0])? {
                 let range = Range::of(window);
-                part(observer, Part::Expect, |_| self.expect(&mut reading, range))?;
+                part(observer, Part::Expect, |_| self.expect(reading, range))?;
                 if !self.plan().reads_everything() {
-                    self.question(source, Some(window), &BTreeMap::new(), &mut reading, observer)?;
+                    self.question(source, Some(window), &BTreeMap::new(), reading, observer)?;
                 }
                 ranges.push(range);
             }
         }
-        self.check_rejected(&reading)?;
-        let gone = self.gone(&reading, &ranges)?;
+        self.check_rejected(reading)?;
+        let gone = self.gone(reading, &ranges)?;
         self.commit(step, reading, &gone, &ranges, observer)
     }
 
@@ -374,7 +381,7 @@ impl Run<'_> {
     fn commit(
         &mut self,
         step: &Step,
-        reading: Reading,
+        reading: &mut Reading,
         gone: &[RowKey],
         ranges: &[Range],
         observer: &mut dyn Observer,
@@ -387,7 +394,7 @@ impl Run<'_> {
     fn write(
         &mut self,
         step: &Step,
-        mut reading: Reading,
+        reading: &mut Reading,
         gone: &[RowKey],
         ranges: &[Range],
     ) -> Result<Box<dyn StateTransaction + '_>, Failure> {
@@ -403,7 +410,7 @@ impl Run<'_> {
         removed.sort_unstable();
         removed.extend(gone);
         let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
-        self.derive(tx.as_mut(), &reading, &removed, false).map_err(state_failure)?;
+        self.derive(tx.as_mut(), reading, &removed, false).map_err(state_failure)?;
         self.report.report("overlap", overlap::count(&mut self.changed, tx.as_mut()).map_err(state_failure)?);
         if reading.chunks > 0 || step.last {
             tx.release().map_err(state_failure)?;

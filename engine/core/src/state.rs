@@ -165,7 +165,8 @@ pub struct LedgerRecord {
     /// Value of the window column.
     pub at: i64,
     /// The machine.
-    pub lane: String,
+    #[serde(with = "saved::shared_text")]
+    pub lane: Arc<str>,
     /// Its start.
     pub start: i64,
     /// Its end, or [`LIVE`].

@@ -135,7 +135,7 @@ impl<'a> Records<'a> {
     /// What the ledger keeps of every record.
     fn outline(&self, record: &LedgerRecord) -> Map<String, Value> {
         let mut words = Map::new();
-        words.insert("machine_code".to_owned(), record.lane.as_str().into());
+        words.insert("machine_code".to_owned(), (*record.lane).into());
         let mut time = |name: &str, micros: i64| {
             let mut text = String::new();
             write_rfc3339(&mut text, Instant::from_micros(micros));
@@ -173,7 +173,7 @@ pub fn describe(change: Change, key: RowKey, before: &Records<'_>, after: &Recor
     Some(Difference {
         change,
         id: record.id,
-        machine: record.lane.clone(),
+        machine: record.lane.to_string(),
         order: order(new.as_ref()).or_else(|| order(old.as_ref())),
         members,
         remembered,
@@ -198,7 +198,7 @@ mod tests {
 
     fn record(key: u128, hash: u64, lane: &str, at: i64) -> LedgerRecord {
         let key = RowKey(key);
-        let (id, lane) = (Uuid::from_u128(key.0), lane.to_owned());
+        let (id, lane) = (Uuid::from_u128(key.0), lane.into());
         LedgerRecord { key, part: false, id, hash, at, lane, start: at, end: LIVE, body: None }
     }
 

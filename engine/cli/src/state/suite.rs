@@ -108,7 +108,7 @@ pub(super) fn record(no: u128, lane: &str, start: i64, end: i64) -> LedgerRecord
         id: Uuid::from_u128(no),
         hash: no as u64 + 1,
         at: start,
-        lane: lane.to_owned(),
+        lane: lane.into(),
         start,
         end,
         body: None,

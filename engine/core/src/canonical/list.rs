@@ -69,24 +69,32 @@ impl<T: Keyed> KeyList<T> {
 
     /// Adds an entry, where there is none of its key; whether it did.
     pub fn add(&mut self, entry: T) -> bool {
-        let (key, entries) = (entry.key(), &self.entries);
+        let is_new = self.place_or_next(entry.key()).is_none();
+        if is_new {
+            self.entries.push(entry);
+        }
+        is_new
+    }
+
+    /// Where the entry of a key is; where there is none, the next entry is of that key from here on.
+    fn place_or_next(&mut self, key: RowKey) -> Option<usize> {
+        let entries = &self.entries;
         let is_it = |place: &u32| entries[*place as usize].key() == key;
         match self.places.entry(hash(key), is_it, |place| hash(entries[*place as usize].key())) {
-            Entry::Occupied(_) => false,
+            Entry::Occupied(known) => Some(*known.get() as usize),
             Entry::Vacant(vacant) => {
                 vacant.insert(u32::try_from(entries.len()).expect("memory ends long before four billion entries"));
-                self.entries.push(entry);
-                true
+                None
             }
         }
     }
 
     /// Adds an entry, in the place of the one of its key.
     pub fn put(&mut self, entry: T) -> Option<T> {
-        match self.get_mut(entry.key()) {
-            Some(known) => Some(std::mem::replace(known, entry)),
+        match self.place_or_next(entry.key()) {
+            Some(place) => Some(std::mem::replace(&mut self.entries[place], entry)),
             None => {
-                self.add(entry);
+                self.entries.push(entry);
                 None
             }
         }
@@ -104,6 +112,12 @@ impl<T: Keyed> KeyList<T> {
             *self.places.find_mut(moved, |known| *known == last).expect("every entry has a place") = place;
         }
         Some(self.entries.swap_remove(place as usize))
+    }
+
+    /// Forgets all entries; the memory of the list stays.
+    pub fn clear(&mut self) {
+        self.places.clear();
+        self.entries.clear();
     }
 
     /// Takes all entries out; the memory of the list stays.

@@ -1,5 +1,7 @@
 //! The fold of one lane: rows of the ledger and rows that arrive, to runs; and the runs, to what changed of them.
 
+use std::sync::Arc;
+
 use engine_spec::model::{Action, TableType};
 
 use super::{Deriver, StagedRow, as_interval, merge_series, reach, stored};
@@ -23,7 +25,7 @@ type Openers<'r> = KeyMap<(&'r str, i64)>;
 
 /// What a lane is folded from.
 struct Lane<'r> {
-    name: &'r str,
+    name: Arc<str>,
     /// Where the fold begins, in microseconds.
     from: i64,
     openers: Openers<'r>,
@@ -55,7 +57,7 @@ impl Deriver<'_> {
         openers.extend(kept.iter().map(|kept| (kept.key, (kept.row.key_text.as_str(), kept.at))));
         openers
             .extend(arriving.iter().map(|staged| (staged.key, (staged.row.key_text.as_str(), staged.row.at.micros()))));
-        let mut lane = Lane { name, from, openers, refused: Vec::new() };
+        let mut lane = Lane { name: name.into(), from, openers, refused: Vec::new() };
 
         let rows = kept[..opened_before].iter().map(|kept| (kept.key, &kept.row));
         let rows: Vec<(RowKey, &CanonicalRow)> =
@@ -67,7 +69,7 @@ impl Deriver<'_> {
             let any_start = tx.lane_begins_before(name, from)?;
             self.pair(&rows, Before { open, any_start }, &mut lane, report)
         } else {
-            let mut intervals: Vec<Interval> = rows.iter().map(|(key, row)| as_interval(*key, row)).collect();
+            let mut intervals: Vec<Interval<'_>> = rows.iter().map(|(key, row)| as_interval(*key, row)).collect();
             intervals.sort_by(Interval::order);
             intervals
         };
@@ -128,14 +130,14 @@ impl Deriver<'_> {
     }
 
     /// Bookings of a lane, from a time on, to runs; those that were open before are among them.
-    fn pair(
+    fn pair<'r>(
         &self,
-        rows: &[(RowKey, &CanonicalRow)],
-        before: Before,
+        rows: &[(RowKey, &'r CanonicalRow)],
+        before: Before<'r>,
         lane: &mut Lane<'_>,
         report: &mut RunReport,
-    ) -> Vec<Interval> {
-        let mut bookings: Vec<Booking<'_>> = rows.iter().filter_map(|(key, row)| Booking::of(*key, row)).collect();
+    ) -> Vec<Interval<'r>> {
+        let mut bookings: Vec<Booking<'r>> = rows.iter().filter_map(|(key, row)| Booking::of(*key, row)).collect();
         bookings.sort_by(Booking::order);
         let folded = fold(&bookings, before, self.plan.pairing);
         report.report("pairing_ignored", folded.ignored);
@@ -150,21 +152,21 @@ impl Deriver<'_> {
                 event: Some(booking.event),
                 ..CanonicalRow::default()
             };
-            let refused = self.refusal(lane.name, &row, refusal.code(), refusal.rule(), &explain(*refusal, booking));
+            let refused = self.refusal(&lane.name, &row, refusal.code(), refusal.rule(), &explain(*refusal, booking));
             lane.refused.push(refused);
         }
         folded.runs
     }
 
     /// Checks of derived runs, which come by start.
-    fn check(
-        &mut self,
+    fn check<'r>(
+        &self,
         lane: &str,
         from: i64,
-        runs: Vec<Interval>,
+        runs: Vec<Interval<'r>>,
         refused: &mut Vec<QuarantineEntry>,
         report: &mut RunReport,
-    ) -> Checked {
+    ) -> Checked<'r> {
         let mut checked = Checked { kept: Vec::with_capacity(runs.len()), refused: Vec::new() };
         let mut overlaps = 0;
         let mut latest: Option<(Option<Instant>, String)> = None;
@@ -218,7 +220,7 @@ impl Deriver<'_> {
         tx: &mut dyn StateTransaction,
         lane: &Lane<'_>,
         old: Vec<LedgerRecord>,
-        runs: &[Interval],
+        runs: &[Interval<'_>],
         report: &mut RunReport,
     ) -> Result<(), StateError> {
         let mut known: KeyMap<LedgerRecord> = KeyMap::default();
@@ -263,10 +265,10 @@ impl Deriver<'_> {
         &mut self,
         tx: &mut dyn StateTransaction,
         lane: &Lane<'_>,
-        runs: &[Interval],
+        runs: &[Interval<'_>],
     ) -> Result<(), StateError> {
         let keep: KeySet = runs.iter().map(|run| run.key).collect();
-        for old in tx.lane_records(lane.name, true, lane.from)? {
+        for old in tx.lane_records(&lane.name, true, lane.from)? {
             if !keep.contains(&old.key) {
                 tx.delete_record(old.key, true)?;
             }
@@ -286,14 +288,14 @@ impl Deriver<'_> {
         &mut self,
         tx: &mut dyn StateTransaction,
         lane: &Lane<'_>,
-        run: &Interval,
+        run: &Interval<'_>,
         part: bool,
     ) -> Result<(), StateError> {
         let found;
         let (key_text, at) = match lane.openers.get(&run.key) {
             Some(opener) => *opener,
             None => {
-                found = self.opener(tx, lane.name, run.key)?;
+                found = self.opener(tx, &lane.name, run.key)?;
                 (found.0.as_str(), found.1)
             }
         };
@@ -305,8 +307,7 @@ impl Deriver<'_> {
         record.id = self.ids.of(key_text);
         record.hash = content.hash(&mut self.hash_scratch);
         record.at = at;
-        record.lane.clear();
-        record.lane.push_str(lane.name);
+        record.lane = Arc::clone(&lane.name);
         record.start = start.micros();
         record.end = reach(*start, *end);
         let body = record.body.get_or_insert_default();
@@ -334,10 +335,10 @@ impl Deriver<'_> {
         Ok((stored(&row.body, row.at)?.key_text, row.at))
     }
 
-    fn refused_run(&self, lane: &str, run: &Interval, code: &str, rule: &str, reason: &str) -> QuarantineEntry {
+    fn refused_run(&self, lane: &str, run: &Interval<'_>, code: &str, rule: &str, reason: &str) -> QuarantineEntry {
         let row = CanonicalRow {
             key_text: format!("{:032x}", run.key.0),
-            details: run.details.clone(),
+            details: run.details.as_ref().clone(),
             start: run.start,
             end: run.end,
             ..CanonicalRow::default()
@@ -363,9 +364,9 @@ impl Deriver<'_> {
 }
 
 /// Runs after the checks.
-struct Checked {
-    kept: Vec<Interval>,
-    refused: Vec<Interval>,
+struct Checked<'a> {
+    kept: Vec<Interval<'a>>,
+    refused: Vec<Interval<'a>>,
 }
 
 fn explain(refusal: Refusal, booking: &Booking<'_>) -> String {

@@ -202,7 +202,7 @@ impl<'a> Trace<'a> {
                 }
                 fold(&bookings, Before::default(), self.plan.pairing).runs
             } else {
-                let mut parts: Vec<Interval> =
+                let mut parts: Vec<Interval<'_>> =
                     rows.iter().map(|row| as_interval(KeyForm::default().key(&row.key_text), row)).collect();
                 parts.sort_by(Interval::order);
                 parts

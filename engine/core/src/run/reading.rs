@@ -164,6 +164,14 @@ impl Reading {
         self.moved.clear(&mut self.spare);
     }
 
+    /// For the next step: nothing of this one but its memory, which else would be taken anew for each of its rows.
+    pub(super) fn again(mut self) -> Self {
+        self.clear_staged();
+        self.known.clear();
+        let Self { known, staged, moved, misses, spare, scratch, .. } = self;
+        Self { known, staged, moved, misses, spare, scratch, ..Self::default() }
+    }
+
     /// A row that is cancelled is no row, whatever other rows of its key say; with a cursor, the latest says.
     pub(super) fn cancel(&mut self, key: RowKey, later: Option<Ordering>) {
         if later != Some(Ordering::Less) {

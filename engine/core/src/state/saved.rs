@@ -65,6 +65,21 @@ pub(super) mod hex_key {
     }
 }
 
+/// A text that several share, as any other.
+pub(super) mod shared_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(deserializer).map(Arc::from)
+    }
+}
+
 /// Hashes as 16 hexadecimal digits, for the same reason.
 pub(super) mod hex_hash {
     use serde::{Deserialize as _, Deserializer, Serializer, de};
@@ -93,7 +108,7 @@ mod tests {
             id: Uuid::max(),
             hash: u64::MAX,
             at: i64::MIN,
-            lane: "M1".to_owned(),
+            lane: "M1".into(),
             start: i64::MIN,
             end: LIVE,
             body: Some("{\"a\":\"\u{0}\u{1f600}\"}".to_owned()),

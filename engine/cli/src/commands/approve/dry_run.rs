@@ -163,7 +163,7 @@ fn deleted(id: Uuid, record: Option<&LedgerRecord>) -> Deleted {
     let time = |micros: i64| Timestamp::from_microsecond(micros).ok();
     Deleted {
         id,
-        machine: record.map(|record| record.lane.clone()),
+        machine: record.map(|record| record.lane.to_string()),
         order: record.and_then(order),
         start: record.and_then(|record| time(record.start)),
         end: record.filter(|record| record.end != LIVE).and_then(|record| time(record.end)),

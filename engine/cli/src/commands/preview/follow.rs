@@ -210,7 +210,7 @@ impl<'a> Follower<'a> {
             role,
             run_id: record.id,
             order_code: order.to_owned(),
-            machine_code: record.lane.clone(),
+            machine_code: record.lane.to_string(),
             start: Timestamp::from_microsecond(record.start).ok(),
             end: end_of(record).and_then(|end| Timestamp::from_microsecond(end).ok()),
         }

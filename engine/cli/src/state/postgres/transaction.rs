@@ -125,7 +125,7 @@ pub(super) fn ledger_record(row: &PgRow) -> Result<LedgerRecord, Problem> {
         id: Uuid::from_bytes(sixteen(row, 2)?),
         hash: row.try_get::<i64, _>(3)?.cast_unsigned(),
         at: row.try_get(4)?,
-        lane: text(row, 5)?,
+        lane: text(row, 5)?.into(),
         start: row.try_get(6)?,
         end: row.try_get(7)?,
         body: text_or_none(row, 8)?,
