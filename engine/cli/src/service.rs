@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use engine_core::dispatch::DispatchReport;
 use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock as _};
-use engine_core::report::RunReport;
+use engine_core::report::{RunReport, counted};
 use engine_core::state::{Share, StateError, StateStore};
 use engine_spec::device::Device;
 use jiff::{SignedDuration, Timestamp};
@@ -137,7 +137,7 @@ pub fn run(
             Schedule::of(&typed.schedule).map_err(|error| CommandError::new(Kind::Usage, format!("{id}: {error}")))?;
         jobs.push(Job::new(Arc::new(spec), id, schedule, clock.now()));
     }
-    tracing::info!(event = "started", pipelines = jobs.len(), "engine runs {} pipelines", jobs.len());
+    tracing::info!(event = "started", pipelines = jobs.len(), "engine runs {}", counted(jobs.len(), "pipeline"));
     monitor.runs(roster(&settings, &jobs));
     let reread = watch_files(files, sender.clone());
     std::thread::scope(|scope| {

@@ -287,6 +287,7 @@ fn a_collector_that_comes_back_gets_what_waited() {
     });
     collector.behave(Behaviour::Answer(503, Vec::new()));
     let mut running = site.workspace.start(&["run", "acme.yaml"]);
+    assert_eq!(running.event("started", "")["message"], "engine runs 1 pipeline");
     let warned = running.event("traces_not_taken", "");
     assert!(warned["message"].as_str().is_some_and(|text| text.contains("runs and deliveries go on")), "{warned}");
     collector.behave(Behaviour::Take);
