@@ -30,8 +30,8 @@ use crate::state::{
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     pipelines: std::sync::Arc<Mutex<BTreeMap<String, MemoryPipeline>>>,
-    /// Transactions write at once, and do not undo what was not committed.
-    is_written_through: bool,
+    /// Transactions write at once, and do not undo what was not committed; nothing is here that a run has not met.
+    is_for_one_run: bool,
 }
 
 /// How long a record that the destination refused waits.
@@ -47,7 +47,7 @@ impl MemoryStore {
     /// without a commit has written all the same, so that nothing in here means anything when a run has failed. A run
     /// looks up only what it has not met, and of that nothing is here.
     pub fn for_one_run() -> Self {
-        Self { is_written_through: true, ..Self::default() }
+        Self { is_for_one_run: true, ..Self::default() }
     }
 
     /// Takes out what is known of a pipeline.
@@ -186,7 +186,7 @@ impl StateStore for MemoryStore {
             Ledger::Records => known.records.get(*key, false).map(entry_of_record),
         };
         Ok(self.with(pipeline, |known| {
-            if self.is_written_through {
+            if self.is_for_one_run {
                 debug_assert!(keys.iter().all(|key| find(known, key).is_none()), "a run was here before");
                 return vec![None; keys.len()];
             }
@@ -263,7 +263,7 @@ impl StateStore for MemoryStore {
     }
 
     fn begin(&self, pipeline: &str) -> Result<Box<dyn StateTransaction + '_>, StateError> {
-        let copy = (!self.is_written_through).then(|| self.snapshot(pipeline));
+        let copy = (!self.is_for_one_run).then(|| self.snapshot(pipeline));
         Ok(Box::new(MemoryTransaction { store: self, pipeline: pipeline.to_owned(), copy }))
     }
 

@@ -194,8 +194,8 @@ impl Run<'_> {
             if self.runner.cancel.is_cancelled() {
                 return Err(cancelled());
             }
-            self.step(source.as_mut(), &step, &mut reading, observer)?;
             reading = reading.again();
+            self.step(source.as_mut(), &step, &mut reading, observer)?;
         }
         Ok(())
     }

@@ -65,6 +65,20 @@ pub(super) mod hex_key {
     }
 }
 
+/// Hashes as 16 hexadecimal digits, for the same reason.
+pub(super) mod hex_hash {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(hash: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{hash:016x}"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map_err(|_| de::Error::custom(format!("{text:?} is no hash")))
+    }
+}
+
 /// A text that several share, as any other.
 pub(super) mod shared_text {
     use std::sync::Arc;
@@ -77,20 +91,6 @@ pub(super) mod shared_text {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
         String::deserialize(deserializer).map(Arc::from)
-    }
-}
-
-/// Hashes as 16 hexadecimal digits, for the same reason.
-pub(super) mod hex_hash {
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    pub fn serialize<S: Serializer>(hash: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("{hash:016x}"))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        u64::from_str_radix(&text, 16).map_err(|_| de::Error::custom(format!("{text:?} is no hash")))
     }
 }
 

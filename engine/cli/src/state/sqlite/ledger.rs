@@ -171,12 +171,9 @@ pub(super) fn everything(
     while flow.is_continue()
         && let Some(row) = rows.next()?
     {
-        let shelf = match row.get(0)? {
-            0 => Shelf::Rows,
-            1 => Shelf::Records,
-            2 => Shelf::Parts,
-            other => return Err(rusqlite::Error::IntegralValueOutOfRange(0, other)),
-        };
+        let number: i64 = row.get(0)?;
+        let shelf = Shelf::ALL.into_iter().find(|shelf| *shelf as i64 == number);
+        let shelf = shelf.ok_or(rusqlite::Error::IntegralValueOutOfRange(0, number))?;
         let lane: String = row.get(1)?;
         each_entry(shelf, row, 2, &mut |Entry { head, body }| {
             if flow.is_continue() {

@@ -78,20 +78,18 @@ pub(super) fn sheet_of(at: Section<'_>, key: RowKey) -> rusqlite::Result<Option<
 pub(super) fn sheets_of(at: Section<'_>, keys: &[RowKey]) -> rusqlite::Result<Vec<Option<i64>>> {
     let mut found = vec![None; keys.len()];
     let Some(least) = keys.iter().min() else { return Ok(found) };
-    let first = Run::around(at, *least)?;
-    if first.pairs.is_empty() && first.next.is_none() {
+    let mut run = Run::around(at, *least)?;
+    if run.pairs.is_empty() && run.next.is_none() {
         // Nothing is there at all.
         return Ok(found);
     }
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_unstable_by_key(|number| keys[*number]);
-    let mut run = Some(first);
     for number in order {
         let key = keys[number];
-        let run = match &mut run {
-            Some(run) if run.reaches(key) => run,
-            other => other.insert(Run::around(at, key)?),
-        };
+        if !run.reaches(key) {
+            run = Run::around(at, key)?;
+        }
         found[number] = run.sheet_of(key);
     }
     Ok(found)

@@ -32,7 +32,7 @@ pub(super) const SHEET_BYTES_MAX: usize = 16 * 1024;
 const NO_BODY: u32 = u32::MAX;
 
 /// What a sheet holds; the number is the state file's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shelf {
     /// Source rows.
     Rows = 0,
