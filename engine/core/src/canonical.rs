@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::key::{IdMap, KeyForm, KeyHasher, KeyMap, KeySet, KeyText, RowKey};
 pub use self::list::{KeyList, Keyed};
+pub(crate) use self::stored::Beside;
 pub use self::stored::StoredRowError;
 use crate::name_id::NameId;
 use crate::pairing::{Event, Tie};
@@ -113,7 +114,7 @@ pub struct Details {
     #[serde(rename = "p")]
     pub product_code: String,
     /// Code of the machine.
-    #[serde(rename = "m")]
+    #[serde(skip)]
     pub machine_code: String,
     /// The platform's id of the machine.
     #[serde(rename = "mi")]

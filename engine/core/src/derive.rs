@@ -20,9 +20,8 @@ use crate::pairing::Interval;
 use crate::plan::Plan;
 use crate::record::{write_delete, write_row, write_run};
 use crate::report::RunReport;
-use crate::state::{LIVE, LedgerRecord, LedgerRow, OutboxEntry, StateError, StateTransaction};
+use crate::state::{LedgerRecord, LedgerRow, OutboxEntry, StateError, StateTransaction, reach};
 use crate::text_map::TextMap;
-use crate::time::Instant;
 use crate::touched::Touched;
 
 /// Bytes of a row whose memory is used again. Any of it may be lent a long text once, and keeps the room: with what is
@@ -313,24 +312,11 @@ impl<'a> Deriver<'a> {
         let mut rows: Vec<LedgerRow> = Vec::new();
         for (_, places) in self.lanes_in_order() {
             // Never fewer: the memory of each is used again.
-            rows.resize_with(rows.len().max(places.len()), || LedgerRow {
-                key: RowKey(0),
-                hash: 0,
-                at: 0,
-                lane: String::new(),
-                start: 0,
-                body: String::new(),
-            });
+            rows.resize_with(rows.len().max(places.len()), LedgerRow::default);
             let rows = &mut rows[..places.len()];
             for (written, place) in rows.iter_mut().zip(places) {
                 let StagedRow { key, hash, row } = &self.staged.rows()[*place];
-                written.key = *key;
-                written.hash = *hash;
-                written.at = row.at.micros();
-                written.lane.clone_from(&row.details.machine_code);
-                written.start = row.start.micros();
-                written.body.clear();
-                row.content().write_stored(&mut written.body);
+                written.set(*key, *hash, row);
             }
             tx.put_rows(rows, &|key| self.fresh.contains(&key))?;
         }
@@ -367,19 +353,14 @@ impl<'a> Deriver<'a> {
     }
 }
 
-/// How far a record reaches, for the ledger: never less than its start, even where an end before it is allowed.
-fn reach(start: Instant, end: Option<Instant>) -> i64 {
-    end.map_or(LIVE, |end| end.max(start).micros())
-}
-
 /// The live rows of a merged run, with their window column.
 pub fn live_parts(tx: &mut dyn StateTransaction, key: RowKey) -> Result<Vec<(RowKey, i64)>, StateError> {
     let Some(run) = tx.record(key, false)? else { return Ok(Vec::new()) };
-    let Some(body) = &run.body else { return Ok(vec![(run.key, run.at)]) };
-    let series = stored(body, run.at)?.details;
+    let Some(said) = run.canonical() else { return Ok(vec![(run.key, run.at)]) };
+    let series = said?.details;
     let mut live = Vec::new();
     for row in tx.lane_rows(&run.lane, run.start)? {
-        let part = stored(&row.body, row.at)?;
+        let part = row.canonical()?;
         if part.end.is_none() && part.details.same_product(&series) {
             live.push((row.key, row.at));
         }
@@ -401,14 +382,6 @@ pub(crate) fn merge_series(parts: Vec<Interval<'_>>, gap: i128) -> Vec<Interval<
     let mut runs: Vec<Interval<'_>> = series.into_values().flat_map(|parts| merge(parts, gap)).collect();
     runs.sort_by(Interval::order);
     runs
-}
-
-fn stored(body: &str, at: i64) -> Result<CanonicalRow, StateError> {
-    CanonicalRow::from_stored(body, Instant::from_micros(at)).map_err(|error| StateError {
-        tried: "reading the ledger".to_owned(),
-        message: error.to_string(),
-        hint: Some("the state store may be damaged, or written by a newer version".to_owned()),
-    })
 }
 
 #[cfg(test)]

@@ -15,9 +15,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::canonical::{KeyForm, RowKey};
+use crate::canonical::{Beside, CanonicalRow, KeyForm, RowKey, StoredRowError};
 use crate::cursor::CursorValue;
 use crate::report::RunReport;
+use crate::time::Instant;
 pub use saved::{Forget, Saved, SavedOutbox};
 pub use slice::SliceState;
 
@@ -131,7 +132,7 @@ pub enum Ledger {
 }
 
 /// A source row in the ledger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// Identity.
     #[serde(with = "saved::hex_key")]
@@ -145,8 +146,27 @@ pub struct LedgerRow {
     pub lane: String,
     /// Its start or timestamp.
     pub start: i64,
-    /// The row, in [`crate::canonical::CanonicalRow::to_stored`]'s form.
+    /// What else it says; see [`Self::canonical`].
     pub body: String,
+}
+
+impl LedgerRow {
+    /// Makes it that of a row, in the memory that it has.
+    pub fn set(&mut self, key: RowKey, hash: u64, row: &CanonicalRow) {
+        self.key = key;
+        self.hash = hash;
+        self.at = row.at.micros();
+        self.lane.clone_from(&row.details.machine_code);
+        self.start = row.start.micros();
+        self.body.clear();
+        row.content().write_stored(&mut self.body, None);
+    }
+
+    /// The row.
+    pub fn canonical(&self) -> Result<CanonicalRow, StoredRowError> {
+        let Self { at, lane, start, body, .. } = self;
+        CanonicalRow::from_stored(body, Beside { at: *at, lane, start: *start, end: None })
+    }
 }
 
 /// A record in the ledger.
@@ -171,8 +191,26 @@ pub struct LedgerRecord {
     pub start: i64,
     /// Its end, or [`LIVE`].
     pub end: i64,
-    /// The record, in [`crate::canonical::CanonicalRow::to_stored`]'s form; only where it is folded.
+    /// What else it says, only where it is folded; see [`Self::canonical`].
     pub body: Option<String>,
+}
+
+impl LedgerRecord {
+    /// Its end, where it has one.
+    pub fn ends(&self) -> Option<i64> {
+        (self.end != LIVE).then_some(self.end)
+    }
+
+    /// What it says, where that is kept.
+    pub fn canonical(&self) -> Option<Result<CanonicalRow, StoredRowError>> {
+        let beside = Beside { at: self.at, lane: &self.lane, start: self.start, end: self.ends() };
+        Some(CanonicalRow::from_stored(self.body.as_ref()?, beside))
+    }
+}
+
+/// How far a record reaches, for the ledger: never less than its start, even where an end before it is allowed.
+pub(crate) fn reach(start: Instant, end: Option<Instant>) -> i64 {
+    end.map_or(LIVE, |end| end.max(start).micros())
 }
 
 /// A record on its way to the outbox.
@@ -330,6 +368,16 @@ pub struct StateError {
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,
+}
+
+impl From<StoredRowError> for StateError {
+    fn from(error: StoredRowError) -> Self {
+        Self {
+            tried: "reading the ledger".to_owned(),
+            message: error.to_string(),
+            hint: Some("the state store may be damaged, or written by a newer version".to_owned()),
+        }
+    }
 }
 
 /// Proof that nobody else runs the pipeline; given up when dropped.

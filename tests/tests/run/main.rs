@@ -18,6 +18,7 @@ mod standins;
 mod state;
 mod sync;
 mod traces;
+mod upgrade;
 
 use std::collections::BTreeMap;
 

@@ -109,7 +109,7 @@ fn a_copy_that_is_not_whole_changes_nothing() {
         (copy.trim_end(), "cut short"),
         (&one_is_missing, "33 things were written, and 32 are there"),
         (&format!("{copy}{}\n", lines[5]), "follows its last line"),
-        (&copy.replacen("\"version\":1", "\"version\":2", 1), "its version is 2"),
+        (&copy.replacen("\"version\":2", "\"version\":3", 1), "its version is 3"),
         (&copy.replacen("\"kind\":\"row\"", "\"kind\":\"raw\"", 1), "`raw`"),
         ("id;name\n", "not what `engine state export` writes"),
         ("", "not what `engine state export` writes"),

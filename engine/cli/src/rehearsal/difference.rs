@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine_core::canonical::{CanonicalRow, RowKey};
+use engine_core::canonical::RowKey;
 use engine_core::memory::MemoryPipeline;
 use engine_core::plan::Plan;
 use engine_core::record::write_run;
@@ -125,8 +125,8 @@ impl<'a> Records<'a> {
 
     /// A record in the words of a spec, where all of it is remembered.
     pub fn words(&self, record: &LedgerRecord) -> Option<Map<String, Value>> {
-        let Some(body) = &record.body else { return as_run(self.waiting.get(&record.id)?) };
-        let row = CanonicalRow::from_stored(body, Instant::from_micros(record.at)).ok()?;
+        let Some(said) = record.canonical() else { return as_run(self.waiting.get(&record.id)?) };
+        let row = said.ok()?;
         let mut json = String::new();
         write_run(&mut json, record.id, row.start, row.end, &row.details);
         as_run(&json)

@@ -8,6 +8,7 @@
 //! died (its log is still there, and nobody has the file open) every page is checked before anything is read.
 
 mod backfill;
+mod catalogue;
 #[cfg(all(test, unix))]
 mod crash_tests;
 mod error;

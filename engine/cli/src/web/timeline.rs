@@ -1,9 +1,7 @@
 //! The time-line of the newest runs, machine by machine, as the ledger has them.
 
-use engine_core::canonical::CanonicalRow;
 use engine_core::plan::Plan;
 use engine_core::state::{LedgerRecord, StateStore};
-use engine_core::time::Instant;
 use engine_core::timeline::{Bar, Limits, Placed, lay_out};
 use engine_spec::model::{Deliver, TableType};
 use jiff::Timestamp;
@@ -30,11 +28,9 @@ pub(super) fn read(store: &dyn StateStore, plan: &Plan, now: Timestamp) -> Resul
 
 /// The ledger keeps what a record says only where rows are folded or merged.
 fn bar(record: &LedgerRecord) -> Option<Bar> {
-    let at = Instant::from_micros(record.at);
-    let said = record.body.as_ref().and_then(|body| CanonicalRow::from_stored(body, at).ok());
-    match said {
-        Some(row) => placed(record, &row.details.order_code, &row.details.product_code),
-        None => placed(record, "", ""),
+    match record.canonical() {
+        Some(Ok(row)) => placed(record, &row.details.order_code, &row.details.product_code),
+        Some(Err(_)) | None => placed(record, "", ""),
     }
 }
 

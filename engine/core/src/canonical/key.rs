@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::write_json_text;
 
 /// Identity of a source row within its pipeline: 128 bits, made of its key text as a [`KeyForm`] says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowKey(pub u128);
 
 /// How the keys of a pipeline are made of key texts. A pipeline keeps the form that it began with: of a record that is

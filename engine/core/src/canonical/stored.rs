@@ -1,4 +1,7 @@
 //! The form in which a row waits in the state store to be folded.
+//!
+//! It is the body of an entry of the ledger, and does not say again what stands beside it there: the machine, and times
+//! that are whole microseconds. Bodies of earlier versions say all of it.
 
 use std::fmt;
 
@@ -20,14 +23,28 @@ impl fmt::Display for StoredRowError {
 
 impl std::error::Error for StoredRowError {}
 
+/// What stands beside a body. Times are microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    /// Value of the window column.
+    pub(crate) at: i64,
+    /// Code of the machine.
+    pub(crate) lane: &'a str,
+    pub(crate) start: i64,
+    /// The end, where one is kept beside a body and there is one.
+    pub(crate) end: Option<i64>,
+}
+
 impl Content<'_> {
-    /// Writes the form in which a row waits in the state store to be folded: what [`CanonicalRow::from_stored`] reads.
-    pub fn write_stored(&self, out: &mut String) {
+    /// Writes the body of what has its machine, its start and this end beside it.
+    pub(crate) fn write_stored(&self, out: &mut String, end: Option<i64>) {
         out.push_str("{\"k\":");
         write_json_text(out, self.key_text);
-        write_time(out, "s", self.start);
-        if let Some(end) = self.end {
-            write_time(out, "e", end);
+        if Instant::from_micros(self.start.micros()) != self.start {
+            write_time(out, "s", self.start);
+        }
+        if let Some(exact) = self.end.filter(|exact| end.map(Instant::from_micros) != Some(*exact)) {
+            write_time(out, "e", exact);
         }
         if let Some(event) = self.event {
             out.push_str(if event == Event::Start { ",\"v\":true" } else { ",\"v\":false" });
@@ -59,28 +76,24 @@ impl Content<'_> {
 }
 
 impl CanonicalRow {
-    /// The form in which the row waits in the state store to be folded.
-    pub fn to_stored(&self) -> String {
-        let mut out = String::with_capacity(256);
-        self.content().write_stored(&mut out);
-        out
-    }
-
-    /// From the state store's form; `at` is kept beside it.
-    pub fn from_stored(text: &str, at: Instant) -> Result<Self, StoredRowError> {
+    /// From a body and what stands beside it.
+    pub(crate) fn from_stored(text: &str, beside: Beside<'_>) -> Result<Self, StoredRowError> {
         let stored: StoredRow = serde_json::from_str(text).map_err(|error| StoredRowError(error.to_string()))?;
-        let time = |(secs, nanos): (i64, u32)| {
-            Instant::new(secs, nanos)
-                .ok_or_else(|| StoredRowError(format!("{secs} s is outside the years 0001 to 9999")))
+        let exact = |time: Option<(i64, u32)>, beside: Option<i64>| match time {
+            Some((secs, nanos)) => Instant::new(secs, nanos)
+                .map(Some)
+                .ok_or_else(|| StoredRowError(format!("{secs} s is outside the years 0001 to 9999"))),
+            None => Ok(beside.map(Instant::from_micros)),
         };
+        let start = exact(stored.start, Some(beside.start))?.unwrap_or_default();
         Ok(Self {
             key_text: stored.key,
-            start: time(stored.start)?,
-            end: stored.end.map(time).transpose()?,
+            start,
+            end: exact(stored.end, beside.end)?,
             event: stored.event.map(|start| if start { Event::Start } else { Event::End }),
             tie: stored.tie.into_iter().map(Tie::from).collect(),
-            details: stored.details,
-            at,
+            details: Details { machine_code: beside.lane.to_owned(), ..stored.details },
+            at: Instant::from_micros(beside.at),
         })
     }
 }
@@ -99,7 +112,8 @@ fn write_details(out: &mut String, details: &Details) {
     let Details {
         order_code,
         product_code,
-        machine_code,
+        // It stands beside the body.
+        machine_code: _,
         machine_id,
         product_name,
         quantity_total,
@@ -112,8 +126,6 @@ fn write_details(out: &mut String, details: &Details) {
     write_json_text(out, order_code);
     out.push_str(",\"p\":");
     write_json_text(out, product_code);
-    out.push_str(",\"m\":");
-    write_json_text(out, machine_code);
     for (name, value) in [
         ("mi", machine_id),
         ("pn", product_name),
@@ -147,8 +159,8 @@ fn write_details(out: &mut String, details: &Details) {
 struct StoredRow {
     #[serde(rename = "k")]
     key: String,
-    #[serde(rename = "s")]
-    start: (i64, u32),
+    #[serde(rename = "s", default)]
+    start: Option<(i64, u32)>,
     #[serde(rename = "e", default)]
     end: Option<(i64, u32)>,
     #[serde(rename = "v", default)]
@@ -184,6 +196,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::canonical::RowKey;
+    use crate::state::{LedgerRecord, LedgerRow, reach};
+    use uuid::Uuid;
 
     fn texts() -> impl Strategy<Value = String> {
         "[a-z\u{0}-\u{1f}\"\\\\\u{e4}\u{1f600}]{0,6}"
@@ -219,6 +234,27 @@ mod tests {
             .prop_map(|(secs, nanos)| Instant::new(secs, nanos).expect("in range"))
     }
 
+    /// What the ledger has of a row, or of a record, and the row that comes out of it again.
+    fn there_and_back(row: &CanonicalRow) -> [Result<CanonicalRow, StoredRowError>; 2] {
+        let mut of_row = LedgerRow::default();
+        of_row.set(RowKey(1), 0, row);
+        let record = LedgerRecord {
+            key: RowKey(1),
+            part: false,
+            id: Uuid::nil(),
+            hash: 0,
+            at: row.at.micros(),
+            lane: row.details.machine_code.as_str().into(),
+            start: row.start.micros(),
+            end: reach(row.start, row.end),
+            body: Some(String::new()),
+        };
+        let mut body = String::new();
+        row.content().write_stored(&mut body, record.ends());
+        let of_record = LedgerRecord { body: Some(body), ..record }.canonical().expect("has a body");
+        [of_row.canonical(), of_record]
+    }
+
     proptest! {
         #[test]
         fn a_stored_row_comes_back(
@@ -230,9 +266,15 @@ mod tests {
             tie in ties(),
             at in times(),
         ) {
+            // The window's value is kept beside it, and nowhere else.
+            let at = Instant::from_micros(at.micros());
             let row = CanonicalRow { key_text, details, start, end, event, tie, at };
-            prop_assert_eq!(CanonicalRow::from_stored(&row.to_stored(), at), Ok(row));
+            prop_assert_eq!(there_and_back(&row), [Ok(row.clone()), Ok(row)]);
         }
+    }
+
+    fn time(secs: i64, nanos: u32) -> Instant {
+        Instant::new(secs, nanos).expect("in range")
     }
 
     /// Rows are kept for years: what was written once is read for ever, and what did not change is not written anew.
@@ -248,17 +290,40 @@ mod tests {
                 attributes: vec![("shift".to_owned(), "\"A\"".to_owned()), ("x".to_owned(), "1".to_owned())],
                 ..Details::default()
             },
-            start: Instant::new(1, 5).expect("in range"),
-            end: Instant::new(-2, 0),
+            start: time(1, 5),
+            end: Some(time(-2, 0)),
             event: Some(Event::Start),
             tie: vec![Tie::Number(3), Tie::None, Tie::Text("x".to_owned())],
             at: Instant::default(),
         };
-        let written = concat!(
-            r#"{"k":"[\"1\"]","s":[1,5],"e":[-2,0],"v":true,"t":[{"n":3},"0",{"t":"x"}],"#,
-            r#""d":{"o":"47\n11","p":"25-1002","m":"M1","qy":"1.5","a":[["shift","\"A\""],["x","1"]]}}"#
+        let more = concat!(
+            r#","v":true,"t":[{"n":3},"0",{"t":"x"}],"d":{"o":"47\n11","p":"25-1002","#,
+            r#""qy":"1.5","a":[["shift","\"A\""],["x","1"]]}}"#
         );
-        assert_eq!(row.to_stored(), written);
-        assert!(CanonicalRow::from_stored("{}", Instant::default()).is_err());
+        let written = |row: &CanonicalRow, end| {
+            let mut out = String::new();
+            row.content().write_stored(&mut out, end);
+            out
+        };
+        let exact = format!(r#"{{"k":"[\"1\"]","s":[1,5],"e":[-2,0]{more}"#);
+        assert_eq!(written(&row, None), exact);
+        assert_eq!(written(&row, Some(7)), exact, "an end beside it that is not its own");
+        let row = CanonicalRow { start: time(1, 5_000), end: Some(time(2, 6_000)), ..row };
+        assert_eq!(written(&row, Some(2_000_006)), format!(r#"{{"k":"[\"1\"]"{more}"#));
+        assert_eq!(written(&row, None), format!(r#"{{"k":"[\"1\"]","e":[2,6000]{more}"#));
+        let beside = Beside { at: 0, lane: "M1", start: 1_000_005, end: None };
+        assert!(CanonicalRow::from_stored("{}", beside).is_err());
+        assert!(CanonicalRow::from_stored(r#"{"k":"","e":[99999999999999,0],"d":{}}"#, beside).is_err());
+    }
+
+    /// As it was until version 4 of the state file.
+    #[test]
+    fn a_body_that_says_all_of_it_is_read() {
+        let body = r#"{"k":"[\"1\"]","s":[1,5],"e":[2,7],"v":false,"d":{"o":"4711","p":"","m":"M1"}}"#.to_owned();
+        let row = LedgerRow { lane: "M1".to_owned(), start: 1_000_000, at: 3, body, ..LedgerRow::default() };
+        let read = row.canonical().expect("is read");
+        assert_eq!((read.start, read.end, read.event), (time(1, 5), Some(time(2, 7)), Some(Event::End)));
+        assert_eq!((read.details.order_code.as_str(), read.details.machine_code.as_str()), ("4711", "M1"));
+        assert_eq!(read.at, time(0, 3_000));
     }
 }

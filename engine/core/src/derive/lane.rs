@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use engine_spec::model::{Action, TableType};
 
-use super::{Deriver, StagedRow, as_interval, merge_series, reach, stored};
+use super::{Deriver, StagedRow, as_interval, merge_series};
 use crate::canonical::{CanonicalRow, Content, KeyMap, KeySet, RowKey};
 use crate::pairing::{Before, Booking, Interval, Refusal, fold};
 use crate::record::{write_row, write_run};
 use crate::report::RunReport;
-use crate::state::{LedgerRecord, QuarantineEntry, Stage, StateError, StateTransaction};
+use crate::state::{LedgerRecord, QuarantineEntry, Stage, StateError, StateTransaction, reach};
 use crate::time::Instant;
 
 /// A row of the ledger.
@@ -108,7 +108,7 @@ impl Deriver<'_> {
     /// The rows of the ledger that no arriving row replaces.
     fn kept_rows(&self, tx: &mut dyn StateTransaction, lane: &str, from: i64) -> Result<Vec<Kept>, StateError> {
         let rows = tx.lane_rows(lane, from)?.into_iter().filter(|row| !self.staged.contains(row.key));
-        rows.map(|row| Ok(Kept { key: row.key, at: row.at, row: stored(&row.body, row.at)? })).collect()
+        rows.map(|row| Ok(Kept { key: row.key, at: row.at, row: row.canonical()? })).collect()
     }
 
     /// The rows that opened what was running when the fold begins.
@@ -123,7 +123,7 @@ impl Deriver<'_> {
             if let Some(staged) = self.staged.get(record.key) {
                 kept.push(Kept { key: staged.key, at: staged.row.at.micros(), row: (*staged.row).clone() });
             } else if let Some(row) = tx.row(record.key)? {
-                kept.push(Kept { key: row.key, at: row.at, row: stored(&row.body, row.at)? });
+                kept.push(Kept { key: row.key, at: row.at, row: row.canonical()? });
             }
         }
         Ok(())
@@ -310,9 +310,10 @@ impl Deriver<'_> {
         record.lane = Arc::clone(&lane.name);
         record.start = start.micros();
         record.end = reach(*start, *end);
+        let ends = record.ends();
         let body = record.body.get_or_insert_default();
         body.clear();
-        content.write_stored(body);
+        content.write_stored(body, ends);
         Ok(())
     }
 
@@ -332,7 +333,7 @@ impl Deriver<'_> {
                 hint: Some("check the state with `engine status`; the state store may be damaged".to_owned()),
             });
         };
-        Ok((stored(&row.body, row.at)?.key_text, row.at))
+        Ok((row.canonical()?.key_text, row.at))
     }
 
     fn refused_run(&self, lane: &str, run: &Interval<'_>, code: &str, rule: &str, reason: &str) -> QuarantineEntry {

@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use engine_core::canonical::CanonicalRow;
 use engine_core::memory::MemoryPipeline;
 use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
 use engine_core::report::RunReport;
 use engine_core::run::{OUTBOX_BYTES_MAX, Runner, Silent};
 use engine_core::state::{Brake, LIVE, LedgerRecord, StateStore};
-use engine_core::time::Instant;
 use engine_spec::device::Device;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -156,10 +154,7 @@ fn what_changes(
 }
 
 fn deleted(id: Uuid, record: Option<&LedgerRecord>) -> Deleted {
-    let order = |record: &LedgerRecord| {
-        let row = CanonicalRow::from_stored(record.body.as_deref()?, Instant::from_micros(record.at)).ok()?;
-        Some(row.details.order_code)
-    };
+    let order = |record: &LedgerRecord| Some(record.canonical()?.ok()?.details.order_code);
     let time = |micros: i64| Timestamp::from_microsecond(micros).ok();
     Deleted {
         id,

@@ -11,8 +11,7 @@ use engine_core::ports::{Ask, Fetched, Source, SourceError, SourceIdentity};
 use engine_core::probe::Probe;
 use engine_core::record::write_run;
 use engine_core::run::Observer;
-use engine_core::state::{LedgerRecord, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage};
-use engine_core::time::Instant;
+use engine_core::state::{LedgerRecord, LedgerRow, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage};
 use engine_core::value::{Row, RowBatch};
 use serde_json::{Map, Value};
 
@@ -103,7 +102,7 @@ pub(super) struct Watch {
     /// Keys of rows that were refused.
     refused: HashSet<String>,
     /// Rows that are records as they stand, where the ledger keeps only a hash of those that do not change.
-    kept: Option<KeyMap<String>>,
+    kept: Option<KeyMap<LedgerRow>>,
     /// How the ledger makes its keys.
     keys: KeyForm,
 }
@@ -123,8 +122,7 @@ impl Watch {
 
     /// A record in the words of a spec, where its row went by.
     pub(super) fn words(&self, record: &LedgerRecord) -> Option<Map<String, Value>> {
-        let row = self.kept.as_ref()?.get(&record.key)?;
-        let row = CanonicalRow::from_stored(row, Instant::from_micros(record.at)).ok()?;
+        let row = self.kept.as_ref()?.get(&record.key)?.canonical().ok()?;
         let mut json = String::new();
         write_run(&mut json, record.id, row.start, row.end, &row.details);
         as_run(&json)
@@ -160,7 +158,8 @@ impl Observer for Watch {
             key
         };
         if let Some(kept) = self.kept.as_mut().filter(|_| outcome == Outcome::Row) {
-            kept.insert(self.keys.key(&key), canonical.to_stored());
+            let key = self.keys.key(&key);
+            kept.entry(key).or_default().set(key, 0, canonical);
         }
         let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&key));
         if is_wanted && self.rows.len() < self.limit {

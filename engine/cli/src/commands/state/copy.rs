@@ -15,8 +15,9 @@ use crate::{folder, show, store};
 
 /// Marks a file as a copy.
 const FORMAT: &str = "engine-state";
-/// The version of the form; a change that an older engine does not understand makes it grow.
-const VERSION: u32 = 1;
+/// The version of the form; a change that an older engine does not understand makes it grow. A copy of any earlier version
+/// is understood. 2: bodies of rows and records leave out what stands beside them.
+const VERSION: u32 = 2;
 /// The longest line that is read, in bytes: many times the longest row.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A copy holds production data: it is for the account of the engine alone.
@@ -150,9 +151,9 @@ fn header(lines: &mut Lines<'_, impl BufRead>) -> Result<String, CommandError> {
         .ok()
         .filter(|header: &Header| header.format == FORMAT)
         .ok_or_else(|| lines.wrong("it is not what `engine state export` writes"))?;
-    if header.version != VERSION {
-        let message = format!("its version is {}, and this engine understands {VERSION}", header.version);
-        return Err(lines.wrong(&message).hint("export it again with an engine of the same version as this one"));
+    if !(1..=VERSION).contains(&header.version) {
+        let message = format!("its version is {}, and this engine understands 1 to {VERSION}", header.version);
+        return Err(lines.wrong(&message).hint("a newer engine wrote it: install that one here, too"));
     }
     Ok(header.pipeline)
 }

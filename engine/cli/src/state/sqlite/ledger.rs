@@ -1,7 +1,7 @@
 //! The ledger in the database: sheets, and the places where keys are found.
 //!
-//! A sheet is found by its machine and time, by its window, and by what of it is live; a key by its place, which names
-//! the sheet (see [`super::places`]). A sheet is written whole. Entries that are new go to the sheet that their start
+//! A sheet is found by its machine and time (see [`super::catalogue`]), by its window, and by what of it is live; a key by
+//! its place, which names the sheet (see [`super::places`]). A sheet is written whole. Entries that are new go to the sheet that their start
 //! falls to, or make one of their own where the last one of the machine is full enough already: what is appended writes
 //! nothing that was there.
 
@@ -10,8 +10,9 @@ use std::ops::ControlFlow;
 
 use engine_core::canonical::{KeyMap, RowKey};
 use engine_core::state::{LedgerEntry, LedgerRecord, LedgerRow, Saved};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::catalogue::{Catalogue, Found};
 use super::places;
 use super::sheet::{self, Entry, Heads, SHEET_ENTRIES_MAX, Shelf, Written};
 use super::torn::Torn;
@@ -24,16 +25,6 @@ const PLACES_WAITING_MAX: usize = 50_000;
 
 pub(super) const IN_WINDOW: &str =
     "SELECT heads FROM sheet WHERE pipeline = ?1 AND shelf = ?2 AND at_to >= ?3 AND at_from < ?4";
-pub(super) const REACHING: &str = "SELECT heads, bodies FROM sheet \
-     WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 AND reaches >= ?4";
-pub(super) const BEGINNING: &str =
-    "SELECT 1 FROM sheet WHERE pipeline = ?1 AND shelf IN (1, 2) AND lane = ?2 AND starts < ?3";
-pub(super) const LAST_SHEET: &str = "SELECT no, entries, starts FROM sheet \
-     WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 ORDER BY starts DESC LIMIT 1";
-pub(super) const SHEET_BEFORE: &str = "SELECT no, entries, starts FROM sheet \
-     WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 AND starts <= ?4 ORDER BY starts DESC LIMIT 1";
-pub(super) const SHEET_AFTER: &str = "SELECT no, entries, starts FROM sheet \
-     WHERE pipeline = ?1 AND shelf = ?2 AND lane = ?3 AND starts > ?4 ORDER BY starts LIMIT 1";
 pub(super) const ANY_PART: &str = "SELECT 1 FROM sheet WHERE pipeline = ?1 AND shelf = 2";
 pub(super) const LIVE_SHEETS: &str =
     "SELECT heads FROM sheet WHERE pipeline = ?1 AND shelf = 1 AND live > 0 AND at_from < ?2";
@@ -41,8 +32,8 @@ pub(super) const LATEST_SHEETS: &str = "SELECT at_to, lane, heads, bodies FROM s
      WHERE pipeline = ?1 AND shelf = 1 ORDER BY at_to DESC";
 pub(super) const COUNTS: &str =
     "SELECT coalesce(sum(entries), 0), coalesce(sum(live), 0) FROM sheet WHERE pipeline = ?1 AND shelf = 1";
-pub(super) const EVERY_SHEET: &str =
-    "SELECT shelf, lane, heads, bodies FROM sheet WHERE pipeline = ?1 ORDER BY shelf, lane, starts";
+pub(super) const EVERY_SHEET: &str = "SELECT shelf, lane, heads, bodies FROM sheet WHERE pipeline = ?1 \
+     ORDER BY shelf, starts / 1209600000000, lane, starts";
 
 const NOT_THERE: Torn = Torn("a sheet of the ledger is not there, and a key leads to it");
 
@@ -187,32 +178,6 @@ pub(super) fn everything(
     Ok(flow)
 }
 
-/// The entries of a machine that end at or after a time, in the order of start and key.
-pub(super) fn reaching<T>(
-    at: Section<'_>,
-    lane: &str,
-    from: i64,
-    keep: impl Fn(Entry<'_>) -> T,
-) -> rusqlite::Result<Vec<T>> {
-    let mut statement = at.connection.prepare_cached(REACHING)?;
-    let mut rows = statement.query(params![at.pipeline, at.shelf as u8, lane, from])?;
-    let mut found: Vec<((i64, RowKey), T)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        each_entry(at.shelf, row, 0, &mut |entry| {
-            if entry.head.end >= from {
-                found.push(((entry.head.start, entry.head.key), keep(entry)));
-            }
-        })?;
-    }
-    found.sort_unstable_by_key(|(order, _)| *order);
-    Ok(found.into_iter().map(|(_, kept)| kept).collect())
-}
-
-/// Whether a machine has a record, refused or not, that starts before a time.
-pub(super) fn begins_before(connection: &Connection, pipeline: i64, lane: &str, before: i64) -> rusqlite::Result<bool> {
-    connection.prepare_cached(BEGINNING)?.exists(params![pipeline, lane, before])
-}
-
 /// A sheet that is in the database.
 struct Sheet {
     lane: String,
@@ -240,6 +205,7 @@ pub(super) struct Writer {
     waiting: [KeyMap<i64>; Shelf::ALL.len()],
     /// Whether a check refused any run; `None` until somebody asks.
     any_part: Option<bool>,
+    catalogue: Catalogue,
 }
 
 impl Writer {
@@ -299,6 +265,32 @@ impl Writer {
             self.put(at, &of_lane[0].lane, &entries, fresh)?;
         }
         Ok(())
+    }
+
+    /// The entries of a machine that end at or after a time, in the order of start and key.
+    pub(super) fn reaching<T>(
+        &mut self,
+        at: Section<'_>,
+        lane: &str,
+        from: i64,
+        keep: impl Fn(Entry<'_>) -> T,
+    ) -> rusqlite::Result<Vec<T>> {
+        let mut found: Vec<((i64, RowKey), T)> = Vec::new();
+        self.catalogue.reaching(at, lane, from, |row| {
+            each_entry(at.shelf, row, 0, &mut |entry| {
+                if entry.head.end >= from {
+                    found.push(((entry.head.start, entry.head.key), keep(entry)));
+                }
+            })
+        })?;
+        found.sort_unstable_by_key(|(order, _)| *order);
+        Ok(found.into_iter().map(|(_, kept)| kept).collect())
+    }
+
+    /// Whether a machine has an entry that starts before a time.
+    pub(super) fn begins_before(&mut self, at: Section<'_>, lane: &str, before: i64) -> rusqlite::Result<bool> {
+        let Some(start) = before.checked_sub(1) else { return Ok(false) };
+        Ok(self.catalogue.up_to(at, lane, start)?.is_some())
     }
 
     fn place(&self, at: Section<'_>, key: RowKey) -> rusqlite::Result<Option<i64>> {
@@ -395,25 +387,20 @@ impl Writer {
         let mut rest = new;
         while let Some(first) = rest.first() {
             let start = first.head.start;
-            let found = |sql: &str, params: &[&dyn ToSql]| {
-                let place = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, i64>(2)?));
-                at.connection.prepare_cached(sql)?.query_row(params, place).optional()
-            };
             // Most of what comes is later than all that is there.
-            let last = found(LAST_SHEET, params![at.pipeline, at.shelf as u8, lane])?;
-            let (before, after) = match last {
-                Some((_, _, starts)) if starts > start => {
-                    let around = params![at.pipeline, at.shelf as u8, lane, start];
-                    (found(SHEET_BEFORE, around)?, found(SHEET_AFTER, around)?)
+            let (before, after) = match self.catalogue.up_to(at, lane, i64::MAX)? {
+                Some(last) if last.starts > start => {
+                    (self.catalogue.up_to(at, lane, start)?, self.catalogue.after(at, lane, start)?)
                 }
                 last => (last, None),
             };
-            let count =
-                after.map_or(rest.len(), |(_, _, starts)| rest.partition_point(|entry| entry.head.start < starts));
+            let count = after.map_or(rest.len(), |after| rest.partition_point(|entry| entry.head.start < after.starts));
             let (group, others) = rest.split_at(count);
             let is_appended = after.is_none();
             match before.or(after) {
-                Some((no, entries, _)) if entries < SHEET_ENTRIES_ENOUGH || (before.is_some() && !is_appended) => {
+                Some(Found { no, entries, .. })
+                    if entries < SHEET_ENTRIES_ENOUGH || (before.is_some() && !is_appended) =>
+                {
                     let sheet = Sheet::read(at.connection, no)?;
                     self.rewrite(at, lane, no, &sheet.entries(at.shelf)?, group)?;
                 }
@@ -452,6 +439,7 @@ impl Writer {
                  WHERE no = ?1",
             )?
             .execute(params![no, starts, reaches, at_from, at_to, entries, live, heads, bodies.as_bytes()])?;
+        self.catalogue.note(at.shelf, starts);
         let came = come.iter().filter(|entry| first.last().is_some_and(|last| order(entry) <= order(last)));
         self.find_at(at, no, came)?;
         for sheet in sheets {
@@ -481,6 +469,7 @@ impl Writer {
                 heads,
                 bodies.as_bytes()
             ])?;
+        self.catalogue.note(at.shelf, starts);
         self.find_at(at, at.connection.last_insert_rowid(), entries.iter())
     }
 

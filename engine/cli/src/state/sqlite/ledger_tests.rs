@@ -14,6 +14,8 @@ use super::*;
 use crate::state::suite::{everything, key, outgoing, record, row, time, transact, window};
 
 const P: &str = "acme-bookings";
+/// A day in microseconds.
+const DAY: i64 = 86_400_000_000;
 const LANES: [&str; 3] = ["m1", "m2", ""];
 
 #[derive(Debug, Clone)]
@@ -26,11 +28,17 @@ enum Act {
     Commit,
 }
 
+/// Some time of a season, so that sheets lie in many fortnights and some stretch over weeks.
+fn day() -> impl Strategy<Value = i64> {
+    (-40..60_i64).prop_map(|days| days * DAY)
+}
+
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let lane = 0..LANES.len();
-    let start = prop_oneof![0..500_i64, 0..20_i64, Just(i64::MIN)];
+    let start = prop_oneof![0..500_i64, 0..20_i64, Just(i64::MIN), day()];
     let rows = proptest::collection::vec((0..300_u16, start.clone(), 0..3_u64), 1..120);
-    let records = proptest::collection::vec((0..200_u16, start, proptest::option::of(0..600_i64)), 1..100);
+    let end = prop_oneof![0..600_i64, day()];
+    let records = proptest::collection::vec((0..200_u16, start, proptest::option::of(end)), 1..100);
     let act = prop_oneof![
         3 => (lane.clone(), rows).prop_map(|(lane, rows)| Act::Rows(lane, rows)),
         3 => (lane, any::<bool>(), records).prop_map(|(lane, part, records)| Act::Records(lane, part, records)),
@@ -92,7 +100,7 @@ fn play(tx: &mut dyn StateTransaction, act: &Act) {
 fn inside(tx: &mut dyn StateTransaction) -> String {
     let mut said = String::new();
     for lane in LANES {
-        for from in [i64::MIN, 0, 7, 250, LIVE] {
+        for from in [i64::MIN, -5 * DAY, 0, 7, 250, 13 * DAY, LIVE] {
             said += &format!("{:?}\n", tx.lane_rows(lane, from).expect("reads"));
             said += &format!("{:?}\n", tx.lane_records(lane, false, from).expect("reads"));
             said += &format!("{:?}\n", tx.lane_records(lane, true, from).expect("reads"));

@@ -16,7 +16,8 @@ pub(super) const APPLICATION_ID: i32 = 0x454e_474e;
 
 /// The steps from an empty file to the present tables. Step `n` leads to `user_version = n + 1`; a step that was
 /// released never changes.
-pub(super) const MIGRATIONS: &[Step] = &[Step::Sql(V1), Step::Sql(V2), Step::Sql(V3), Step::Code(to_sheets)];
+pub(super) const MIGRATIONS: &[Step] =
+    &[Step::Sql(V1), Step::Sql(V2), Step::Sql(V3), Step::Code(to_sheets), Step::Sql(V5)];
 
 /// A step from one version of the tables to the next.
 #[derive(Clone, Copy)]
@@ -156,8 +157,6 @@ CREATE TABLE sheet (
     heads    BLOB NOT NULL,
     bodies   BLOB NOT NULL
 ) STRICT;
-CREATE INDEX sheet_reach ON sheet (pipeline, shelf, lane, reaches);
-CREATE INDEX sheet_start ON sheet (pipeline, shelf, lane, starts, entries);
 CREATE INDEX sheet_window ON sheet (pipeline, shelf, at_to, at_from, entries, live);
 CREATE INDEX sheet_live ON sheet (pipeline, shelf, at_from) WHERE live > 0;
 
@@ -186,11 +185,25 @@ DROP INDEX outbox_queue;
 CREATE INDEX outbox_queue ON outbox (pipeline, held, last, records, bytes);
 ";
 
+/// The catalogue: sheets of a machine by fortnight (see [`super::catalogue`]), and no longer by machine first. A file of
+/// version 3 or less has its indexes from the step before on, which looks for sheets.
+///
+/// And bodies that are written from here on leave out what stands beside them. An engine that looks for it in them could
+/// not read these, and must not open the file.
+const V5: &str = "
+DROP INDEX IF EXISTS sheet_reach;
+DROP INDEX IF EXISTS sheet_start;
+CREATE INDEX IF NOT EXISTS sheet_fortnight
+    ON sheet (pipeline, shelf, starts / 1209600000000, lane, starts, reaches, entries);
+CREATE INDEX IF NOT EXISTS sheet_long ON sheet (pipeline, shelf, lane, reaches) WHERE reaches - starts > 604800000000;
+";
+
 /// Rows that are moved to sheets at a time.
 const MOVED_ROWS_MAX: usize = 10_000;
 
 fn to_sheets(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(V4)?;
+    connection.execute_batch(V5)?;
     let pipelines: Vec<i64> = connection
         .prepare("SELECT no FROM pipeline ORDER BY no")?
         .query_map([], |row| row.get(0))?

@@ -245,29 +245,32 @@ fn a_look_says_the_version_and_makes_nothing() {
     assert_eq!(SqliteStore::look(&odd).expect("looks").version, Some(schema::MIGRATIONS.len()));
 }
 
-/// The present tables, and what a next version may add.
-const NEXT: [schema::Step; 5] = {
-    let [one, two, three, four] = *schema::MIGRATIONS else { panic!("the step that is tried comes after all others") };
-    [one, two, three, four, schema::Step::Sql("ALTER TABLE sheet ADD COLUMN colour TEXT")]
-};
+/// What a next version may add.
+const NEXT: &str = "ALTER TABLE sheet ADD COLUMN colour TEXT;";
+
+/// The present tables and a step that comes after all others.
+fn followed_by(next: &'static str) -> Vec<schema::Step> {
+    [schema::MIGRATIONS, &[schema::Step::Sql(next)]].concat()
+}
 
 #[test]
 fn an_older_version_is_changed_after_a_backup() {
     let (folder, path) = folder();
     filled(&path);
-    let backup = folder.path().join("state.db.bak-v4");
-    fs::write(folder.path().join("state.db.bak-v4.new"), "of an attempt that was cut short").expect("writes");
+    let backup = folder.path().join(format!("state.db.bak-v{}", schema::MIGRATIONS.len()));
+    let cut_short = backup.with_added_extension("new");
+    fs::write(&cut_short, "of an attempt that was cut short").expect("writes");
     {
-        let store = SqliteStore::open_with(&path, Options::default(), &NEXT).expect("opens");
+        let store = SqliteStore::open_with(&path, Options::default(), &followed_by(NEXT)).expect("opens");
         store.lock().execute_batch("SELECT colour FROM sheet").expect("has the new column");
         assert_eq!(window(&store, P, Ledger::Records, 0, 100).len(), 200);
     }
     #[cfg(unix)]
     assert_eq!(mode(&backup), 0o600);
-    assert!(!folder.path().join("state.db.bak-v4.new").exists());
+    assert!(!cut_short.exists());
 
     let before = fs::metadata(&backup).expect("is there").modified().expect("has a time");
-    drop(SqliteStore::open_with(&path, Options::default(), &NEXT).expect("opens again"));
+    drop(SqliteStore::open_with(&path, Options::default(), &followed_by(NEXT)).expect("opens again"));
     assert_eq!(fs::metadata(&backup).expect("is there").modified().expect("has a time"), before, "one backup");
 
     assert_says(&refusal(open_at(&path)), &["newer engine"]);
@@ -331,9 +334,7 @@ fn a_file_that_is_begun_afresh_has_other_places() {
 fn a_step_that_fails_changes_nothing() {
     let (_folder, path) = folder();
     filled(&path);
-    let [one, two, three, four, _] = NEXT;
-    let failing = schema::Step::Sql("ALTER TABLE sheet ADD COLUMN colour TEXT; SELECT nonsense;");
-    let steps = [one, two, three, four, failing];
+    let steps = followed_by("ALTER TABLE sheet ADD COLUMN colour TEXT; SELECT nonsense;");
     assert!(SqliteStore::open_with(&path, Options::default(), &steps).is_err());
     let store = open_at(&path).expect("opens as before");
     assert!(store.lock().prepare("SELECT colour FROM sheet").is_err());
@@ -343,10 +344,10 @@ fn a_step_that_fails_changes_nothing() {
 fn the_tables_do_not_change_under_another_process() {
     let (_folder, path) = folder();
     let older = open_at(&path).expect("opens");
-    let outcome = SqliteStore::open_with(&path, Options::default(), &NEXT);
+    let outcome = SqliteStore::open_with(&path, Options::default(), &followed_by(NEXT));
     assert_says(&refusal(outcome), &["older engine has it open", "stop the other engine"]);
     drop(older);
-    SqliteStore::open_with(&path, Options::default(), &NEXT).expect("opens");
+    SqliteStore::open_with(&path, Options::default(), &followed_by(NEXT)).expect("opens");
 }
 
 #[test]
@@ -529,13 +530,25 @@ fn questions_are_answered_from_an_index() {
         (ledger::LIVE_SHEETS, "INDEX sheet_live (pipeline=? AND shelf=? AND at_from<?)", true),
         (ledger::LATEST_SHEETS, "INDEX sheet_window (pipeline=? AND shelf=?)", true),
         (ledger::COUNTS, "COVERING INDEX sheet_window (pipeline=? AND shelf=?)", true),
-        (ledger::REACHING, "INDEX sheet_reach (pipeline=? AND shelf=? AND lane=? AND reaches>?)", true),
-        (ledger::BEGINNING, "COVERING INDEX sheet_start (pipeline=? AND shelf=? AND lane=? AND starts<?)", true),
-        (ledger::SHEET_BEFORE, "COVERING INDEX sheet_start (pipeline=? AND shelf=? AND lane=? AND starts<?)", true),
-        (ledger::SHEET_AFTER, "COVERING INDEX sheet_start (pipeline=? AND shelf=? AND lane=? AND starts>?)", true),
-        (ledger::LAST_SHEET, "COVERING INDEX sheet_start (pipeline=? AND shelf=? AND lane=?)", true),
+        (catalogue::FORTNIGHT_FROM, "COVERING INDEX sheet_fortnight (pipeline=? AND shelf=? AND <expr>>?)", true),
+        (
+            catalogue::SHEET_UP_TO,
+            "COVERING INDEX sheet_fortnight (pipeline=? AND shelf=? AND <expr>=? AND lane=? AND starts<?)",
+            true,
+        ),
+        (
+            catalogue::SHEET_AFTER,
+            "COVERING INDEX sheet_fortnight (pipeline=? AND shelf=? AND <expr>=? AND lane=? AND starts>?)",
+            true,
+        ),
+        (
+            catalogue::SHORT_ONES_REACHING,
+            "INDEX sheet_fortnight (pipeline=? AND shelf=? AND <expr>=? AND lane=? AND starts>?)",
+            true,
+        ),
+        (catalogue::LONG_ONES_REACHING, "INDEX sheet_long (pipeline=? AND shelf=? AND lane=? AND reaches>?)", true),
         (ledger::ANY_PART, "(pipeline=? AND shelf=?)", true),
-        (ledger::EVERY_SHEET, "INDEX sheet_start (pipeline=?)", true),
+        (ledger::EVERY_SHEET, "INDEX sheet_fortnight (pipeline=?)", true),
         (COUNT_OUTBOX, "COVERING INDEX outbox_queue (pipeline=?)", true),
         (outbox::STACK_FROM, "INDEX outbox_queue (pipeline=? AND held=? AND last>?)", true),
         (outbox::QUEUE, "INDEX outbox_queue (pipeline=? AND held=?)", true),

@@ -9,7 +9,7 @@ use engine_core::state::{
 };
 use rusqlite::Connection;
 
-use super::ledger::{self, Section, Writer};
+use super::ledger::{Section, Writer};
 use super::outbox::Appender;
 use super::sheet::{Entry, Shelf};
 use super::{SqliteStore, number, outbox, put_delivery, put_state, quarantine, saved};
@@ -150,8 +150,8 @@ impl StateTransaction for SqliteTransaction<'_> {
     }
 
     fn lane_rows(&mut self, lane: &str, from: i64) -> Result<Vec<LedgerRow>, StateError> {
-        self.on_ledger("reading the rows of a machine", Shelf::Rows, |at, _| {
-            ledger::reaching(at, lane, from, |Entry { head, body }| head.row(lane, body))
+        self.on_ledger("reading the rows of a machine", Shelf::Rows, |at, ledger| {
+            ledger.reaching(at, lane, from, |Entry { head, body }| head.row(lane, body))
         })
     }
 
@@ -182,19 +182,20 @@ impl StateTransaction for SqliteTransaction<'_> {
             if !ledger.may_hold(at)? {
                 return Ok(Vec::new());
             }
-            ledger::reaching(at, lane, from, |Entry { head, body }| head.record(shelf, lane, body))
+            ledger.reaching(at, lane, from, |Entry { head, body }| head.record(shelf, lane, body))
         })
     }
 
     fn lane_spans(&mut self, lane: &str, from: i64) -> Result<Vec<(i64, i64)>, StateError> {
-        self.on_ledger("reading how far the records of a machine reach", Shelf::Records, |at, _| {
-            ledger::reaching(at, lane, from, |Entry { head, .. }| (head.start, head.end))
+        self.on_ledger("reading how far the records of a machine reach", Shelf::Records, |at, ledger| {
+            ledger.reaching(at, lane, from, |Entry { head, .. }| (head.start, head.end))
         })
     }
 
     fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError> {
-        self.on_ledger("looking for the beginning of a machine", Shelf::Records, |at, _| {
-            ledger::begins_before(at.connection, at.pipeline, lane, before)
+        self.on_ledger("looking for the beginning of a machine", Shelf::Records, |at, ledger| {
+            Ok(ledger.begins_before(at, lane, before)?
+                || ledger.begins_before(Section { shelf: Shelf::Parts, ..at }, lane, before)?)
         })
     }
 
