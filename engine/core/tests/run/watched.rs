@@ -18,6 +18,8 @@ pub trait Watch: Sync {
     fn before(&self, operation: &'static str) -> Result<(), StateError>;
     /// It has happened; an error loses its answer.
     fn after(&self, operation: &'static str) -> Result<(), StateError>;
+    /// Records in these places have been settled: accepted, or refused.
+    fn settled(&self, _accepted: &[i64], _refused: &[RefusedRecord]) {}
     /// The transaction that was begun last has ended, one way or another.
     fn ended(&self) {}
 }
@@ -135,7 +137,11 @@ impl<W: Watch + Send> StateStore for Watched<'_, W> {
         delivery: &DeliveryState,
         now: Timestamp,
     ) -> Result<(), StateError> {
-        self.around("settle", || self.store.settle(pipeline, accepted, refused, delivery, now))
+        self.around("settle", || {
+            self.store.settle(pipeline, accepted, refused, delivery, now)?;
+            self.watch.settled(accepted, refused);
+            Ok(())
+        })
     }
 
     fn requeue_refused(&self, pipeline: &str, now: Timestamp) -> Result<u64, StateError> {

@@ -8,6 +8,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot happen in a simulation should end it")]
 
+mod again;
 mod check;
 mod edits;
 mod faults;

@@ -1,6 +1,6 @@
 //! One pipeline of one engine or several, and everything around it, with faults between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,6 +75,8 @@ pub struct Inner {
     pub handed_over: BTreeMap<Uuid, String>,
     /// The greatest place in the outbox that was seen.
     pub last_seq: i64,
+    /// Places in the outbox that were settled, whether or not something newer had superseded their records before.
+    pub settled: BTreeSet<i64>,
     pub armed: Vec<Armed>,
     /// A fault that comes behind the call at hand.
     behind: Option<Fault>,
@@ -136,6 +138,7 @@ impl Sim {
                 platform,
                 handed_over: BTreeMap::new(),
                 last_seq: 0,
+                settled: BTreeSet::new(),
                 armed: Vec::new(),
                 behind: None,
                 disk_full: 0,
