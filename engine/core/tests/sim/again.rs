@@ -81,6 +81,21 @@ fn what_was_settled_is_doubled_whatever_has_failed_since() {
 }
 
 #[test]
+fn who_has_lost_the_pipeline_is_refused_although_its_heir_is_late() {
+    let sim = world();
+    let parcel = in_hand(&sim);
+    sim.lock().fence += 1;
+    everything_changes(&sim);
+    let heirs = in_hand(&sim);
+    sim.lock().platform.on_the_way.push(heirs.clone());
+    assert!(send(&sim, &parcel).is_empty());
+    // Nor is it taken where it is late itself.
+    sim.lock().platform.on_the_way.push(parcel);
+    assert!(send(&sim, &heirs).is_empty());
+    sim.settle_down().unwrap();
+}
+
+#[test]
 fn what_was_taken_is_doubled_where_nothing_has_failed_since() {
     let sim = world();
     let parcel = in_hand(&sim);

@@ -21,7 +21,7 @@ pub struct Platform {
     /// The first answer to every key.
     keys: HashMap<String, Vec<RejectedRecord>>,
     /// The greatest fencing number that came.
-    pub fence: i64,
+    fence: i64,
     /// The place in the outbox of the last record of an id.
     last: HashMap<Uuid, i64>,
     /// Requests that nobody waits for any more, and that have not arrived yet.
@@ -43,13 +43,26 @@ impl Platform {
         self.poison.is_some_and(|order| body.contains(order))
     }
 
-    /// Requests on the way arrive: those with other records first, those of the same parcel as it happens.
+    /// Whether a parcel comes from the engine that has the pipeline, as far as the platform knows. From now on, one that
+    /// comes from an engine that had it before does not.
+    pub fn admits(&mut self, parcel: &Parcel) -> Result<bool, String> {
+        let fence = parcel.fence.ok_or("a parcel without the number of its lease")?;
+        let admitted = fence >= self.fence;
+        self.fence = self.fence.max(fence);
+        Ok(admitted)
+    }
+
+    /// Requests on the way arrive: those with other records first, those of the same parcel as it happens. Nobody hears
+    /// whether they are refused.
     pub fn late(&mut self, parcel: &Parcel) -> Result<(), String> {
         for late in std::mem::take(&mut self.on_the_way) {
-            if late.idempotency_key == parcel.idempotency_key && self.remembers_keys {
+            let overtaken = late.idempotency_key == parcel.idempotency_key && late.fence <= parcel.fence;
+            if overtaken && self.remembers_keys && self.admits(parcel)? {
                 self.receive(parcel, &[])?;
             }
-            self.receive(&late, &[])?;
+            if self.admits(&late)? {
+                self.receive(&late, &[])?;
+            }
         }
         Ok(())
     }

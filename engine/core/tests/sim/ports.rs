@@ -126,11 +126,9 @@ impl Wire {
             return Ok(Answer::Unknown { message: "no answer within 30 s".to_owned() });
         }
         inner.platform.late(parcel)?;
-        let fence = parcel.fence.ok_or("a parcel without the number of its lease")?;
-        if fence < inner.platform.fence {
+        if !inner.platform.admits(parcel)? {
             return Ok(Answer::Later { message: "412: another engine has the pipeline".to_owned(), retry_after: None });
         }
-        inner.platform.fence = fence;
         for record in &parcel.records {
             // What was taken and could not be settled comes again. It need not wait any more: a run beside the delivery,
             // or another engine's, may have superseded it since it was asked for. The newer record comes behind it.
