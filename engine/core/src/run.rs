@@ -9,6 +9,7 @@ use engine_spec::model::SyncMode;
 use engine_spec::template::{BindValue, Scope, Statement, TemplateError};
 use jiff::Timestamp;
 
+use self::change::mixed;
 pub use self::failure::source_failure;
 use self::failure::{cancelled, state_failure};
 use self::heal::Healing;
@@ -341,6 +342,7 @@ impl Run<'_> {
         let tx = part(observer, Part::Derive, |_| {
             let mut tx = self.runner.store.begin(&plan.id).map_err(state_failure)?;
             self.derive(tx.as_mut(), reading, &[], true).map_err(state_failure)?;
+            self.remember_spec(tx.as_mut()).map_err(state_failure)?;
             Ok(tx)
         })?;
         part(observer, Part::Commit, |_| tx.commit().map_err(state_failure))?;
@@ -352,6 +354,21 @@ impl Run<'_> {
         }
         reading.clear_staged();
         reading.chunks += 1;
+        Ok(())
+    }
+
+    /// Remembers that records were written under this spec, before the run has come to all of them: should it not, and
+    /// the spec change meanwhile, or become what it was before, they are not what the next one makes of their rows.
+    fn remember_spec(&mut self, tx: &mut dyn StateTransaction) -> Result<(), StateError> {
+        let plan = self.runner.plan;
+        let mixed = Some(mixed(self.state.fingerprint.as_ref(), &plan.fingerprint));
+        if self.state.fingerprint == mixed {
+            return Ok(());
+        }
+        // Nobody writes until this is committed: no approval slips in between. What else this run knows is for its end.
+        let stored = self.runner.store.load(&plan.id)?;
+        tx.put_state(&PipelineState { fingerprint: mixed.clone(), ..stored })?;
+        self.state.fingerprint = mixed;
         Ok(())
     }
 
@@ -429,14 +446,17 @@ impl Run<'_> {
         tx.replace_row_quarantine(keep_before, &self.quarantine).map_err(state_failure)?;
         let is_settled = |key: &RowKey| reading.staged.contains(*key) || removed.contains(key);
         self.keeps_unfolded |= !reading.unfolded.iter().all(is_settled);
+        let fingerprint = if step.last && !self.keeps_unfolded {
+            plan.fingerprint.clone()
+        } else {
+            mixed(self.state.fingerprint.as_ref(), &plan.fingerprint)
+        };
+        self.state.fingerprint = Some(fingerprint);
         if step.last {
             self.state.judged_from = (keep_before != i64::MAX).then_some(keep_before);
             let elapsed = self.runner.clock.now().duration_since(self.now);
             self.report.millis = u64::try_from(elapsed.as_millis()).unwrap_or_default();
             self.state.last_success = Some(self.now);
-            if !self.keeps_unfolded {
-                self.state.fingerprint = Some(plan.fingerprint.clone());
-            }
             if step.window.is_some() {
                 self.state.filled_until = Some(self.now);
             }

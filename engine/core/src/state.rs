@@ -34,7 +34,8 @@ pub struct PipelineState {
     /// How its keys are made.
     #[serde(default = "KeyForm::before_there_were_two")]
     pub keys: KeyForm,
-    /// What the records depend on, when they were last written.
+    /// What the records depend on, when they were last written. A part of it is that of no spec where a run under
+    /// another spec wrote some of them, and none has gone well since.
     pub fingerprint: Option<Fingerprint>,
     /// What the server said of itself.
     pub identity: BTreeMap<String, String>,

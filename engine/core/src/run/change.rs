@@ -3,7 +3,10 @@
 use crate::plan::Plan;
 use crate::state::Fingerprint;
 
-/// What of the spec changed since the last run that went well.
+/// What part of a fingerprint is where records of several specs are side by side. No spec has it.
+const MIXED: &str = "mixed";
+
+/// What of the spec changed since all records were written under one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Nothing that a record depends on.
@@ -29,6 +32,18 @@ impl Change {
             ),
         }
     }
+}
+
+/// What records depend on when a run writes some of them, and may not come to the others.
+pub(super) fn mixed(before: Option<&Fingerprint>, now: &Fingerprint) -> Fingerprint {
+    let mix = |before: &str, now: &str| if before == now { now.to_owned() } else { MIXED.to_owned() };
+    before.map_or_else(
+        || now.clone(),
+        |before| Fingerprint {
+            identity: mix(&before.identity, &now.identity),
+            meaning: mix(&before.meaning, &now.meaning),
+        },
+    )
 }
 
 /// What of a spec changed since its records were last written.

@@ -242,6 +242,49 @@ fn a_change_stays_noticed_until_a_run_goes_well() {
 }
 
 #[test]
+fn a_change_is_noticed_where_a_run_broke_off_that_committed_some_of_its_records() {
+    let rows = [
+        order(1, "A", "M1", 0, Some(5)),
+        order(2, "A", "M1", 6, Some(9)),
+        order(3, "B", "M2", 0, Some(5)),
+        order(4, "C", "M3", 0, Some(5)),
+        order(5, "C", "M3", 6, Some(9)),
+        order(6, "D", "M3", 20, Some(25)),
+    ];
+    let left = [&rows[..2], &rows[3..]].concat();
+    let (as_rows, merged) = (order_spec(""), order_spec("merge: { gap: 2m }"));
+    for (well, broken, now) in [
+        // No run has gone well before.
+        (None, &as_rows, &merged),
+        (None, &merged, &as_rows),
+        // The spec becomes again what it was when a run went well last.
+        (Some(&as_rows), &merged, &as_rows),
+        (Some(&merged), &as_rows, &merged),
+    ] {
+        let place = format!("{well:?}, {broken}, {now}");
+        let mut world = World::with_rows(broken, order_table(), &rows);
+        if let Some(well) = well {
+            world.plan = plan(well);
+            world.run_and_deliver();
+            world.plan = plan(broken);
+        }
+        world.plan.stage_bytes_max = 0;
+        world.edit(|table| table.breaks_after = Some(5));
+        assert!(world.run().failure.is_some(), "after something of it was committed");
+        world.edit(|table| table.breaks_after = None);
+        world.set_rows(&left);
+        world.plan = plan(now);
+        let notes = world.run_and_deliver().notes;
+        assert!(notes.iter().any(|note| note.contains("mapping changed")), "{notes:?}: {place}");
+        let mut fresh = World::with_rows(now, order_table(), &left);
+        fresh.run_and_deliver();
+        assert_eq!(world.platform.records, fresh.platform.records, "{place}");
+        let report = world.run_and_deliver();
+        assert!(report.is_unchanged() && report.notes.is_empty(), "{:?}: {place}", report.notes);
+    }
+}
+
+#[test]
 fn merging_can_be_switched_on_and_off() {
     let rows =
         [order(1, "A", "M1", -2800, Some(-10)), order(2, "A", "M1", -5, Some(20)), order(3, "A", "M1", 21, Some(30))];
