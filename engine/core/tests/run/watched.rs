@@ -193,6 +193,14 @@ impl<W: Watch> StateTransaction for WatchedTransaction<'_, W> {
         self.around("put_row", |tx| tx.put_row(row))
     }
 
+    fn put_rows(&mut self, rows: &[LedgerRow], fresh: &dyn Fn(RowKey) -> bool) -> Result<(), StateError> {
+        rows.iter().try_for_each(|row| {
+            // A store that does not look would have two of it.
+            assert!(!fresh(row.key) || self.inner.row(row.key)?.is_none(), "a fresh row is there already");
+            self.put_row(row)
+        })
+    }
+
     fn delete_row(&mut self, key: RowKey) -> Result<(), StateError> {
         self.around("delete_row", |tx| tx.delete_row(key))
     }
@@ -207,6 +215,14 @@ impl<W: Watch> StateTransaction for WatchedTransaction<'_, W> {
 
     fn put_record(&mut self, record: &LedgerRecord) -> Result<(), StateError> {
         self.around("put_record", |tx| tx.put_record(record))
+    }
+
+    fn put_records(&mut self, records: Vec<LedgerRecord>, fresh: &dyn Fn(RowKey) -> bool) -> Result<(), StateError> {
+        records.iter().try_for_each(|record| {
+            let known = self.inner.record(record.key, record.part)?;
+            assert!(!fresh(record.key) || known.is_none(), "a fresh record is there already");
+            self.put_record(record)
+        })
     }
 
     fn delete_record(&mut self, key: RowKey, part: bool) -> Result<(), StateError> {
