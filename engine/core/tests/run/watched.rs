@@ -233,6 +233,10 @@ impl<W: Watch> StateTransaction for WatchedTransaction<'_, W> {
         self.around("lane_records", |tx| tx.lane_records(lane, part, from))
     }
 
+    fn lane_spans(&mut self, lane: &str, from: i64) -> Result<Vec<(i64, i64)>, StateError> {
+        self.around("lane_spans", |tx| tx.lane_spans(lane, from))
+    }
+
     fn lane_begins_before(&mut self, lane: &str, before: i64) -> Result<bool, StateError> {
         self.around("lane_begins_before", |tx| tx.lane_begins_before(lane, before))
     }

@@ -54,7 +54,7 @@ pub enum Fault {
 /// Calls of the store that a run makes outside of a transaction.
 const RUN: [&str; 7] = ["load", "counts", "entries", "look_up", "live_before", "quarantined", "begin"];
 /// Calls within a transaction.
-const TRANSACTION: [&str; 15] = [
+const TRANSACTION: [&str; 16] = [
     "row",
     "put_row",
     "delete_row",
@@ -63,6 +63,7 @@ const TRANSACTION: [&str; 15] = [
     "put_record",
     "delete_record",
     "lane_records",
+    "lane_spans",
     "lane_begins_before",
     "enqueue",
     "release",
