@@ -75,7 +75,7 @@ fn event(sim: &Arc<Sim>) -> Result<(), Wrong> {
         (1, Event::Back),
         (1, Event::Pause),
         (1, Event::Restart),
-        (1, Event::Respec),
+        (3, Event::Respec),
         (2, Event::Approve),
         (1, Event::Poison),
     ];
