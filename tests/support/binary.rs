@@ -208,7 +208,7 @@ impl Running {
             match self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.take_in(line),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("`{}` did not say `{event}` of `{pipeline}`:\n{}", self.what, self.seen.join("\n"))
+                    panic!("`{}` did not say `{event}` of `{pipeline}`", self.what)
                 }
             }
         }
@@ -273,19 +273,27 @@ impl Running {
         while let Ok(line) = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now()).max(POLL)) {
             self.seen.push(line);
         }
-        let stderr = self.seen.join("\n");
         let Some(status) = status else {
-            panic!("`{}` did not end within {patience:?}:\n{stderr}", self.what);
+            panic!("`{}` did not end within {patience:?}", self.what);
         };
         let stdout = self.out.take().expect("it is joined once").join().expect("standard output is read");
+        let stderr = self.seen.join("\n");
         Outcome { what: self.what.clone(), status, stdout, stderr }
     }
 }
 
 impl Drop for Running {
+    #[expect(clippy::print_stderr, reason = "a test that fails shows what led to it")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            // A test that waited in vain for something else tells what the program did meanwhile.
+            while let Ok(line) = self.log.recv_timeout(POLL) {
+                self.seen.push(line);
+            }
+            eprintln!("`{}` said:\n{}", self.what, self.seen.join("\n"));
+        }
     }
 }
 

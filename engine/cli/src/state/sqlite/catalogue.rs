@@ -1,8 +1,8 @@
 //! The catalogue: which sheets a machine has, by their time.
 //!
 //! All machines grow at once, each at its end. An index that begins with the machine has the end of each in a page of
-//! its own, and every commit writes all of these pages. So the catalogue begins with the fortnight, where what grows lies
-//! together, and a question about a machine goes from one fortnight to the next, of those that there are.
+//! its own, and every commit writes all of these pages. So the catalogue begins with the fortnight: what grows lies
+//! together there, and a question about a machine goes from one fortnight to the next, of those that there are.
 //!
 //! How far back a question must go is told by a second index, of the few sheets that stretch over more than a week or
 //! have no end yet: every other one that reaches a time begins within the week before it.
@@ -14,9 +14,9 @@ use rusqlite::{OptionalExtension, Row, Rows, params};
 use super::ledger::Section;
 use super::sheet::Shelf;
 
-/// The fortnight of a start is this many microseconds' part of it; the number stands in the index, too.
+/// A fortnight; the number stands in the index, too.
 const FORTNIGHT_MICROS: i64 = 1_209_600_000_000;
-/// How far a sheet stretches that is not in the index of long ones; the number stands in that index, too.
+/// How far a sheet stretches at most that is not in the index of long ones; the number stands in that index, too.
 const WEEK_MICROS: i64 = 604_800_000_000;
 
 pub(super) const FORTNIGHT_FROM: &str = "SELECT starts / 1209600000000 FROM sheet \
