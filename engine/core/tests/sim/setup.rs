@@ -106,6 +106,7 @@ fn form(random: &mut Random, bookings: bool) -> String {
         return random
             .pick(&[
                 "",
+                "",
                 "merge: { gap: 3m }",
                 "checks: { overlap: reject }",
                 "merge: { gap: 0s }\nchecks: { overlap: reject }",
