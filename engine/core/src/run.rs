@@ -9,7 +9,7 @@ use engine_spec::model::SyncMode;
 use engine_spec::template::{BindValue, Scope, Statement, TemplateError};
 use jiff::Timestamp;
 
-use self::change::mixed;
+use self::change::{mixed, unsettled};
 pub use self::failure::source_failure;
 use self::failure::{cancelled, state_failure};
 use self::heal::Healing;
@@ -314,18 +314,31 @@ impl Run<'_> {
         })
     }
 
+    /// Where in a range records may be that were written before rows were folded, and have no row: in all of it where
+    /// the spec changed, and else in what the last run that went well did not read.
+    fn unfolded_in(&self, range: Range) -> Vec<Range> {
+        if self.refolds() {
+            return vec![range];
+        }
+        let (true, Some(from), Some(until)) =
+            (self.plan().is_folded(), self.state.judged_from, self.state.filled_until)
+        else {
+            return Vec::new();
+        };
+        let before = Range { to: range.to.min(from), ..range };
+        // A clock that was set back, or a window that was shorter, may have kept what lies here from the last run.
+        let after = Range { from: range.from.max(until.as_microsecond()), ..range };
+        [before, after].into_iter().filter(|part| part.from < part.to).collect()
+    }
+
     /// What the ledger has in a range: what must come back, or is gone.
     fn expect(&self, reading: &mut Reading, range: Range) -> Result<(), Failure> {
-        let mut ledgers = vec![self.ledger()];
-        if self.refolds() {
-            // Records that were written before rows were folded have no row.
-            ledgers.push(Ledger::Records);
-        }
-        for ledger in ledgers {
+        let unfolded = self.unfolded_in(range).into_iter().map(|part| (Ledger::Records, part));
+        for (ledger, part) in std::iter::once((self.ledger(), range)).chain(unfolded) {
             let (known, unfolded) = (&mut reading.known, &mut reading.unfolded);
             self.runner
                 .store
-                .entries(&self.plan().id, ledger, range.from, range.to, &mut |entry: LedgerEntry| {
+                .entries(&self.plan().id, ledger, part.from, part.to, &mut |entry: LedgerEntry| {
                     let is_new = known.add(Known::of(entry.key, Some(entry)));
                     if is_new && ledger != self.ledger() {
                         unfolded.insert(entry.key);
@@ -446,12 +459,12 @@ impl Run<'_> {
         tx.replace_row_quarantine(keep_before, &self.quarantine).map_err(state_failure)?;
         let is_settled = |key: &RowKey| reading.staged.contains(*key) || removed.contains(key);
         self.keeps_unfolded |= !reading.unfolded.iter().all(is_settled);
-        let fingerprint = if step.last && !self.keeps_unfolded {
-            plan.fingerprint.clone()
-        } else {
-            mixed(self.state.fingerprint.as_ref(), &plan.fingerprint)
-        };
-        self.state.fingerprint = Some(fingerprint);
+        let fingerprint = mixed(self.state.fingerprint.as_ref(), &plan.fingerprint);
+        self.state.fingerprint = Some(match (step.last, self.keeps_unfolded) {
+            (true, false) => plan.fingerprint.clone(),
+            (true, true) => unsettled(fingerprint),
+            (false, _) => fingerprint,
+        });
         if step.last {
             self.state.judged_from = (keep_before != i64::MAX).then_some(keep_before);
             let elapsed = self.runner.clock.now().duration_since(self.now);

@@ -46,6 +46,11 @@ pub(super) fn mixed(before: Option<&Fingerprint>, now: &Fingerprint) -> Fingerpr
     )
 }
 
+/// The same where some of them are as no spec that folds would have them: the change stays noticed.
+pub(super) fn unsettled(fingerprint: Fingerprint) -> Fingerprint {
+    Fingerprint { meaning: MIXED.to_owned(), ..fingerprint }
+}
+
 /// What of a spec changed since its records were last written.
 pub fn change(before: Option<&Fingerprint>, now: &Fingerprint) -> Change {
     match before {

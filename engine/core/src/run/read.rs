@@ -16,7 +16,7 @@ use crate::mapping::{Mapper, Outcome};
 use crate::ports::{Fetched, Source};
 use crate::record::write_row;
 use crate::report::{Failure, FailureKind, RunReport};
-use crate::state::{QUARANTINE_ROWS_MAX, QuarantineEntry, Stage};
+use crate::state::{Ledger, QUARANTINE_ROWS_MAX, QuarantineEntry, Stage};
 use crate::time::Instant;
 use crate::value::{Columns, Row, RowBatch};
 
@@ -182,6 +182,7 @@ impl Run<'_> {
         for (key, entry) in keys.iter().zip(entries) {
             reading.known.add(Known::of(*key, entry));
         }
+        self.resolve_unfolded(reading, &keys)?;
         for Miss { key, mut row, later } in misses.drain(..) {
             let verdict = self.classify(reading, key, &row, later);
             reading.settle(&verdict, key, &mut row);
@@ -189,6 +190,25 @@ impl Run<'_> {
         }
         // Its memory is used again.
         reading.misses = misses;
+        Ok(())
+    }
+
+    /// A row that the ledger lacks may have a record all the same, from before rows were folded: it is not new. Until a
+    /// run has gone well, the change of the spec is noticed where there are such records, and nothing is taken for new.
+    fn resolve_unfolded(&self, reading: &mut Reading, keys: &[RowKey]) -> Result<(), Failure> {
+        if !self.plan().is_folded() || self.state.last_success.is_none() {
+            return Ok(());
+        }
+        let lacks_row = |key: &RowKey| reading.known.get(*key).is_some_and(Known::is_new);
+        let keys: Vec<RowKey> = keys.iter().copied().filter(lacks_row).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let entries = self.runner.store.look_up(&self.plan().id, Ledger::Records, &keys).map_err(state_failure)?;
+        for entry in entries.into_iter().flatten() {
+            reading.known.put(Known::of(entry.key, Some(entry)));
+            reading.unfolded.insert(entry.key);
+        }
         Ok(())
     }
 
@@ -243,7 +263,7 @@ impl Run<'_> {
         match known.ledger() {
             Some(ledger) if ledger == hash => {
                 self.report.unchanged += 1;
-                if self.refolds() {
+                if self.refolds() || reading.unfolded.contains(&key) {
                     Verdict::Stage(hash)
                 } else if known.at != row.at.micros() {
                     Verdict::Move(hash)

@@ -285,6 +285,59 @@ fn a_change_is_noticed_where_a_run_broke_off_that_committed_some_of_its_records(
 }
 
 #[test]
+fn what_was_written_before_runs_were_derived_is_known_wherever_its_row_is_read() {
+    let [a, b, c, d] = [
+        order(1, "A", "M1", 0, Some(5)),
+        order(2, "A", "M1", 6, Some(9)),
+        order(3, "B", "M2", 0, Some(7)),
+        order(4, "C", "M2", 4000, Some(4005)),
+    ];
+    let corrected = order(3, "B", "M2", 0, Some(20));
+    let moved = order(3, "B", "M2", 3990, Some(3995));
+    let spec = |lookback: &str, merge: &str| order_spec(&format!("sync: {{ lookback: {lookback} }}\n{merge}"));
+    let merge = "merge: { gap: 2m }";
+    // The window when runs begin to be derived, and when the rows are read again: it becomes longer, the clock had been
+    // set back, or rows come to it. Each with the rows as they are by then.
+    let longer = (("1d", 4010), ("9d", 4010));
+    let set_back = (("9d", -10), ("9d", 4010));
+    let comes_to_it = (("1d", 4010), ("1d", 4020));
+    for (((first, begins), (second, again)), now) in [
+        (longer, vec![&a, &b, &c, &d]),
+        (longer, vec![&a, &b, &corrected, &d]),
+        (longer, vec![&a, &b, &d]),
+        (set_back, vec![&a, &b, &c, &d]),
+        (set_back, vec![&a, &b, &corrected, &d]),
+        (set_back, vec![&a, &b, &d]),
+        (set_back, vec![&a, &d]),
+        (comes_to_it, vec![&a, &b, &moved, &d]),
+    ] {
+        let now: Vec<Value> = now.into_iter().cloned().collect();
+        let place = format!("{first}, {begins}, {second}, {now:?}");
+        let rows = [&a, &b, &c, &d].map(Clone::clone);
+        let mut world = World::with_rows(&spec("9d", ""), order_table(), &rows);
+        world.clock.set(crate::kit::at(4010));
+        world.run_and_deliver();
+        world.clock.set(crate::kit::at(begins));
+        world.plan = plan(&spec(first, merge));
+        world.run_and_deliver();
+        world.clock.set(crate::kit::at(again));
+        world.plan = plan(&spec(second, merge));
+        world.set_rows(&now);
+        world.run_and_deliver();
+        let mut fresh = World::with_rows(&spec(second, merge), order_table(), &now);
+        fresh.clock.set(crate::kit::at(again));
+        fresh.run_and_deliver();
+        for (id, record) in &fresh.platform.records {
+            assert_eq!(world.platform.records.get(id), Some(record), "{place}");
+        }
+        // What lies before the window stays as it was.
+        let stay = if second == "9d" { 0 } else { 2 };
+        assert_eq!(world.platform.records.len(), fresh.platform.records.len() + stay, "{place}");
+        assert!(world.run_and_deliver().is_unchanged(), "{place}");
+    }
+}
+
+#[test]
 fn merging_can_be_switched_on_and_off() {
     let rows =
         [order(1, "A", "M1", -2800, Some(-10)), order(2, "A", "M1", -5, Some(20)), order(3, "A", "M1", 21, Some(30))];

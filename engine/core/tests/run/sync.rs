@@ -4,7 +4,9 @@ use engine_core::value::Kind;
 use engine_spec::template::BindValue;
 use serde_json::{Value, json};
 
-use crate::kit::{Table, World, at, booking, booking_spec, booking_table, order, order_spec, order_table, time, with};
+use crate::kit::{
+    Table, World, at, booking, booking_spec, booking_table, order, order_spec, order_table, plan, time, with,
+};
 
 fn cursor_spec(more: &str) -> String {
     order_spec(&format!("sync: {{ mode: cursor, cursor: [geaendert, id] }}\n{more}")).replace(
@@ -41,6 +43,20 @@ fn a_cursor_reads_what_is_new() {
     let report = world.run_and_deliver();
     assert_eq!(world.runs(), ["A M1 0-4", "B M1 5-9", "C M1 9-12"]);
     assert_eq!((report.new, report.changed, report.deletes), (1, 1, 0));
+    assert!(world.run_and_deliver().is_unchanged());
+}
+
+#[test]
+fn with_a_cursor_a_row_from_before_runs_were_derived_is_no_new_one() {
+    let rows = [changed(order(1, "A", "M1", 0, None), 10), changed(order(2, "B", "M1", 5, Some(9)), 20)];
+    let mut world = World::with_rows(&cursor_spec(""), cursor_table(), &rows);
+    world.run_and_deliver();
+    world.plan = plan(&cursor_spec("merge: { gap: 2m }"));
+    world.clock.set(at(NOW + 60));
+    world.run_and_deliver();
+    world.set_rows(&[changed(order(1, "A", "M1", 0, Some(5)), NOW + 30), rows[1].clone()]);
+    world.run_and_deliver();
+    assert_eq!(world.runs(), ["A M1 0-5", "B M1 5-9"]);
     assert!(world.run_and_deliver().is_unchanged());
 }
 
