@@ -6,7 +6,7 @@ use engine_core::canonical::RowKey;
 use engine_core::memory::MemoryPipeline;
 use engine_core::plan::Plan;
 use engine_core::record::write_run;
-use engine_core::state::{LIVE, LedgerRecord};
+use engine_core::state::LedgerRecord;
 use engine_core::time::{Instant, write_rfc3339};
 use engine_spec::model::TableType;
 use serde::Serialize;
@@ -145,8 +145,8 @@ impl<'a> Records<'a> {
             TableType::Booking if !self.plan.is_folded() => time("timestamp", record.start),
             TableType::Booking | TableType::Order => {
                 time("start", record.start);
-                if record.end != LIVE {
-                    time("end", record.end);
+                if let Some(end) = record.ends() {
+                    time("end", end);
                 }
             }
         }
@@ -192,6 +192,7 @@ fn differing(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<Member> 
 
 #[cfg(test)]
 mod tests {
+    use engine_core::state::LIVE;
     use serde_json::json;
 
     use super::*;

@@ -9,7 +9,7 @@ use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
 use engine_core::report::RunReport;
 use engine_core::run::{OUTBOX_BYTES_MAX, Runner, Silent};
-use engine_core::state::{Brake, LIVE, LedgerRecord, StateStore};
+use engine_core::state::{Brake, LedgerRecord, StateStore};
 use engine_spec::device::Device;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -161,7 +161,7 @@ fn deleted(id: Uuid, record: Option<&LedgerRecord>) -> Deleted {
         machine: record.map(|record| record.lane.to_string()),
         order: record.and_then(order),
         start: record.and_then(|record| time(record.start)),
-        end: record.filter(|record| record.end != LIVE).and_then(|record| time(record.end)),
+        end: record.and_then(LedgerRecord::ends).and_then(time),
     }
 }
 

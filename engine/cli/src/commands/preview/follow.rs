@@ -8,7 +8,7 @@ use engine_core::memory::MemoryPipeline;
 use engine_core::pairing::Event;
 use engine_core::plan::Plan;
 use engine_core::record::write_row;
-use engine_core::state::{LIVE, LedgerRecord, QuarantineEntry, Stage};
+use engine_core::state::{LedgerRecord, QuarantineEntry, Stage};
 use engine_spec::model::Deliver;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -181,7 +181,7 @@ impl<'a> Follower<'a> {
         let key = self.records.state.keys.key(&row.key_text);
         let own = self.records.records.get(key, false);
         if let Some(record) = own {
-            let is_whole = !self.plan.is_paired() && (row.end.map(|end| end.micros()) == end_of(record));
+            let is_whole = !self.plan.is_paired() && (row.end.map(|end| end.micros()) == record.ends());
             let role = if is_whole || !self.plan.is_folded() { Role::Is } else { Role::Opens };
             return Some(self.part(role, record, &row.details.order_code));
         }
@@ -212,7 +212,7 @@ impl<'a> Follower<'a> {
             order_code: order.to_owned(),
             machine_code: record.lane.to_string(),
             start: Timestamp::from_microsecond(record.start).ok(),
-            end: end_of(record).and_then(|end| Timestamp::from_microsecond(end).ok()),
+            end: record.ends().and_then(|end| Timestamp::from_microsecond(end).ok()),
         }
     }
 
@@ -229,10 +229,6 @@ impl<'a> Follower<'a> {
             None => "another row of the result has its key",
         }
     }
-}
-
-fn end_of(record: &LedgerRecord) -> Option<i64> {
-    (record.end != LIVE).then_some(record.end)
 }
 
 fn word(outcome: Outcome) -> &'static str {

@@ -6,7 +6,7 @@ use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
 use engine_core::report::RunReport;
 use engine_core::run::{Runner, slices};
-use engine_core::state::{Brake, LIVE, LedgerRecord, PipelineState};
+use engine_core::state::{Brake, LedgerRecord, PipelineState};
 use engine_core::timeline::{Bar, Limits, Timeline, lay_out};
 use engine_spec::model::{Deliver, SyncMode, TableType};
 use jiff::Timestamp;
@@ -239,7 +239,7 @@ fn bar(record: &LedgerRecord, words: &Map<String, Value>) -> Option<Bar> {
 
 /// A record of the ledger on a time-line.
 pub(crate) fn placed(record: &LedgerRecord, order: &str, product: &str) -> Option<Bar> {
-    let end = (record.end != LIVE).then(|| Timestamp::from_microsecond(record.end).ok());
+    let end = record.ends().map(|end| Timestamp::from_microsecond(end).ok());
     Some(Bar {
         machine: show::clip(&record.lane, LABEL_CHARS_MAX),
         start: Timestamp::from_microsecond(record.start).ok()?,

@@ -1,9 +1,9 @@
 //! The ledger in the database: sheets, and the places where keys are found.
 //!
 //! A sheet is found by its machine and time (see [`super::catalogue`]), by its window, and by what of it is live; a key by
-//! its place, which names the sheet (see [`super::places`]). A sheet is written whole. Entries that are new go to the sheet that their start
-//! falls to, or make one of their own where the last one of the machine is full enough already: what is appended writes
-//! nothing that was there.
+//! its place, which names the sheet (see [`super::places`]). A sheet is written whole. Entries that are new go to the
+//! sheet that their start falls to, or make one of their own where the last one of the machine is full enough already:
+//! what is appended writes nothing that was there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
