@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -199,18 +199,38 @@ impl Running {
     pub fn event(&mut self, event: &str, pipeline: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
+            let Some(said) = self.next_said(deadline) else {
+                panic!("`{}` did not say `{event}` of `{pipeline}`", self.what);
+            };
+            if said["event"] == event && (pipeline.is_empty() || said["pipeline"] == pipeline) {
+                return said;
+            }
+        }
+    }
+
+    /// Waits until each of these events was said by its pipeline: several pipelines go on side by side, and none of
+    /// them waits for another.
+    pub fn events(&mut self, wanted: &[(&str, &str)]) {
+        let mut missing = wanted.to_vec();
+        let deadline = Instant::now() + PATIENCE;
+        while !missing.is_empty() {
+            let Some(said) = self.next_said(deadline) else {
+                panic!("`{}` did not say {missing:?}", self.what);
+            };
+            missing.retain(|(event, pipeline)| said["event"] != *event || said["pipeline"] != *pipeline);
+        }
+    }
+
+    /// The next line of the log that nobody has looked at; nothing where none comes in time, or it has ended.
+    fn next_said(&mut self, deadline: Instant) -> Option<Value> {
+        loop {
             while let Some(line) = self.unread.pop_front() {
-                let Ok(value) = serde_json::from_str::<Value>(&line) else { continue };
-                if value["event"] == event && (pipeline.is_empty() || value["pipeline"] == pipeline) {
-                    return value;
+                if let Ok(said) = serde_json::from_str(&line) {
+                    return Some(said);
                 }
             }
-            match self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => self.take_in(line),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("`{}` did not say `{event}` of `{pipeline}`", self.what)
-                }
-            }
+            let line = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()?;
+            self.take_in(line);
         }
     }
 

@@ -45,8 +45,7 @@ fn stage() -> Option<(Chromium, Site)> {
     bad["query"]["sql"] = "SELECT * FROM gibtsnicht".into();
     site.spec(&bad);
     let running = site.start();
-    running.event("run_failed", "z-bad");
-    running.event("delivered", "a-good");
+    running.events(&[("run_failed", "z-bad"), ("delivered", "a-good")]);
     await_that("both are shown", || site.get("/").body.contains("2 pipelines: 1 failing, 1 ok."));
     Some((browser, site))
 }

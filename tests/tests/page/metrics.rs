@@ -159,8 +159,7 @@ fn what_waits_and_what_fails_is_measured() {
     fails["query"]["sql"] = "SELECT * FROM gibtsnicht".into();
     site.spec(&fails);
     let running = site.start();
-    running.event("delivery_waits", "waits");
-    running.event("run_failed", "fails");
+    running.events(&[("delivery_waits", "waits"), ("run_failed", "fails")]);
     let of = |metrics: &Scrape, name: &str, pipeline: &str| metrics.value(name, &[("pipeline", pipeline)]);
     await_that("it waits", || of(&scrape(&site), "engine_outbox_waiting_seconds", "waits") > Some(1.0));
     // What is remembered and what is counted come one after the other.

@@ -18,8 +18,7 @@ fn the_fleet_is_shown_and_what_needs_somebody_comes_first() {
     bad["labels"] = json!({ "site": "aachen" });
     site.spec(&bad);
     let running = site.start();
-    running.event("run_failed", "z-bad");
-    running.event("delivered", "a-good");
+    running.events(&[("run_failed", "z-bad"), ("delivered", "a-good")]);
     await_that("both are shown", || site.get("/").body.contains("2 pipelines: 1 failing, 1 ok."));
     let page = site.get("/").is(200);
     page.says("<title>1 failing – engine</title>").says("no such table: gibtsnicht").says("site: aachen");
