@@ -159,7 +159,7 @@ impl Backfill<'_> {
         let name = format!("{}/backfill/{}", self.id, slice.number % LANES);
         let Ok(lease) = self.store.lease(&name)? else { return Ok(None) };
         // Only now: whoever had it may have finished it a moment ago.
-        let state = self.known()?.remove(&slice.number).unwrap_or_default();
+        let state = self.store.slice(self.id, &self.job_id, slice.number)?.unwrap_or_default();
         if slice.is_finished(&state) {
             return Ok(Some(Outcome::elsewhere(&state)));
         }

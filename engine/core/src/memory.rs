@@ -329,6 +329,10 @@ impl StateStore for MemoryStore {
         }))
     }
 
+    fn slice(&self, pipeline: &str, job: &str, number: u32) -> Result<Option<SliceState>, StateError> {
+        Ok(self.with(pipeline, |known| known.slices.get(&(job.to_owned(), number)).cloned()))
+    }
+
     fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError> {
         self.with(pipeline, |known| known.slices.insert((job.to_owned(), slice.number), slice.clone()));
         Ok(())

@@ -493,6 +493,8 @@ pub trait StateStore: Send + Sync {
     fn requeue_refused(&self, pipeline: &str, now: Timestamp) -> Result<u64, StateError>;
     /// The slices of a backfill that something is remembered of, by number.
     fn slices(&self, pipeline: &str, job: &str) -> Result<Vec<SliceState>, StateError>;
+    /// One slice of a backfill, where something is remembered of it.
+    fn slice(&self, pipeline: &str, job: &str, number: u32) -> Result<Option<SliceState>, StateError>;
     /// Remembers how far a slice of a backfill has come.
     fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError>;
 }

@@ -486,6 +486,21 @@ impl StateStore for PostgresStore {
         })
     }
 
+    fn slice(&self, pipeline: &str, job: &str, number: u32) -> Result<Option<SliceState>, StateError> {
+        self.shared.run("reading a slice of a backfill", async |connection| {
+            let row = query(
+                "SELECT state FROM backfill
+                 WHERE pipeline = (SELECT no FROM pipeline WHERE id = $1) AND job = $2 AND slice = $3",
+            )
+            .bind(pipeline)
+            .bind(job)
+            .bind(i64::from(number))
+            .fetch_optional(connection)
+            .await?;
+            row.map(|row| stored(row.try_get(0)?)).transpose()
+        })
+    }
+
     fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError> {
         self.shared.write("writing a slice of a backfill", pipeline, async |connection, no| {
             lease::check_beside(&self.shared, connection, pipeline).await?;

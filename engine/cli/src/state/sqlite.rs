@@ -448,6 +448,12 @@ impl StateStore for SqliteStore {
         })
     }
 
+    fn slice(&self, pipeline: &str, job: &str, number: u32) -> Result<Option<SliceState>, StateError> {
+        self.read_of("reading a slice of a backfill", pipeline, |connection, no| {
+            backfill::slice(connection, no, job, number)
+        })
+    }
+
     fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError> {
         self.write("writing a slice of a backfill", |connection| backfill::put(connection, pipeline, job, slice))
     }

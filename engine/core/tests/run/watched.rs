@@ -60,6 +60,10 @@ impl<W: Watch + Send> StateStore for Watched<'_, W> {
         self.around("slices", || self.store.slices(pipeline, job))
     }
 
+    fn slice(&self, pipeline: &str, job: &str, number: u32) -> Result<Option<SliceState>, StateError> {
+        self.around("slice", || self.store.slice(pipeline, job, number))
+    }
+
     fn put_slice(&self, pipeline: &str, job: &str, slice: &SliceState) -> Result<(), StateError> {
         self.around("put_slice", || self.store.put_slice(pipeline, job, slice))
     }

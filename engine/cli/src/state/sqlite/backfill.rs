@@ -2,16 +2,28 @@
 
 use engine_core::state::SliceState;
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 pub(super) fn slices(connection: &Connection, pipeline: i64, job: &str) -> rusqlite::Result<Vec<SliceState>> {
     connection
         .prepare_cached("SELECT state FROM backfill WHERE pipeline = ?1 AND job = ?2 ORDER BY slice")?
-        .query_map(params![pipeline, job], slice)?
+        .query_map(params![pipeline, job], stored)?
         .collect()
 }
 
-fn slice(row: &Row<'_>) -> rusqlite::Result<SliceState> {
+pub(super) fn slice(
+    connection: &Connection,
+    pipeline: i64,
+    job: &str,
+    number: u32,
+) -> rusqlite::Result<Option<SliceState>> {
+    connection
+        .prepare_cached("SELECT state FROM backfill WHERE pipeline = ?1 AND job = ?2 AND slice = ?3")?
+        .query_row(params![pipeline, job, number], stored)
+        .optional()
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<SliceState> {
     serde_json::from_str(row.get_ref(0)?.as_str()?)
         .map_err(|failure| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(failure)))
 }

@@ -26,7 +26,10 @@ pub(in crate::state) fn slices_come_back(store: &dyn StateStore) {
     assert_eq!(store.slices(OTHER, "a").expect("reads"), [], "another pipeline");
     let further = SliceState { acknowledged: 701, done: true, ..slice(2) };
     store.put_slice(P, "a", &further).expect("writes");
-    assert_eq!(store.slices(P, "a").expect("reads"), [slice(1), further, slice(10)]);
+    assert_eq!(store.slices(P, "a").expect("reads"), [slice(1), further.clone(), slice(10)]);
+    let one = |pipeline: &str, job: &str, number: u32| store.slice(pipeline, job, number).expect("reads");
+    assert_eq!((one(P, "a", 2), one(P, "b", 5)), (Some(further), Some(slice(5))));
+    assert_eq!([one(P, "a", 5), one(P, "b", 2), one(OTHER, "a", 2)], [None, None, None], "that of no other");
     // A backfill is no run: nothing else is remembered of it.
     assert_eq!(store.load(P).expect("reads"), PipelineState::default());
 }
