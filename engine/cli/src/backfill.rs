@@ -3,6 +3,7 @@
 //! Nothing of the pipeline's own state is written: not its ledger, cursor, outbox or quarantine. A slice is read into a
 //! store of its own in memory, and what is chosen of it waits there to be sent.
 
+mod open;
 mod send;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +14,14 @@ use engine_core::memory::MemoryStore;
 use engine_core::plan::Plan;
 use engine_core::ports::{Cancel, Clock};
 use engine_core::report::{Failure, FailureKind};
-use engine_core::run::OUTBOX_BYTES_MAX;
+use engine_core::run::{OUTBOX_BYTES_MAX, Runner};
 use engine_core::state::{Lease, PipelineState, SliceState, StateStore};
 
+pub use self::open::Open;
+
 use crate::exit::{CommandError, Kind};
-use crate::pipeline::{self, kind_of};
-use crate::project::{FoundSpec, Project};
+use crate::pipeline::{kind_of, run_with};
+use crate::project::{FoundSpec, Project, marked_plan_on};
 
 /// Slices of a pipeline that can be under way at one time. Each lock stays as a small file beside the state, and a
 /// backfill may have thousands of slices.
@@ -46,6 +49,8 @@ pub struct Backfill<'a> {
     pub job_id: String,
     /// The slices.
     pub slices: Vec<Slice>,
+    /// What is open.
+    pub open: Open,
 }
 
 /// What became of a slice.
@@ -98,7 +103,9 @@ impl Backfill<'_> {
     /// Reads a slice; nothing is sent or kept.
     pub fn read(&self, slice: &Slice) -> Result<Read, Failure> {
         // The plan is made anew for every slice, so that a rotated secret is read again.
-        let mut plan = self.project.plan(self.spec, false).map_err(|error| failure(&error))?;
+        let (mut plan, mark) =
+            marked_plan_on(&self.project.device, self.spec, false).map_err(|error| failure(&error))?;
+        self.open.only_with(mark);
         narrow(&mut plan, slice);
         let copy = MemoryStore::for_one_run();
         let mut tally = Tally::new(*slice);
@@ -106,7 +113,16 @@ impl Backfill<'_> {
         // Another database than the schedule's is noticed here, too.
         let state = PipelineState { identity: remembered.identity, ..PipelineState::default() };
         copy.save(self.id, &state).map_err(|error| failure(&error.into()))?;
-        let report = pipeline::run(&plan, &copy, self.clock, self.cancel, OUTBOX_BYTES_MAX, None, &mut tally);
+        let runner = Runner {
+            plan: &plan,
+            store: &copy,
+            clock: self.clock,
+            cancel: self.cancel,
+            open: &|| self.open.source(&plan, self.cancel),
+            outbox_bytes_max: OUTBOX_BYTES_MAX,
+            next_run: None,
+        };
+        let report = run_with(&runner, &mut tally);
         match report.failure {
             Some(failure) if failure.kind == FailureKind::Brake => {
                 let hint = format!("run the pipeline `{}`: what it says of this can be approved", self.id);

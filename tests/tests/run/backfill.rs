@@ -1,8 +1,13 @@
 //! `engine backfill`: history that is older than what the schedule reads.
 
-use engine_tests::binary::{Outcome, await_that};
-use engine_tests::platform::Fault;
+use std::time::Duration;
+
+use engine_tests::binary::{Outcome, Workspace, await_that};
+use engine_tests::dialects::{POSTGRES, insert_for, spec};
+use engine_tests::platform::{Fault, Platform};
 use engine_tests::promises::{Tally, kept};
+use engine_tests::proxy::{Mode, Proxy};
+use engine_tests::{plant, servers};
 use serde_json::{Value, json};
 
 use super::Site;
@@ -280,4 +285,33 @@ fn another_database_or_another_key_is_noticed_first() {
     let outcome = backfill(&site, &["--yes"]).expect(1).says("the source is not the database of before");
     outcome.says("run the pipeline `acme`");
     assert_eq!(site.platform.requests().len(), sent);
+}
+
+/// A history has hundreds of slices, and to log in for each would cost the servers more than to answer.
+#[test]
+fn slices_share_their_connections_until_a_secret_is_another() {
+    let server = servers::postgres();
+    server.execute(&format!("{}; {}", POSTGRES.table, insert_for(&POSTGRES, 1..501)));
+    for is_rotated in [false, true] {
+        let (workspace, platform) = (Workspace::new(), Platform::start());
+        let doors = [server.port, platform.port()].map(|port| Proxy::start(port, Mode::Open));
+        let url = platform.url().replace(&platform.port().to_string(), &doors[1].port().to_string());
+        let mut spec = spec(&POSTGRES, &server, doors[0].port(), &plant::to_url(&url));
+        spec["source"]["password"] = json!({ "file": "password" });
+        workspace.write("password", &server.password);
+        workspace.spec("acme.yaml", &spec);
+        platform.script(vec![Fault::Wait(Duration::from_secs(if is_rotated { 3 } else { 0 }))]);
+        let args =
+            ["--from", "2025-03-29", "--to", "2025-03-30", "--slice", "4h", "--now", "2025-05-01T00:00:00Z", "--yes"];
+        let filling = workspace.start(&[&["backfill", "acme.yaml"], &args[..]].concat());
+        await_that("the first slice is sent", || !platform.requests().is_empty());
+        if is_rotated {
+            server.execute(&format!("ALTER ROLE \"{}\" PASSWORD 'canary-second'", server.username));
+            workspace.write("password", "canary-second");
+        }
+        filling.finish().expect(0).says("500 records sent");
+        assert_eq!((platform.state().len(), platform.records()), (500, 500));
+        let logins = 1 + usize::from(is_rotated);
+        assert_eq!(doors.map(|door| door.knocks()), [logins; 2], "rotated: {is_rotated}");
+    }
 }

@@ -10,7 +10,6 @@ use engine_core::state::{DeliveryState, Lease, RefusedRecord, SliceState, StateE
 
 use super::{Backfill, Read};
 use crate::exit::{CommandError, Kind};
-use crate::pipeline::Outlet;
 
 /// How long a slice waits for a destination that is busy or cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,31 +42,31 @@ impl Backfill<'_> {
         let plan = &plan;
         let digests = digests(&chosen);
         let begun = resumed(state, &digests);
-        let mut outlet = Outlet::open(plan)?;
         let outbox = MemoryStore::for_one_run();
         fill(&outbox, &plan.id, chosen, begun.acknowledged)?;
         let (number, round) = (begun.number, begun.round);
         let state = RefCell::new(begun);
         let settled = |accepted: &[i64], refused: &[RefusedRecord]| self.remember(&state, &digests, accepted, refused);
         let places_of = format!("{}/backfill/{}/{number}/{round}", self.id, self.job_id);
-        let dispatcher = Dispatcher {
-            pipeline: &plan.id,
-            labels: &plan.labels,
-            limit: outlet.limit(),
-            store: &outbox,
-            lease: &Unnumbered(lease),
-            clock: self.clock,
-            cancel: self.cancel,
-            random: &|| fastrand::u64(..),
-            places_of: &places_of,
-            settled: &settled,
-            measures_age: false,
-        };
-        let report = outlet.dispatch(&dispatcher, PATIENCE)?;
-        if let Some(stopped) = report.stopped {
-            return Err(CommandError::new(Kind::Environment, format!("{}: {}", outlet.place(), stopped.reason))
-                .hint("what was acknowledged is remembered: the same command goes on from here"));
-        }
+        self.open.with_outlet(plan, |outlet| {
+            let dispatcher = Dispatcher {
+                pipeline: &plan.id,
+                labels: &plan.labels,
+                limit: outlet.limit(),
+                store: &outbox,
+                lease: &Unnumbered(lease),
+                clock: self.clock,
+                cancel: self.cancel,
+                random: &|| fastrand::u64(..),
+                places_of: &places_of,
+                settled: &settled,
+                measures_age: false,
+            };
+            let report = outlet.dispatch(&dispatcher, PATIENCE)?;
+            let Some(stopped) = report.stopped else { return Ok(()) };
+            Err(CommandError::new(Kind::Environment, format!("{}: {}", outlet.place(), stopped.reason))
+                .hint("what was acknowledged is remembered: the same command goes on from here"))
+        })?;
         if outbox.counts(&plan.id)?.outbox > 0 {
             return Err(self.stopped());
         }

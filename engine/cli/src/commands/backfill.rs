@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use self::show::{Report, SliceReport, State};
 use crate::args::BackfillArgs;
-use crate::backfill::{Backfill, Outcome, ended};
+use crate::backfill::{Backfill, Open, Outcome, ended};
 use crate::exit::{CommandError, Kind};
 use crate::fixture::as_run;
 use crate::project::{FoundSpec, Project};
@@ -54,6 +54,7 @@ pub fn run(args: &BackfillArgs, config: Option<&Path>, verbose: u8, quiet: bool)
         job_id: job.id(&plan),
         job,
         slices,
+        open: Open::default(),
     };
     if args.restart {
         backfill.restart()?;
