@@ -153,10 +153,8 @@ impl Dispatcher<'_> {
 
     fn parcel(&self, circuit: &Circuit, mut records: Vec<OutboxRecord>) -> Parcel {
         records.truncate(circuit.cut(records.iter().map(|record| record.body.len())).max(1));
-        let records: Vec<ParcelRecord> = records
-            .into_iter()
-            .map(|record| ParcelRecord { seq: record.seq, id: record.id.to_string(), body: record.body })
-            .collect();
+        let records: Vec<ParcelRecord> =
+            records.into_iter().map(|OutboxRecord { seq, id, body }| ParcelRecord { seq, id, body }).collect();
         Parcel {
             idempotency_key: parcel_key(self.places_of, &records),
             pipeline: self.pipeline.to_owned(),

@@ -16,6 +16,7 @@ use engine_spec::template::{BindValue, RequestTemplate, Statement};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use crate::probe::Probe;
 use crate::value::{RowBatch, TypeRule};
@@ -434,7 +435,7 @@ pub struct ParcelRecord {
     /// Place in the outbox; grows, and never comes again.
     pub seq: i64,
     /// `run_id`, or `row_id`.
-    pub id: String,
+    pub id: Uuid,
     /// The whole record as a JSON object, `op` included.
     pub body: Arc<str>,
 }

@@ -49,12 +49,13 @@ fn run(seq: i64, number: i64) -> ParcelRecord {
         "op": "upsert", "run_id": id, "machine_code": "M1", "production_order": format!("order {seq}"),
         "product": { "code": "25-1002" }, "start": "2025-03-29T21:00:00Z", "quantity_yield": 1.5,
     });
-    ParcelRecord { seq, id, body: body.to_string().into() }
+    ParcelRecord { seq, id: id.parse().expect("a UUID"), body: body.to_string().into() }
 }
 
 fn removal(seq: i64, number: i64) -> ParcelRecord {
     let id = id(number);
-    ParcelRecord { seq, body: json!({ "op": "delete", "run_id": id }).to_string().into(), id }
+    let body = json!({ "op": "delete", "run_id": id }).to_string();
+    ParcelRecord { seq, id: id.parse().expect("a UUID"), body: body.into() }
 }
 
 fn pack(records: &[ParcelRecord]) -> Parcel {

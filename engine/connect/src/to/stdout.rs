@@ -63,7 +63,7 @@ fn table_line(record: &ParcelRecord) -> String {
         // A terminal obeys control characters; a source must not be able to send it any.
         found.unwrap_or("-").chars().filter(|c| !c.is_control()).collect()
     };
-    let id: String = record.id.chars().take(ID_CHARS).filter(|c| !c.is_control()).collect();
+    let id = &record.id.to_string()[..ID_CHARS];
     let line = format!(
         "{:<6} {:<8}  {:<12} {:<16} {:<16} {:<20}  {}",
         text(&["/op"]),
@@ -79,6 +79,8 @@ fn table_line(record: &ParcelRecord) -> String {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]
@@ -87,6 +89,7 @@ mod tests {
             "product":{"code":"25-1002"},"start":"2025-03-29T21:00:00Z"}"#;
         let row = r#"{"row_id":"r","timestamp":"2025-03-29T21:00:00Z","event":"START","order_code":"4711\u001b[2J",
             "product_code":"25-1002","machine_code":"M1"}"#;
+        let id = Uuid::from_u128(0x3f2b_7c1e_0d5a_5b1e_8f4a_0000_0000_0001);
         for (body, expected) in [
             (run, "upsert 3f2b7c1e  M1           4711             25-1002          2025-03-29T21:00:00Z  -"),
             (row, "-      3f2b7c1e  M1           4711[2J          25-1002          2025-03-29T21:00:00Z  START"),
@@ -95,7 +98,7 @@ mod tests {
                 "delete 3f2b7c1e  -            -                -                -                     -",
             ),
         ] {
-            let record = ParcelRecord { seq: 1, id: "3f2b7c1e-0d5a".to_owned(), body: body.into() };
+            let record = ParcelRecord { seq: 1, id, body: body.into() };
             assert_eq!(table_line(&record), expected);
         }
     }

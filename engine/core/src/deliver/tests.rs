@@ -8,7 +8,8 @@ use crate::ports::RejectedRecord;
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn record(seq: i64) -> ParcelRecord {
-    ParcelRecord { seq, id: format!("id-{seq}"), body: format!(r#"{{"op":"upsert","run_id":"id-{seq}"}}"#).into() }
+    let body = format!(r#"{{"op":"upsert","run_id":"id-{seq}"}}"#);
+    ParcelRecord { seq, id: Uuid::from_u128(seq as u128), body: body.into() }
 }
 
 fn parcel(seqs: impl IntoIterator<Item = i64>) -> Parcel {

@@ -82,7 +82,7 @@ impl Platform {
         for record in &parcel.records {
             let value: Value = serde_json::from_str(&record.body).expect("a record is JSON");
             let id = value["run_id"].as_str().or(value["row_id"].as_str()).expect("a record has an id");
-            assert_eq!(id, record.id, "the body and the outbox name the same record");
+            assert_eq!(id, record.id.to_string(), "the body and the outbox name the same record");
             match value["op"].as_str() {
                 Some("upsert") => drop(self.records.insert(id.to_owned(), value.clone())),
                 Some("delete") => drop(self.records.remove(id)),

@@ -21,7 +21,7 @@ fn world() -> Arc<Sim> {
 /// What a delivery has in hand that asked just now.
 fn in_hand(sim: &Arc<Sim>) -> Parcel {
     let records = sim.store.claim(sim.id(), usize::MAX, usize::MAX).unwrap();
-    let record = |record: OutboxRecord| ParcelRecord { seq: record.seq, id: record.id.to_string(), body: record.body };
+    let record = |OutboxRecord { seq, id, body }| ParcelRecord { seq, id, body };
     let records: Vec<_> = records.into_iter().map(record).collect();
     assert!(!records.is_empty());
     Parcel {

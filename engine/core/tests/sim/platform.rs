@@ -81,7 +81,7 @@ impl Platform {
                 continue;
             }
             self.received += 1;
-            let id: Uuid = record.id.parse().map_err(|error| format!("`{}` is no id: {error}", record.id))?;
+            let id = record.id;
             let last = self.last.insert(id, record.seq);
             if last.is_some_and(|last| last > record.seq) {
                 return Err(format!("record {} of {id} comes after record {last:?}", record.seq));

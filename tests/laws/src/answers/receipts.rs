@@ -10,6 +10,7 @@ use engine_core::ports::{
 };
 use engine_spec::model::{Compression, Method, TlsMode};
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use crate::Take;
 use crate::serve::{Serve, reply};
@@ -93,8 +94,8 @@ thread_local! {
 fn parcel() -> Parcel {
     let record = |seq: i64| {
         // Two of the three are of one run.
-        let id = format!("r{}", seq / 2);
-        ParcelRecord { seq, body: format!(r#"{{"op":"delete","run_id":"{id}"}}"#).into(), id }
+        let id = Uuid::from_u128(seq as u128 / 2);
+        ParcelRecord { seq, id, body: format!(r#"{{"op":"delete","run_id":"{id}"}}"#).into() }
     };
     Parcel {
         idempotency_key: "key".to_owned(),

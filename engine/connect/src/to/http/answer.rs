@@ -7,6 +7,7 @@ use reqwest::Url;
 use reqwest::header::LOCATION;
 use serde::Deserialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::web::{Redactor, Reply, ReplyBody};
 
@@ -110,16 +111,17 @@ fn rejected(results: Vec<RecordResult>, parcel: &Parcel, redact: &Redactor) -> R
         return Ok(Vec::new());
     }
     let by_place = results.len() == parcel.records.len();
-    let mut places: HashMap<&str, VecDeque<usize>> = HashMap::new();
+    let mut places: HashMap<Uuid, VecDeque<usize>> = HashMap::new();
     for (index, record) in parcel.records.iter().enumerate() {
-        places.entry(&record.id).or_default().push_back(index);
+        places.entry(record.id).or_default().push_back(index);
     }
     let mut rejected = Vec::new();
     let mut seen = vec![false; parcel.records.len()];
     for (place, result) in results.into_iter().enumerate() {
         // Two records of one id in a parcel are answered in their order.
         let index = match &result.run_id {
-            Some(id) => places.get_mut(id.as_str()).and_then(VecDeque::pop_front),
+            // Whatever the case of its digits: not every platform writes them as they came.
+            Some(id) => Uuid::parse_str(id).ok().and_then(|id| places.get_mut(&id)?.pop_front()),
             None => by_place.then_some(place),
         };
         if result.status == RecordStatus::Accepted {

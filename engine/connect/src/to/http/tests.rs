@@ -5,6 +5,7 @@ use engine_core::ports::{AuthConfig, ParcelRecord, TimeoutConfig, TlsConfig};
 use engine_spec::model::{Method, TlsMode};
 
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::*;
 
@@ -35,7 +36,7 @@ fn oauth(token_url: &str) -> AuthConfig {
 }
 
 fn parcel() -> Parcel {
-    let record = |seq: i64| ParcelRecord { seq, id: seq.to_string(), body: format!(r#"{{"n":{seq}}}"#).into() };
+    let record = |seq: i64| ParcelRecord { seq, id: Uuid::nil(), body: format!(r#"{{"n":{seq}}}"#).into() };
     Parcel {
         idempotency_key: "k".to_owned(),
         pipeline: "p\"q".to_owned(),
