@@ -63,6 +63,11 @@ impl Document {
     }
 }
 
+/// The schema of a document for people, who want an example of every property.
+pub fn with_examples(document: Document) -> Value {
+    shape::with_examples(document.schema())
+}
+
 /// The generated files: their names in `schemas/`, and their contents, with all that helps in an editor.
 pub fn files() -> [(&'static str, String); 3] {
     files_with(RENAMED)
@@ -76,7 +81,7 @@ pub(crate) fn files_with(renamed: &[RenamedKey]) -> [(&'static str, String); 3] 
         ("tests.schema.json", Document::Tests),
     ];
     documents.map(|(name, document)| {
-        let mut dressed = editor::dress(document.schema());
+        let mut dressed = editor::dress(&with_examples(document));
         renamed::deprecate(&mut dressed, document, renamed);
         (name, format!("{dressed:#}\n"))
     })
@@ -84,7 +89,8 @@ pub(crate) fn files_with(renamed: &[RenamedKey]) -> [(&'static str, String); 3] 
 
 fn schema_of<T: JsonSchema>(file: &str) -> Value {
     let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
-    let mut schema = shape::tidy(schema.to_value());
+    let mut schema = schema.to_value();
+    shape::rewrite(&mut schema);
     schema["$id"] = json!(format!("https://schemas.enlyze.com/engine/1/{file}"));
     schema
 }

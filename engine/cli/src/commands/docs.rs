@@ -12,6 +12,7 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use engine_spec::reference::{FilterInfo, QUERY_FILTERS, ROW_FILTERS};
 use engine_spec::renamed::{self, RENAMED};
+use engine_spec::schema::{Document, with_examples};
 use engine_spec::{Severity, codes};
 
 use crate::args::{Cli, DocsArgs};
@@ -68,7 +69,7 @@ fn spec() -> String {
         a literal is refused.\n\nPeriods are `90s`, `5m`, `1h30m`, `14d`, `2w`. Sizes are `1MiB`, `256KiB`. Shares are \
         `5%`.\n\nThe guide is [Write a spec](../guides/write-a-spec.md).";
     head("The pipeline spec", text)
-        + &schema::sections(&engine_spec::schema::PIPELINE, "Spec", None)
+        + &schema::sections(&with_examples(Document::Pipeline), "Spec", None)
         + &renamed_keys(&renamed::reference(RENAMED))
 }
 
@@ -83,8 +84,9 @@ fn renamed_keys(table: &str) -> String {
 fn device() -> String {
     let text = "`engine.yaml` says what holds for all specs of a device. Everything has a default, and so has the \
         file itself.\n\nThe guide is [Run on a device](../guides/run-on-a-device.md).";
-    let shared = Some((&*engine_spec::schema::PIPELINE, "spec.md"));
-    head("The device config", text) + &schema::sections(&engine_spec::schema::DEVICE, "engine.yaml", shared)
+    let shared = with_examples(Document::Pipeline);
+    let sections = schema::sections(&with_examples(Document::Device), "engine.yaml", Some((&shared, "spec.md")));
+    head("The device config", text) + &sections
 }
 
 fn metrics() -> String {

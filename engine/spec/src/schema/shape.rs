@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-/// The schema with every rewriting applied.
-pub(super) fn tidy(mut schema: Value) -> Value {
-    rewrite(&mut schema);
-    let root = schema.clone();
-    give_examples(&mut schema, &root);
-    schema
+/// The schema with an example for every property. Only people read them: a spec is validated without.
+pub(super) fn with_examples(schema: &Value) -> Value {
+    let mut dressed = schema.clone();
+    give_examples(&mut dressed, schema);
+    dressed
 }
 
-fn rewrite(schema: &mut Value) {
+/// Applies every rewriting that says what is valid.
+pub(super) fn rewrite(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             object.values_mut().for_each(rewrite);

@@ -30,9 +30,9 @@ fn each_property(schema: &Value, pointer: &str, visit: &mut dyn FnMut(&str, &Val
 
 #[test]
 fn every_property_has_a_description_and_an_example_that_fits() {
-    for schema in [&*PIPELINE, &*DEVICE, &*TESTS] {
+    for schema in [Document::Pipeline, Document::Device, Document::Tests].map(with_examples) {
         let mut missing = Vec::new();
-        each_property(schema, "", &mut |pointer, property| {
+        each_property(&schema, "", &mut |pointer, property| {
             if property["description"].as_str().is_none_or(str::is_empty) {
                 missing.push(format!("{pointer}: no description"));
             }
