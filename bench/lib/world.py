@@ -48,6 +48,8 @@ class World:
             SINK=self.sink_address,
             NO_COLOR="1",
             MALLOC_ARENA_MAX="1",
+            MALLOC_TRIM_THRESHOLD_="8388608",
+            MALLOC_MMAP_THRESHOLD_="33554432",
         )
         self.sink = None
         self.servers = {}
