@@ -287,7 +287,7 @@ fn another_database_or_another_key_is_noticed_first() {
     assert_eq!(site.platform.requests().len(), sent);
 }
 
-/// A history has hundreds of slices, and to log in for each would cost the servers more than to answer.
+/// A history has hundreds of slices, and a login for each would be dear to both sides.
 #[test]
 fn slices_share_their_connections_until_a_secret_is_another() {
     let server = servers::postgres();

@@ -1,7 +1,7 @@
 //! What stays open from slice to slice: a session of the source, and the destination.
 //!
-//! A history of a year is hundreds of slices, and a login costs a server more than a day of bookings. Both are opened
-//! anew where a reference gives another value than it gave for the slice before: a secret was rotated.
+//! A history of a year is hundreds of slices, and a login for each is dear to both sides. Both are opened anew where a
+//! reference gives another value than it gave for the slice before: a secret was rotated.
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
