@@ -15,7 +15,8 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::name_id::NameId;
-use crate::ports::{Answer, Parcel, ParcelRecord};
+use crate::ports::{Answer, Parcel};
+use crate::state::OutboxRecord;
 
 /// Upper bound of the first wait after a failure.
 pub const BACKOFF_BASE: Duration = Duration::from_millis(500);
@@ -60,7 +61,7 @@ pub fn backoff(attempts: u32, random: u64, retry_after: Option<Duration>) -> Dur
 /// The idempotency key of a parcel: a UUIDv5 of what the places count in, which is the pipeline's outbox by its id or a
 /// slice of a backfill, the places of the records there, and their bodies. The same parcel has the same key for ever, on
 /// every device; other records have another one.
-pub fn parcel_key(places_of: &str, records: &[ParcelRecord]) -> String {
+pub fn parcel_key(places_of: &str, records: &[OutboxRecord]) -> String {
     let mut name = NameId::new(KEY_NAMESPACE);
     name.add(&(places_of.len() as u64).to_le_bytes());
     name.add(places_of.as_bytes());
@@ -284,7 +285,7 @@ impl Circuit {
     }
 }
 
-fn reject(record: &ParcelRecord, code: &str, message: &str) -> Step {
+fn reject(record: &OutboxRecord, code: &str, message: &str) -> Step {
     let rejection = Rejection { seq: record.seq, code: code.to_owned(), message: message.to_owned() };
     Step::Settle { accepted: Vec::new(), rejected: vec![rejection] }
 }

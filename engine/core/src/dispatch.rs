@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::deliver::{Circuit, ParcelLimit, Step, parcel_key};
 use crate::freshness::Freshness;
-use crate::ports::{Cancel, Clock, Destination, Parcel, ParcelRecord};
+use crate::ports::{Cancel, Clock, Destination, Parcel};
 use crate::state::{DeliveryState, Lease, OutboxRecord, RefusedRecord, StateError, StateStore};
 
 /// Is told of the places of records that are acknowledged, and of records that are refused.
@@ -153,8 +153,6 @@ impl Dispatcher<'_> {
 
     fn parcel(&self, circuit: &Circuit, mut records: Vec<OutboxRecord>) -> Parcel {
         records.truncate(circuit.cut(records.iter().map(|record| record.body.len())).max(1));
-        let records: Vec<ParcelRecord> =
-            records.into_iter().map(|OutboxRecord { seq, id, body }| ParcelRecord { seq, id, body }).collect();
         Parcel {
             idempotency_key: parcel_key(self.places_of, &records),
             pipeline: self.pipeline.to_owned(),

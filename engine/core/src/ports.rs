@@ -16,9 +16,9 @@ use engine_spec::template::{BindValue, RequestTemplate, Statement};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
-use uuid::Uuid;
 
 use crate::probe::Probe;
+use crate::state::OutboxRecord;
 use crate::value::{RowBatch, TypeRule};
 
 /// Asks a run, and everything it waits for, to stop soon.
@@ -426,18 +426,7 @@ pub struct Parcel {
     /// comes from an engine that has lost the pipeline to another.
     pub fence: Option<i64>,
     /// The records, oldest first.
-    pub records: Vec<ParcelRecord>,
-}
-
-/// One record of a parcel.
-#[derive(Debug, Clone)]
-pub struct ParcelRecord {
-    /// Place in the outbox; grows, and never comes again.
-    pub seq: i64,
-    /// `run_id`, or `row_id`.
-    pub id: Uuid,
-    /// The whole record as a JSON object, `op` included.
-    pub body: Arc<str>,
+    pub records: Vec<OutboxRecord>,
 }
 
 /// What became of a parcel.

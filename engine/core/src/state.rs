@@ -217,7 +217,7 @@ pub(crate) fn reach(start: Instant, end: Option<Instant>) -> i64 {
 /// A record on its way to the outbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboxEntry {
-    /// Its id at the destination.
+    /// Its id at the destination: `run_id`, or `row_id`.
     pub id: Uuid,
     /// The whole record as a JSON object, `op` included.
     pub body: String,
@@ -227,7 +227,7 @@ pub struct OutboxEntry {
     pub fresh: bool,
 }
 
-/// A record of the outbox.
+/// A record of the outbox, as it waits there and as it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboxRecord {
     /// Its place; grows, and never comes again.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use engine_core::deliver::{Circuit, ParcelLimit, Rejection, Step};
-use engine_core::ports::{Destination, ParcelRecord};
+use engine_core::ports::Destination;
+use engine_core::state::OutboxRecord;
 use engine_spec::model::Compression;
 use engine_tests::platform::{Fault, Platform};
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ struct Outcome {
 }
 
 /// Delivers an outbox as the engine does, without the waiting.
-fn deliver(destination: &mut impl Destination, outbox: &[ParcelRecord], limit: ParcelLimit) -> Outcome {
+fn deliver(destination: &mut impl Destination, outbox: &[OutboxRecord], limit: ParcelLimit) -> Outcome {
     let mut circuit = Circuit::new(limit);
     let mut outcome = Outcome { rejected: Vec::new(), pauses: 0 };
     let mut rest = outbox;
@@ -43,7 +44,7 @@ fn deliver(destination: &mut impl Destination, outbox: &[ParcelRecord], limit: P
 }
 
 /// Upserts of 40 runs, corrections of some, removals of others: 60 records in order.
-fn outbox() -> Vec<ParcelRecord> {
+fn outbox() -> Vec<OutboxRecord> {
     let upserts = (0..40).map(|number| run(number, number));
     let corrections = (40..50).map(|seq| run(seq, seq - 40));
     let removals = (50..60).map(|seq| removal(seq, seq - 40));

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use engine_connect::to::http::HttpDestination;
 use engine_core::deliver::parcel_key;
-use engine_core::ports::{Answer, Cancel, Destination, HttpConfig, Parcel, ParcelRecord, TimeoutConfig, TlsConfig};
+use engine_core::ports::{Answer, Cancel, Destination, HttpConfig, Parcel, TimeoutConfig, TlsConfig};
+use engine_core::state::OutboxRecord;
 use engine_spec::model::{Compression, Method, TlsMode};
 use serde_json::json;
 
@@ -43,22 +44,22 @@ fn id(number: i64) -> String {
     format!("5a0f3c9e-7d2b-5b1e-8f4a-{number:012}")
 }
 
-fn run(seq: i64, number: i64) -> ParcelRecord {
+fn run(seq: i64, number: i64) -> OutboxRecord {
     let id = id(number);
     let body = json!({
         "op": "upsert", "run_id": id, "machine_code": "M1", "production_order": format!("order {seq}"),
         "product": { "code": "25-1002" }, "start": "2025-03-29T21:00:00Z", "quantity_yield": 1.5,
     });
-    ParcelRecord { seq, id: id.parse().expect("a UUID"), body: body.to_string().into() }
+    OutboxRecord { seq, id: id.parse().expect("a UUID"), body: body.to_string().into() }
 }
 
-fn removal(seq: i64, number: i64) -> ParcelRecord {
+fn removal(seq: i64, number: i64) -> OutboxRecord {
     let id = id(number);
     let body = json!({ "op": "delete", "run_id": id }).to_string();
-    ParcelRecord { seq, id: id.parse().expect("a UUID"), body: body.into() }
+    OutboxRecord { seq, id: id.parse().expect("a UUID"), body: body.into() }
 }
 
-fn pack(records: &[ParcelRecord]) -> Parcel {
+fn pack(records: &[OutboxRecord]) -> Parcel {
     Parcel {
         idempotency_key: parcel_key("acme-bookings", records),
         pipeline: "acme-bookings".to_owned(),

@@ -2,7 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use engine_core::ports::{Answer, Cancel, Destination, Parcel, ParcelRecord};
+use engine_core::ports::{Answer, Cancel, Destination, Parcel};
+use engine_core::state::OutboxRecord;
 use serde_json::Value;
 
 use super::write_line;
@@ -55,7 +56,7 @@ fn table_lines(parcel: &Parcel) -> Vec<u8> {
 }
 
 /// `upsert 3f2b7c1e  M1           47110010         25-1002          2025-03-29T21:00:00Z  2025-03-30T00:59:00Z`
-fn table_line(record: &ParcelRecord) -> String {
+fn table_line(record: &OutboxRecord) -> String {
     let body: Value = serde_json::from_str(&record.body).unwrap_or_default();
     // A run names its order and product otherwise than a row, and a row of a booking has one time and an event.
     let text = |pointers: &[&str]| -> String {
@@ -98,7 +99,7 @@ mod tests {
                 "delete 3f2b7c1e  -            -                -                -                     -",
             ),
         ] {
-            let record = ParcelRecord { seq: 1, id, body: body.into() };
+            let record = OutboxRecord { seq: 1, id, body: body.into() };
             assert_eq!(table_line(&record), expected);
         }
     }

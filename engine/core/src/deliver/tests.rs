@@ -7,9 +7,9 @@ use crate::ports::RejectedRecord;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn record(seq: i64) -> ParcelRecord {
+fn record(seq: i64) -> OutboxRecord {
     let body = format!(r#"{{"op":"upsert","run_id":"id-{seq}"}}"#);
-    ParcelRecord { seq, id: Uuid::from_u128(seq as u128), body: body.into() }
+    OutboxRecord { seq, id: Uuid::from_u128(seq as u128), body: body.into() }
 }
 
 fn parcel(seqs: impl IntoIterator<Item = i64>) -> Parcel {

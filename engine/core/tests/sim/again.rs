@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use engine_core::ports::{Cancel, Destination, Parcel, ParcelRecord};
-use engine_core::state::{OutboxRecord, StateStore};
+use engine_core::ports::{Cancel, Destination, Parcel};
+use engine_core::state::StateStore;
 use serde_json::json;
 
 use crate::ports::Wire;
@@ -21,8 +21,6 @@ fn world() -> Arc<Sim> {
 /// What a delivery has in hand that asked just now.
 fn in_hand(sim: &Arc<Sim>) -> Parcel {
     let records = sim.store.claim(sim.id(), usize::MAX, usize::MAX).unwrap();
-    let record = |OutboxRecord { seq, id, body }| ParcelRecord { seq, id, body };
-    let records: Vec<_> = records.into_iter().map(record).collect();
     assert!(!records.is_empty());
     Parcel {
         idempotency_key: format!("{:?}", records.iter().map(|record| record.seq).collect::<Vec<_>>()),

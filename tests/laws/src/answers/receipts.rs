@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine_connect::to::http::HttpDestination;
-use engine_core::ports::{
-    Answer, AuthConfig, Cancel, Destination, HttpConfig, Parcel, ParcelRecord, TimeoutConfig, TlsConfig,
-};
+use engine_core::ports::{Answer, AuthConfig, Cancel, Destination, HttpConfig, Parcel, TimeoutConfig, TlsConfig};
+use engine_core::state::OutboxRecord;
 use engine_spec::model::{Compression, Method, TlsMode};
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -95,7 +94,7 @@ fn parcel() -> Parcel {
     let record = |seq: i64| {
         // Two of the three are of one run.
         let id = Uuid::from_u128(seq as u128 / 2);
-        ParcelRecord { seq, id, body: format!(r#"{{"op":"delete","run_id":"{id}"}}"#).into() }
+        OutboxRecord { seq, id, body: format!(r#"{{"op":"delete","run_id":"{id}"}}"#).into() }
     };
     Parcel {
         idempotency_key: "key".to_owned(),

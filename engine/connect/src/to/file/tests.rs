@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use engine_core::deliver::parcel_key;
-use engine_core::ports::ParcelRecord;
+use engine_core::state::OutboxRecord;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -49,7 +49,7 @@ impl Place {
 }
 
 fn parcel(pipeline: &str, seqs: impl IntoIterator<Item = i64>) -> Parcel {
-    let record = |seq| ParcelRecord { seq, id: Uuid::nil(), body: format!(r#"{{"op":"upsert","seq":{seq}}}"#).into() };
+    let record = |seq| OutboxRecord { seq, id: Uuid::nil(), body: format!(r#"{{"op":"upsert","seq":{seq}}}"#).into() };
     let records: Vec<_> = seqs.into_iter().map(record).collect();
     Parcel {
         idempotency_key: parcel_key(pipeline, &records),

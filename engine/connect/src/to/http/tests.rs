@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use engine_core::ports::{AuthConfig, ParcelRecord, TimeoutConfig, TlsConfig};
+use engine_core::ports::{AuthConfig, TimeoutConfig, TlsConfig};
+use engine_core::state::OutboxRecord;
 use engine_spec::model::{Method, TlsMode};
 
 use secrecy::SecretString;
@@ -36,7 +37,7 @@ fn oauth(token_url: &str) -> AuthConfig {
 }
 
 fn parcel() -> Parcel {
-    let record = |seq: i64| ParcelRecord { seq, id: Uuid::nil(), body: format!(r#"{{"n":{seq}}}"#).into() };
+    let record = |seq: i64| OutboxRecord { seq, id: Uuid::nil(), body: format!(r#"{{"n":{seq}}}"#).into() };
     Parcel {
         idempotency_key: "k".to_owned(),
         pipeline: "p\"q".to_owned(),

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use engine_core::ports::ParcelRecord;
+use engine_core::state::OutboxRecord;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use secrecy::SecretString;
@@ -15,7 +15,7 @@ fn id(name: &str) -> Uuid {
 }
 
 fn parcel(ids: &[&str]) -> Parcel {
-    let record = |(seq, name): (usize, &&str)| ParcelRecord { seq: seq as i64, id: id(name), body: "{}".into() };
+    let record = |(seq, name): (usize, &&str)| OutboxRecord { seq: seq as i64, id: id(name), body: "{}".into() };
     Parcel {
         idempotency_key: "k".to_owned(),
         pipeline: "p".to_owned(),
