@@ -204,8 +204,10 @@ impl Driver for MySql {
         }
         feed.begin(columns.clone());
         let mut is_first = true;
-        let mut rows = prepared.query_with(arguments).fetch(connection);
-        while let Some(row) = rows.try_next().await.map_err(explain)? {
+        // What the driver says of the whole answer is not filtered out for each row.
+        let mut steps = connection.fetch_many(prepared.query_with(arguments));
+        while let Some(step) = steps.try_next().await.map_err(explain)? {
+            let Either::Right(row) = step else { continue };
             if std::mem::take(&mut is_first) {
                 // Only now are the types final: those of a prepared statement do not know its arguments.
                 (decoder, columns) = decode::Decoder::new(row.columns());

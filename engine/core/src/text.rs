@@ -96,20 +96,27 @@ pub fn text_of<'a>(cell: Cell<'a>, scratch: &'a mut String) -> Result<Option<&'a
                 scratch.push(char::from(HEX[usize::from(byte & 15)]));
             }
         }
-        Cell::Date(days) => {
-            in_range(Civil::midnight(days.into()))?;
-            scratch.push_str(Rfc3339::of_date(days.into()).as_str());
-        }
+        Cell::Date(days) => scratch.push_str(date_text(days)?.as_str()),
         Cell::Time(nanos) => write_time(nanos, scratch),
-        Cell::Civil { secs, nanos } => {
-            scratch.push_str(Rfc3339::of_civil(in_range(Civil { secs, nanos })?).as_str());
-        }
-        Cell::Instant { secs, nanos } => {
-            let instant = Instant::new(secs, nanos).ok_or_else(|| out_of_range(secs.div_euclid(DAY_SECS)))?;
-            scratch.push_str(Rfc3339::new(instant).as_str());
-        }
+        Cell::Civil { secs, nanos } => scratch.push_str(civil_text(Civil { secs, nanos })?.as_str()),
+        Cell::Instant { secs, nanos } => scratch.push_str(instant_text(secs, nanos)?.as_str()),
     }
     Ok(Some(scratch))
+}
+
+/// The canonical text of a date, as of those that follow: see [`text_of`].
+pub(crate) fn date_text(days: i32) -> Result<Rfc3339, ValueError> {
+    in_range(Civil::midnight(days.into()))?;
+    Ok(Rfc3339::of_date(days.into()))
+}
+
+pub(crate) fn civil_text(civil: Civil) -> Result<Rfc3339, ValueError> {
+    Ok(Rfc3339::of_civil(in_range(civil)?))
+}
+
+pub(crate) fn instant_text(secs: i64, nanos: u32) -> Result<Rfc3339, ValueError> {
+    let instant = Instant::new(secs, nanos).ok_or_else(|| out_of_range(secs.div_euclid(DAY_SECS)))?;
+    Ok(Rfc3339::new(instant))
 }
 
 /// The exact value of a number, as text that is a JSON number: no sign but `-`, no leading zeros, no exponent, no

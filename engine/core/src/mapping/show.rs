@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::SHOWN_CHARS_MAX;
 use crate::canonical::write_json_text;
-use crate::text::{number_of, text_of};
+use crate::text::{ValueError, civil_text, date_text, instant_text, number_of, text_of};
+use crate::time::{Civil, RFC3339_BYTES_MAX, Rfc3339};
 use crate::value::{Cell, Row};
 
 /// A row as a JSON object, long values clipped: what the quarantine keeps.
@@ -60,6 +61,10 @@ pub(super) fn write_json_cell(
         },
         Cell::Json(json) if json.chars().nth(chars_max).is_none() && is_json_to_all(json) => out.push_str(json),
         Cell::Bad(reason) => return Err(reason.to_owned()),
+        // Times have nothing to escape, and are shorter than any limit.
+        Cell::Date(days) => write_time(date_text(days), out)?,
+        Cell::Civil { secs, nanos } => write_time(civil_text(Civil { secs, nanos }), out)?,
+        Cell::Instant { secs, nanos } => write_time(instant_text(secs, nanos), out)?,
         cell => match text_of(cell, scratch) {
             Ok(Some(text)) => write_json_text(out, clip_to(text, chars_max)),
             Ok(None) => return Ok(false),
@@ -67,6 +72,15 @@ pub(super) fn write_json_cell(
         },
     }
     Ok(true)
+}
+
+fn write_time(text: Result<Rfc3339, ValueError>, out: &mut String) -> Result<(), String> {
+    let text = text.map_err(|error| error.message)?;
+    out.reserve(RFC3339_BYTES_MAX + 2);
+    out.push('"');
+    out.push_str(text.as_str());
+    out.push('"');
+    Ok(())
 }
 
 /// Whether a text is JSON to every reader: half a character in an escape, or a number beyond all floats, is none to many.
