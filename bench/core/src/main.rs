@@ -90,13 +90,13 @@ fn run(plan: &Plan, store: &MemoryStore, batches: &[RowBatch], observer: &mut dy
 
 /// Runs the plan of a slice over a store of its own, and sends what is chosen of it; the number of records.
 fn backfill(plan: &Plan, slice: &Slice, batches: &[RowBatch]) -> usize {
-    let store = MemoryStore::for_one_run();
+    let store = MemoryStore::for_one_run(ROWS);
     let mut tally = Tally::new(*slice);
     run(plan, &store, batches, &mut tally);
     let known = MemoryStore::new();
     let chosen = choose(plan, slice, store.take(&plan.id), &known, &mut tally.counts).expect("memory does not fail");
     black_box(digests(&chosen));
-    let outbox = MemoryStore::for_one_run();
+    let outbox = MemoryStore::for_one_run(chosen.len());
     outbox.enqueue_all(&plan.id, chosen.into_iter().map(|record| (record.id, record.body)));
     let dispatcher = Dispatcher {
         pipeline: &plan.id,

@@ -107,11 +107,13 @@ impl Backfill<'_> {
             marked_plan_on(&self.project.device, self.spec, false).map_err(|error| failure(&error))?;
         self.open.only_with(mark);
         narrow(&mut plan, slice);
-        let copy = MemoryStore::for_one_run();
+        let before = self.open.before();
+        let rows = before.as_ref().map_or(0, |before| usize::try_from(before.rows).unwrap_or(usize::MAX));
+        let copy = MemoryStore::for_one_run(rows);
         let mut tally = Tally::new(*slice);
         let remembered = self.store.load(self.id).map_err(|error| failure(&error.into()))?;
         // Another database than the schedule's is noticed here, too.
-        let state = PipelineState { identity: remembered.identity, ..PipelineState::default() };
+        let state = PipelineState { identity: remembered.identity, last_run: before, ..PipelineState::default() };
         copy.save(self.id, &state).map_err(|error| failure(&error.into()))?;
         let runner = Runner {
             plan: &plan,
@@ -123,13 +125,13 @@ impl Backfill<'_> {
             next_run: None,
         };
         let report = run_with(&runner, &mut tally);
-        match report.failure {
+        match report.failure.clone() {
             Some(failure) if failure.kind == FailureKind::Brake => {
                 let hint = format!("run the pipeline `{}`: what it says of this can be approved", self.id);
                 return Err(Failure { hint: Some(hint), ..failure });
             }
             Some(failure) => return Err(failure),
-            None => {}
+            None => self.open.remember(report),
         }
         let mut counts = tally.counts;
         let chosen = choose(&plan, slice, copy.take(self.id), self.store, &mut counts)

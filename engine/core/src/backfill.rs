@@ -5,8 +5,8 @@
 //! run that begins in it may end later, and what a booking means depends on those before it. Only records that begin in
 //! the slice are sent, so that neighbouring slices never tell of the same run.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,10 +16,10 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::canonical::{CanonicalRow, IdMap, KeyMap, RowKey};
 use crate::mapping::{Mapper, Outcome};
-use crate::memory::MemoryPipeline;
+use crate::memory::{MemoryPipeline, Outbox};
 use crate::plan::Plan;
 use crate::run::{Observer, shifted};
-use crate::state::{LIVE, Ledger, LedgerRecord, SliceState, Stage, StateError, StateStore};
+use crate::state::{Body, LIVE, Ledger, LedgerRecord, SliceState, Stage, StateError, StateStore};
 use crate::value::Row;
 
 /// Slices of one backfill at most.
@@ -211,8 +211,10 @@ impl Observer for Tally {
 pub struct Chosen {
     /// Its id at the destination.
     pub id: Uuid,
-    /// The whole record as a JSON object, `op` included.
-    pub body: Arc<str>,
+    /// Hash of what it says.
+    pub hash: u64,
+    /// What is sent.
+    pub body: Body,
 }
 
 /// Hashes of the first records, in their order: of none, of the first, of the first two, and so on.
@@ -220,11 +222,41 @@ pub fn digests(records: &[Chosen]) -> Vec<u64> {
     let mut digests = Vec::with_capacity(records.len() + 1);
     let mut digest = 0;
     digests.push(digest);
-    for record in records {
-        digest = xxh3_64_with_seed(record.body.as_bytes(), digest);
+    for Chosen { id, hash, .. } in records {
+        let mut record = [0; 24];
+        record[..16].copy_from_slice(id.as_bytes());
+        record[16..].copy_from_slice(&hash.to_le_bytes());
+        digest = xxh3_64_with_seed(&record, digest);
         digests.push(digest);
     }
     digests
+}
+
+/// What waits of a slice, to be taken out record by record.
+struct Waiting {
+    /// In the order in which it was written.
+    records: Vec<(Uuid, Option<Body>)>,
+    /// Where the record of an id is; made where records are asked for in another order.
+    places: OnceCell<IdMap<usize>>,
+}
+
+impl Waiting {
+    fn of(outbox: Outbox) -> Self {
+        let records = outbox.into_values().map(|(record, _)| (record.id, Some(record.body))).collect();
+        Self { records, places: OnceCell::new() }
+    }
+
+    /// What waits of an id, which may be at a place.
+    fn take(&mut self, id: Uuid, likely: usize) -> Option<Body> {
+        let is_there = self.records.get(likely).is_some_and(|(known, _)| *known == id);
+        let place = if is_there { likely } else { *self.places().get(&id.as_u128())? };
+        self.records[place].1.take()
+    }
+
+    fn places(&self) -> &IdMap<usize> {
+        let place_of = |(place, (id, _)): (usize, &(Uuid, Option<Body>))| (id.as_u128(), place);
+        self.places.get_or_init(|| self.records.iter().enumerate().map(place_of).collect())
+    }
 }
 
 /// Which of the records that a slice's run made are sent, by start; the others are counted.
@@ -242,17 +274,16 @@ pub fn choose(
             *counts.rejected.entry(entry.code.clone()).or_default() += 1;
         }
     }
-    let mut records: Vec<&LedgerRecord> =
-        read.records.values().filter(|record| !record.part && slice.contains(record.at)).collect();
-    records.sort_by_key(|record| (record.start, record.key));
-    let keys: Vec<RowKey> = records.iter().map(|record| record.key).collect();
+    let of_slice = |(_, record): &(usize, &LedgerRecord)| !record.part && slice.contains(record.at);
+    let mut records: Vec<(usize, &LedgerRecord)> = read.records.values().enumerate().filter(of_slice).collect();
+    records.sort_by_key(|(_, record)| (record.start, record.key));
+    let keys: Vec<RowKey> = records.iter().map(|(_, record)| record.key).collect();
     let known = store.look_up(&plan.id, Ledger::Records, &keys)?;
     let taken = opened_by_the_schedule(plan, &read, store)?;
-    let mut bodies: IdMap<Arc<str>> = IdMap::default();
-    bodies.reserve(read.outbox.len());
-    bodies.extend(std::mem::take(&mut read.outbox).into_values().map(|(record, _)| (record.id.as_u128(), record.body)));
+    // Rows that are records are written to the ledger and to the outbox in one order.
+    let mut waiting = Waiting::of(std::mem::take(&mut read.outbox));
     let mut chosen = Vec::with_capacity(records.len());
-    for (record, known) in records.into_iter().zip(known) {
+    for ((place, record), known) in records.into_iter().zip(known) {
         let is_inside = |lane: &str, start: i64| lane == &*record.lane && start > record.start && start < record.end;
         let is_taken = taken.iter().any(|(lane, start)| is_inside(lane, *start));
         if known.is_some_and(|known| known.hash == record.hash) {
@@ -263,8 +294,8 @@ pub fn choose(
             counts.at_the_edge += 1;
         } else if record.end == LIVE {
             counts.live += 1;
-        } else if let Some(body) = bodies.remove(&record.id.as_u128()) {
-            chosen.push(Chosen { id: record.id, body });
+        } else if let Some(body) = waiting.take(record.id, place) {
+            chosen.push(Chosen { id: record.id, hash: record.hash, body });
         }
     }
     counts.send = chosen.len() as u64;

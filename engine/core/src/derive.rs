@@ -4,23 +4,25 @@
 //! and the outbox never disagree. Rows that arrive are folded from memory together with those of the ledger, and written
 //! when the fold is done: what was just read is not read back.
 
+mod direct;
 mod lane;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine_spec::model::{Deliver, TableType};
+use engine_spec::model::Deliver;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use self::direct::Scribe;
 use crate::canonical::{CanonicalRow, KeyList, KeySet, Keyed, RecordIds, RowKey};
 use crate::merge::merge;
 use crate::pairing::Interval;
 use crate::plan::Plan;
-use crate::record::{write_delete, write_row, write_run};
+use crate::record::write_delete;
 use crate::report::RunReport;
-use crate::state::{LedgerRecord, LedgerRow, OutboxEntry, StateError, StateTransaction, reach};
+use crate::state::{DirectRecord, LedgerRecord, LedgerRow, OutboxEntry, StateError, StateTransaction};
 use crate::text_map::TextMap;
 use crate::touched::Touched;
 
@@ -28,13 +30,15 @@ use crate::touched::Touched;
 /// longer than this, many of them would in time take as much as the longest row each.
 const SPARE_ROW_BYTES: usize = 4 * 1024;
 
-/// A row on its way from the source to the commit.
+/// A row on its way from the source to the fold.
 #[derive(Debug)]
 pub struct StagedRow {
     /// Its key.
     pub key: RowKey,
     /// Hash of its content.
     pub hash: u64,
+    /// The ledger lacks its key, and so a record that it opens.
+    pub fresh: bool,
     /// What it says.
     pub row: Box<CanonicalRow>,
 }
@@ -45,27 +49,39 @@ impl Keyed for StagedRow {
     }
 }
 
-/// Rows that wait for the commit, one a key.
+/// Memory that a record takes beside its JSON until it is committed, roughly.
+const DIRECT_BYTES: usize = size_of::<DirectRecord>() + 16;
+
+/// What waits for the commit, one a key: rows, where they are folded, and their records, where they are not.
 #[derive(Debug, Default)]
 pub struct Staged {
     rows: KeyList<StagedRow>,
-    bytes: usize,
+    row_bytes: usize,
+    direct: KeyList<DirectRecord>,
+    /// JSON of the records, those included that were taken out again.
+    text: String,
 }
 
 impl Staged {
     /// Adds a row, in the place of the one with its key.
     pub fn put(&mut self, row: StagedRow) {
-        self.bytes += row_bytes(&row.row);
+        self.row_bytes += row_bytes(&row.row);
         if let Some(before) = self.rows.put(row) {
-            self.bytes -= row_bytes(&before.row);
+            self.row_bytes -= row_bytes(&before.row);
         }
     }
 
-    /// Takes a row out again.
+    /// Adds the record of a row, in the place of the one with its key.
+    pub fn put_direct(&mut self, make: impl FnOnce(&mut String) -> DirectRecord) {
+        self.direct.put(make(&mut self.text));
+    }
+
+    /// Takes out again what has a key.
     pub fn remove(&mut self, key: RowKey) {
         if let Some(removed) = self.rows.remove(key) {
-            self.bytes -= row_bytes(&removed.row);
+            self.row_bytes -= row_bytes(&removed.row);
         }
+        self.direct.remove(key);
     }
 
     /// The row of a key.
@@ -73,25 +89,52 @@ impl Staged {
         self.rows.get(key)
     }
 
-    /// Whether a row has the key.
+    /// Whether anything has the key.
     pub fn contains(&self, key: RowKey) -> bool {
-        self.rows.contains(key)
+        self.rows.contains(key) || self.direct.contains(key)
     }
 
-    /// All of them.
+    /// The rows.
     pub fn rows(&self) -> &[StagedRow] {
         self.rows.entries()
     }
 
-    /// Memory that they take, roughly.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// The records.
+    pub fn direct(&self) -> &[DirectRecord] {
+        self.direct.entries()
     }
 
-    /// Forgets the rows; `spare` gets their memory, but for rows that took an unusual lot of it.
+    /// The keys of all of it.
+    pub fn keys(&self) -> impl Iterator<Item = RowKey> {
+        self.rows().iter().map(Keyed::key).chain(self.direct().iter().map(Keyed::key))
+    }
+
+    /// Memory that it takes, roughly.
+    pub fn bytes(&self) -> usize {
+        self.row_bytes + self.text.len() + self.direct().len() * DIRECT_BYTES
+    }
+
+    /// Forgets all of it; `spare` gets the memory of rows, but for those that took an unusual lot of it.
     pub fn clear(&mut self, spare: &mut Vec<Box<CanonicalRow>>) {
         spare.extend(self.rows.drain().map(|staged| staged.row).filter(|row| row_bytes(row) <= SPARE_ROW_BYTES));
-        self.bytes = 0;
+        self.row_bytes = 0;
+        self.direct.clear();
+        self.text.clear();
+    }
+}
+
+/// A row that says what it said, under another value of the window column, in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Moved {
+    /// Its key.
+    pub key: RowKey,
+    /// The new value.
+    pub at: i64,
+}
+
+impl Keyed for Moved {
+    fn key(&self) -> RowKey {
+        self.key
     }
 }
 
@@ -170,44 +213,23 @@ impl<'a> Deriver<'a> {
         self
     }
 
-    /// Takes in the staged rows. `is_new` tells those that the ledger lacks.
-    pub fn put(
-        &mut self,
-        tx: &mut dyn StateTransaction,
-        is_new: &dyn Fn(RowKey) -> bool,
-        report: &mut RunReport,
-    ) -> Result<(), StateError> {
-        let mut ids = Vec::new();
-        // Under other rules, or in another form, records may be there that the ledger of rows knows nothing of.
-        let rules_changed = self.rules_changed;
-        let is_fresh = |key| !rules_changed && is_new(key);
-        for (place, StagedRow { key, row, .. }) in self.staged.rows().iter().enumerate() {
-            self.lanes.entry(&row.details.machine_code).or_default().push(place);
-            let fresh = is_fresh(*key);
-            if self.plan.is_folded() {
-                if fresh {
-                    self.fresh.insert(*key);
-                } else if let Some(old) = tx.row(*key)? {
-                    self.dirty.touch(&old.lane, old.start);
-                } else if let Some(old) = tx.record(*key, false)? {
-                    // It was written before rows were folded, and may be on another machine now.
-                    self.dirty.touch(&old.lane, old.start);
-                }
-                continue;
-            }
-            let id = self.ids.of(&row.key_text);
-            ids.push(id);
-            self.entry.body.clear();
-            if self.plan.deliver == Deliver::Rows {
-                write_row(&mut self.entry.body, id, row, self.plan.table);
-            } else {
-                write_run(&mut self.entry.body, id, row.start, row.end, &row.details);
-            }
-            self.enqueue(tx, id, fresh)?;
-            report.upserts += 1;
+    /// Takes in what is staged.
+    pub fn put(&mut self, tx: &mut dyn StateTransaction, report: &mut RunReport) -> Result<(), StateError> {
+        let direct = self.staged.direct();
+        if !direct.is_empty() {
+            tx.put_direct(direct, &self.staged.text, self.entry.held)?;
+            report.upserts += direct.len() as u64;
         }
-        if !self.plan.is_folded() {
-            return self.write_records(tx, &ids, &is_fresh);
+        for (place, StagedRow { key, row, fresh, .. }) in self.staged.rows().iter().enumerate() {
+            self.lanes.entry(&row.details.machine_code).or_default().push(place);
+            if *fresh {
+                self.fresh.insert(*key);
+            } else if let Some(old) = tx.row(*key)? {
+                self.dirty.touch(&old.lane, old.start);
+            } else if let Some(old) = tx.record(*key, false)? {
+                // It was written before rows were folded, and may be on another machine now.
+                self.dirty.touch(&old.lane, old.start);
+            }
         }
         for (lane, places) in &self.lanes {
             let starts = places.iter().map(|place| self.staged.rows()[*place].row.start.micros());
@@ -223,44 +245,15 @@ impl<'a> Deriver<'a> {
         lanes
     }
 
-    /// Writes the records of rows that are not folded, machine by machine. `ids` are those of the staged rows.
-    fn write_records(
-        &self,
-        tx: &mut dyn StateTransaction,
-        ids: &[Uuid],
-        fresh: &dyn Fn(RowKey) -> bool,
-    ) -> Result<(), StateError> {
-        for (lane, places) in self.lanes_in_order() {
-            let lane: Arc<str> = lane.into();
-            let records = places.iter().map(|place| {
-                let StagedRow { key, hash, row } = &self.staged.rows()[*place];
-                LedgerRecord {
-                    key: *key,
-                    part: false,
-                    id: ids[*place],
-                    hash: *hash,
-                    at: row.at.micros(),
-                    lane: Arc::clone(&lane),
-                    start: row.start.micros(),
-                    end: self.end_of(row),
-                    body: None,
-                }
-            });
-            tx.put_records(records.collect(), fresh)?;
-        }
-        Ok(())
-    }
-
     /// Takes in rows that say what they said, under another value of the window column. Nothing of it is delivered.
-    pub fn place(&mut self, tx: &mut dyn StateTransaction, rows: &Staged) -> Result<(), StateError> {
-        for StagedRow { key, row, .. } in rows.rows() {
-            let at = row.at.micros();
+    pub fn place(&mut self, tx: &mut dyn StateTransaction, rows: &[Moved]) -> Result<(), StateError> {
+        for Moved { key, at } in rows.iter().copied() {
             if self.plan.is_folded()
-                && let Some(old) = tx.row(*key)?
+                && let Some(old) = tx.row(key)?
             {
                 tx.put_row(&LedgerRow { at, ..old })?;
             }
-            if let Some(old) = tx.record(*key, false)? {
+            if let Some(old) = tx.record(key, false)? {
                 tx.put_record(&LedgerRecord { at, ..old })?;
             }
         }
@@ -315,20 +308,12 @@ impl<'a> Deriver<'a> {
             rows.resize_with(rows.len().max(places.len()), LedgerRow::default);
             let rows = &mut rows[..places.len()];
             for (written, place) in rows.iter_mut().zip(places) {
-                let StagedRow { key, hash, row } = &self.staged.rows()[*place];
+                let StagedRow { key, hash, row, .. } = &self.staged.rows()[*place];
                 written.set(*key, *hash, row);
             }
             tx.put_rows(rows, &|key| self.fresh.contains(&key))?;
         }
         Ok(())
-    }
-
-    /// A row delivered as it is has no end of its own; what has no end and no event is live.
-    fn end_of(&self, row: &CanonicalRow) -> i64 {
-        match (self.plan.table, row.end) {
-            (TableType::Booking, _) => row.start.micros(),
-            (TableType::Order, end) => reach(row.start, end),
-        }
     }
 
     /// Hands the body at hand to the outbox.
@@ -390,7 +375,12 @@ mod tests {
     use crate::canonical::Details;
 
     fn staged(no: u128, details: Details) -> StagedRow {
-        StagedRow { key: RowKey(no), hash: 0, row: Box::new(CanonicalRow { details, ..CanonicalRow::default() }) }
+        StagedRow {
+            key: RowKey(no),
+            hash: 0,
+            fresh: true,
+            row: Box::new(CanonicalRow { details, ..CanonicalRow::default() }),
+        }
     }
 
     #[test]

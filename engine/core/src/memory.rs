@@ -9,7 +9,7 @@ mod transaction;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ pub use self::records::Records;
 use self::transaction::MemoryTransaction;
 use crate::canonical::RowKey;
 use crate::state::{
-    Brake, DeliveryState, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxRecord, PipelineState,
+    Body, Brake, DeliveryState, LIVE, Lease, Ledger, LedgerEntry, LedgerRecord, LedgerRow, OutboxRecord, PipelineState,
     QuarantineEntry, RefusedEntry, RefusedRecord, Saved, SavedOutbox, SliceState, Stage, StateCounts, StateError,
     StateStore, StateTransaction, Waiting,
 };
@@ -32,8 +32,12 @@ pub struct MemoryStore {
     pipelines: std::sync::Arc<Mutex<BTreeMap<String, MemoryPipeline>>>,
     /// Transactions write at once, and do not undo what was not committed; nothing is here that a run has not met.
     is_for_one_run: bool,
+    /// Records that each pipeline has room for from the beginning.
+    room: usize,
 }
 
+/// Records that a store has room for before there are any at most: some 12 MiB, which take no memory until they are used.
+pub const ROOM_MAX: usize = 1 << 16;
 /// How long a record that the destination refused waits.
 const REFUSED_RETRY_SECONDS: i64 = 300;
 
@@ -44,10 +48,10 @@ impl MemoryStore {
     }
 
     /// An empty store for one run of one step: its transactions keep no copy of what was there before. One that is dropped
-    /// without a commit has written all the same, so that nothing in here means anything when a run has failed. A run
-    /// looks up only what it has not met, and of that nothing is here.
-    pub fn for_one_run() -> Self {
-        Self { is_for_one_run: true, ..Self::default() }
+    /// without a commit has written all the same, so that nothing in here means anything when a run has failed. There is
+    /// room for so many records before it must grow, up to [`ROOM_MAX`].
+    pub fn for_one_run(room: usize) -> Self {
+        Self { is_for_one_run: true, room: room.min(ROOM_MAX), ..Self::default() }
     }
 
     /// Takes out what is known of a pipeline.
@@ -57,7 +61,7 @@ impl MemoryStore {
 
     /// Appends records to an outbox in their order, from place 1 on where it was empty. Each has an id of its own, for
     /// which nothing waits.
-    pub fn enqueue_all(&self, pipeline: &str, records: impl IntoIterator<Item = (Uuid, Arc<str>)>) {
+    pub fn enqueue_all(&self, pipeline: &str, records: impl IntoIterator<Item = (Uuid, Body)>) {
         self.with(pipeline, |known| records.into_iter().for_each(|(id, body)| known.enqueue(id, body, false, true)));
     }
 
@@ -73,7 +77,7 @@ impl MemoryStore {
     fn with<T>(&self, pipeline: &str, use_it: impl FnOnce(&mut MemoryPipeline) -> T) -> T {
         let mut pipelines = self.lock();
         if !pipelines.contains_key(pipeline) {
-            pipelines.insert(pipeline.to_owned(), MemoryPipeline::default());
+            pipelines.insert(pipeline.to_owned(), MemoryPipeline::with_room(self.room));
         }
         use_it(pipelines.get_mut(pipeline).expect("it is there by now"))
     }
@@ -180,18 +184,16 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
+    fn knows_nothing(&self) -> bool {
+        self.is_for_one_run
+    }
+
     fn look_up(&self, pipeline: &str, ledger: Ledger, keys: &[RowKey]) -> Result<Vec<Option<LedgerEntry>>, StateError> {
         let find = |known: &MemoryPipeline, key: &RowKey| match ledger {
             Ledger::Rows => known.rows.get(key).map(entry_of_row),
             Ledger::Records => known.records.get(*key, false).map(entry_of_record),
         };
-        Ok(self.with(pipeline, |known| {
-            if self.is_for_one_run {
-                debug_assert!(keys.iter().all(|key| find(known, key).is_none()), "a run was here before");
-                return vec![None; keys.len()];
-            }
-            keys.iter().map(|key| find(known, key)).collect()
-        }))
+        Ok(self.with(pipeline, |known| keys.iter().map(|key| find(known, key)).collect()))
     }
 
     fn live_before(&self, pipeline: &str, before: i64, limit: usize) -> Result<Vec<LedgerEntry>, StateError> {

@@ -18,13 +18,14 @@ pub use self::observe::{Observer, Part, Silent};
 use self::reading::{Known, Reading, order_of};
 use crate::canonical::RowKey;
 use crate::cursor::CursorValue;
-use crate::derive::{Deriver, StagedRow};
+use crate::derive::{Deriver, Scribe};
 use crate::overlap;
 use crate::plan::Plan;
 use crate::ports::{Ask, Cancel, Clock, Source, SourceError};
 use crate::report::{Failure, FailureKind, RunReport};
 use crate::state::{
-    Ledger, LedgerEntry, PipelineState, QuarantineEntry, StateError, StateStore, StateTransaction, Waiting,
+    DirectRecord, Ledger, LedgerEntry, PipelineState, QuarantineEntry, StateError, StateStore, StateTransaction,
+    Waiting,
 };
 use crate::touched::Touched;
 
@@ -80,6 +81,7 @@ impl Runner<'_> {
             state: PipelineState::default(),
             quarantine: Vec::new(),
             healing: Healing::default(),
+            scribe: (!self.plan.is_folded()).then(|| Scribe::new(self.plan)),
             change: Change::None,
             changed: Touched::default(),
             keeps_unfolded: false,
@@ -128,6 +130,8 @@ struct Run<'a> {
     state: PipelineState,
     quarantine: Vec<QuarantineEntry>,
     healing: Healing,
+    /// Where rows are records as they stand.
+    scribe: Option<Scribe>,
     change: Change,
     /// Where runs that are rows may overlap. What was committed early is looked through with the rest.
     changed: Touched,
@@ -359,9 +363,9 @@ impl Run<'_> {
             Ok(tx)
         })?;
         part(observer, Part::Commit, |_| tx.commit().map_err(state_failure))?;
-        for staged in reading.staged.rows() {
-            reading.unfolded.remove(&staged.key);
-            if let Some(known) = reading.known.get_mut(staged.key) {
+        for key in reading.staged.keys() {
+            reading.unfolded.remove(&key);
+            if let Some(known) = reading.known.get_mut(key) {
                 known.commit_early();
             }
         }
@@ -393,16 +397,15 @@ impl Run<'_> {
         removed: &[RowKey],
         held: bool,
     ) -> Result<(), StateError> {
-        let is_new = |key| reading.known.get(key).is_some_and(Known::is_new);
         let plan = self.runner.plan;
         let mut deriver =
             Deriver::new(plan, self.now, held, &reading.staged).with_changed_rules(self.change != Change::None);
         deriver.remove(tx, removed, &mut self.report)?;
-        deriver.put(tx, &is_new, &mut self.report)?;
-        deriver.place(tx, &reading.moved)?;
+        deriver.put(tx, &mut self.report)?;
+        deriver.place(tx, reading.moved.entries())?;
         if plan.watches_overlaps() {
-            for StagedRow { row, .. } in reading.staged.rows() {
-                self.changed.touch(&row.details.machine_code, row.start.micros());
+            for DirectRecord { record, .. } in reading.staged.direct() {
+                self.changed.touch(&record.lane, record.start);
             }
         }
         deriver.finish(tx, &mut self.report)

@@ -3,6 +3,7 @@
 //! Times in the ledger's columns are microseconds since 1970-01-01T00:00:00Z, rounded down; exact times are in the
 //! bodies. A live record ends at [`LIVE`].
 
+mod body;
 mod saved;
 mod slice;
 
@@ -15,10 +16,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::canonical::{Beside, CanonicalRow, KeyForm, RowKey, StoredRowError};
+use crate::canonical::{Beside, CanonicalRow, KeyForm, KeySet, Keyed, RowKey, StoredRowError};
 use crate::cursor::CursorValue;
 use crate::report::RunReport;
 use crate::time::Instant;
+pub use body::Body;
 pub use saved::{Forget, Saved, SavedOutbox};
 pub use slice::SliceState;
 
@@ -234,8 +236,27 @@ pub struct OutboxRecord {
     pub seq: i64,
     /// Its id at the destination.
     pub id: Uuid,
-    /// The whole record as a JSON object, `op` included.
-    pub body: Arc<str>,
+    /// What is sent.
+    pub body: Body,
+}
+
+/// A record that is a row as it stands, on its way to the ledger and to the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DirectRecord {
+    /// What the ledger keeps of it.
+    pub record: LedgerRecord,
+    /// Where its JSON begins, in the text of all that are written with it.
+    pub body_start: usize,
+    /// Bytes of its JSON.
+    pub body_len: usize,
+    /// The ledger lacks its key, and nothing of its id was delivered or waits.
+    pub fresh: bool,
+}
+
+impl Keyed for DirectRecord {
+    fn key(&self) -> RowKey {
+        self.record.key
+    }
 }
 
 /// Where a row was refused.
@@ -463,6 +484,11 @@ pub trait StateStore: Send + Sync {
         to: i64,
         each: &mut dyn FnMut(LedgerEntry),
     ) -> Result<(), StateError>;
+    /// Whether nothing is in here but what the one run that uses it has written itself: what that has not met yet is not
+    /// in the ledger, and need not be asked for.
+    fn knows_nothing(&self) -> bool {
+        false
+    }
     /// Entries by key; `None` for what the ledger lacks.
     fn look_up(&self, pipeline: &str, ledger: Ledger, keys: &[RowKey]) -> Result<Vec<Option<LedgerEntry>>, StateError>;
     /// Live entries whose window column lies before a time, oldest first.
@@ -542,6 +568,25 @@ pub trait StateTransaction {
     /// Appends to the outbox; what waits there for the same id is superseded, unless the entry is fresh. What the
     /// destination refused of the same id is forgotten in any case: it must not come after the newer record.
     fn enqueue(&mut self, entry: &OutboxEntry) -> Result<(), StateError>;
+    /// Writes records that are rows as they stand, each of another key, and appends them to the outbox, in their order.
+    /// `text` has their JSON.
+    fn put_direct(&mut self, records: &[DirectRecord], text: &str, held: bool) -> Result<(), StateError> {
+        let mut entry = OutboxEntry { id: Uuid::nil(), body: String::new(), held, fresh: false };
+        for DirectRecord { record, body_start, body_len, fresh } in records {
+            (entry.id, entry.fresh) = (record.id, *fresh);
+            entry.body.clear();
+            entry.body.push_str(&text[*body_start..body_start + body_len]);
+            self.enqueue(&entry)?;
+        }
+        let fresh: KeySet = records.iter().filter(|direct| direct.fresh).map(Keyed::key).collect();
+        let mut by_lane: Vec<&LedgerRecord> = records.iter().map(|direct| &direct.record).collect();
+        by_lane.sort_by(|one, other| one.lane.cmp(&other.lane));
+        for of_lane in by_lane.chunk_by(|one, other| one.lane == other.lane) {
+            let records = of_lane.iter().map(|record| (*record).clone()).collect();
+            self.put_records(records, &|key| fresh.contains(&key))?;
+        }
+        Ok(())
+    }
     /// Lets held records of the outbox go.
     fn release(&mut self) -> Result<(), StateError>;
     /// Replaces the quarantined rows of the stage [`Stage::Run`] in a lane from a time on.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use engine_core::plan::Plan;
 use engine_core::ports::{Ask, Cancel, Fetched, Source, SourceError, SourceIdentity};
 use engine_core::probe::Probe;
+use engine_core::report::RunReport;
 use engine_core::value::RowBatch;
 
 use crate::exit::CommandError;
@@ -22,9 +23,21 @@ pub struct Open {
     mark: Cell<Option<Mark>>,
     session: Shelf,
     outlet: RefCell<Option<Outlet>>,
+    /// What became of the slice before: the next one is about as large.
+    before: RefCell<Option<RunReport>>,
 }
 
 impl Open {
+    /// The report of the slice before, if there was one.
+    pub(super) fn before(&self) -> Option<RunReport> {
+        self.before.borrow().clone()
+    }
+
+    /// Keeps the report of a slice for the next one.
+    pub(super) fn remember(&self, report: RunReport) {
+        self.before.replace(Some(report));
+    }
+
     /// Closes what was opened when the references gave something else.
     pub(super) fn only_with(&self, mark: Mark) {
         if self.mark.replace(Some(mark)) != Some(mark) {

@@ -42,7 +42,7 @@ impl Backfill<'_> {
         let plan = &plan;
         let digests = digests(&chosen);
         let begun = resumed(state, &digests);
-        let outbox = MemoryStore::for_one_run();
+        let outbox = MemoryStore::for_one_run(chosen.len());
         fill(&outbox, &plan.id, chosen, begun.acknowledged)?;
         let (number, round) = (begun.number, begun.round);
         let state = RefCell::new(begun);
@@ -113,7 +113,7 @@ fn resumed(state: SliceState, digests: &[u64]) -> SliceState {
 /// Puts all records into their places, from 1 on, and takes out what is acknowledged: the places, and with them the
 /// keys of parcels, are the same whenever the slice is sent.
 fn fill(outbox: &MemoryStore, id: &str, chosen: Vec<Chosen>, acknowledged: u64) -> Result<(), StateError> {
-    outbox.enqueue_all(id, chosen.into_iter().map(|Chosen { id, body }| (id, body)));
+    outbox.enqueue_all(id, chosen.into_iter().map(|Chosen { id, body, .. }| (id, body)));
     let acknowledged: Vec<i64> = (1..=i64::try_from(acknowledged).unwrap_or(i64::MAX)).collect();
     outbox.settle(id, &acknowledged, &[], &DeliveryState::default(), jiff::Timestamp::UNIX_EPOCH)
 }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn record(no: u128) -> Chosen {
-        Chosen { id: Uuid::from_u128(no), body: format!("{{\"no\":{no}}}").into() }
+        Chosen { id: Uuid::from_u128(no), hash: no as u64, body: format!("{{\"no\":{no}}}").into() }
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! The outbox of a store in memory.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::canonical::IdMap;
-use crate::state::OutboxRecord;
+use crate::state::{Body, OutboxRecord};
 
 /// Records in the order of their places, each with whether it is held. They are appended at the end, and nearly all of
 /// them leave from the front.
@@ -29,6 +28,10 @@ impl PartialEq for Outbox {
 }
 
 impl Outbox {
+    pub(super) fn with_room(records: usize) -> Self {
+        Self { entries: VecDeque::with_capacity(records), ..Self::default() }
+    }
+
     /// Number of records.
     pub fn len(&self) -> usize {
         self.len
@@ -65,7 +68,7 @@ impl Outbox {
     }
 
     /// Appends a record.
-    pub(super) fn append(&mut self, id: Uuid, body: Arc<str>, held: bool) {
+    pub(super) fn append(&mut self, id: Uuid, body: Body, held: bool) {
         self.last += 1;
         self.entries.push_back(Some((OutboxRecord { seq: self.last, id, body }, held)));
         self.len += 1;

@@ -1,7 +1,6 @@
 //! Everything that a store in memory knows of one pipeline.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -10,7 +9,7 @@ use super::lanes::Lanes;
 use super::outbox::Outbox;
 use super::records::Records;
 use crate::canonical::RowKey;
-use crate::state::{DeliveryState, LedgerRecord, LedgerRow, PipelineState, QuarantineEntry, SliceState, Stage};
+use crate::state::{Body, DeliveryState, LedgerRecord, LedgerRow, PipelineState, QuarantineEntry, SliceState, Stage};
 
 /// Everything that is known of one pipeline.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +34,11 @@ pub struct MemoryPipeline {
 }
 
 impl MemoryPipeline {
+    /// Knows nothing, and has room for so many records in the ledger and in the outbox.
+    pub(super) fn with_room(records: usize) -> Self {
+        Self { records: Records::with_room(records), outbox: Outbox::with_room(records), ..Self::default() }
+    }
+
     /// The rows of a lane that start at a time or later.
     pub(super) fn lane_rows(&mut self, lane: &str, from: i64) -> Vec<LedgerRow> {
         let lanes = self.lanes.get_or_insert_with(|| Lanes::of(&self.rows, &self.records));
@@ -94,7 +98,7 @@ impl MemoryPipeline {
     }
 
     /// Appends to the outbox. One record at most waits for an id; nothing waits for that of a `fresh` one.
-    pub(super) fn enqueue(&mut self, id: Uuid, body: Arc<str>, held: bool, fresh: bool) {
+    pub(super) fn enqueue(&mut self, id: Uuid, body: Body, held: bool, fresh: bool) {
         if !fresh {
             self.outbox.supersede(id);
         }

@@ -17,6 +17,10 @@ pub struct Records {
 type Places = [KeyMap<usize>; 2];
 
 impl Records {
+    pub(super) fn with_room(records: usize) -> Self {
+        Self { records: Vec::with_capacity(records), ..Self::default() }
+    }
+
     /// The record of a key; `part` is whether it was refused.
     pub fn get(&self, key: RowKey, part: bool) -> Option<&LedgerRecord> {
         self.places()[usize::from(part)].get(&key).map(|place| &self.records[*place])

@@ -1,11 +1,13 @@
 //! The transaction of a run over a store in memory.
 
+use std::sync::Arc;
+
 use super::MemoryStore;
 use super::pipeline::MemoryPipeline;
 use crate::canonical::RowKey;
 use crate::state::{
-    Forget, LedgerRecord, LedgerRow, OutboxEntry, PipelineState, QuarantineEntry, RefusedEntry, Saved, SavedOutbox,
-    Stage, StateError, StateTransaction,
+    Body, DirectRecord, Forget, LedgerRecord, LedgerRow, OutboxEntry, PipelineState, QuarantineEntry, RefusedEntry,
+    Saved, SavedOutbox, Stage, StateError, StateTransaction,
 };
 
 pub(super) struct MemoryTransaction<'a> {
@@ -88,6 +90,19 @@ impl StateTransaction for MemoryTransaction<'_> {
         // Elsewhere, a removal may wait of what is fresh to the ledger. A store for one run has nothing but from that run.
         let fresh = entry.fresh && self.copy.is_none();
         self.with(|known| known.enqueue(entry.id, entry.body.as_str().into(), entry.held, fresh));
+        Ok(())
+    }
+
+    fn put_direct(&mut self, records: &[DirectRecord], text: &str, held: bool) -> Result<(), StateError> {
+        let text: Arc<str> = text.into();
+        let is_for_one_run = self.copy.is_none();
+        self.with(|known| {
+            for DirectRecord { record, body_start, body_len, fresh } in records {
+                let body = Body::piece(&text, *body_start, *body_len);
+                known.enqueue(record.id, body, held, *fresh && is_for_one_run);
+                known.put_record(record.clone(), *fresh);
+            }
+        });
         Ok(())
     }
 

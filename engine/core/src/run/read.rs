@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::failure::{cancelled, mapping_failure, source_failure, state_failure};
 use super::reading::{Known, Miss, Reading, Verdict};
-use super::{Observer, Part, Run, part};
+use super::{Change, Observer, Part, Run, part};
 use crate::canonical::{CanonicalRow, RowKey};
 use crate::cursor::CursorValue;
 use crate::mapping::{Mapper, Outcome};
@@ -153,7 +153,7 @@ impl Run<'_> {
                     let row = reading.take(&mut row_buffer);
                     reading.misses.push(Miss { key, row, later });
                 } else {
-                    reading.settle(&verdict, key, &mut row_buffer);
+                    reading.settle(&verdict, key, &mut row_buffer, self.scribe.as_mut());
                 }
             }
             self.resolve_misses(reading)?;
@@ -161,7 +161,7 @@ impl Run<'_> {
                 self.report.report(code, count);
             }
             observer.progress(self.report.rows, &self.plan().id);
-            if reading.staged.bytes() + reading.moved.bytes() > self.plan().stage_bytes_max {
+            if reading.waiting_bytes() > self.plan().stage_bytes_max {
                 self.commit_early(reading, observer)?;
             }
         }
@@ -185,7 +185,7 @@ impl Run<'_> {
         self.resolve_unfolded(reading, &keys)?;
         for Miss { key, mut row, later } in misses.drain(..) {
             let verdict = self.classify(reading, key, &row, later);
-            reading.settle(&verdict, key, &mut row);
+            reading.settle(&verdict, key, &mut row, self.scribe.as_mut());
             reading.give_back(row);
         }
         // Its memory is used again.
@@ -223,6 +223,10 @@ impl Run<'_> {
         row: &CanonicalRow,
         later: Option<Ordering>,
     ) -> Verdict {
+        if self.runner.store.knows_nothing() {
+            reading.known.add(Known::of(key, None));
+        }
+        let rules_changed = self.change != Change::None;
         let Some(known) = reading.known.get_mut(key) else { return Verdict::Unasked };
         if reading.cancelled.contains(&key) {
             return Verdict::Done;
@@ -246,6 +250,7 @@ impl Run<'_> {
             };
             if known.conflict || wins {
                 reading.staged.remove(key);
+                reading.moved.remove(key);
             }
             if known.conflict && known.early {
                 reading.retracted.push(key);
@@ -260,24 +265,25 @@ impl Run<'_> {
             }
         }
         known.see(hash, reading.part);
+        let stage = Verdict::Stage { hash, fresh: known.is_new() && !rules_changed };
         match known.ledger() {
             Some(ledger) if ledger == hash => {
                 self.report.unchanged += 1;
                 if self.refolds() || reading.unfolded.contains(&key) {
-                    Verdict::Stage(hash)
+                    stage
                 } else if known.at != row.at.micros() {
-                    Verdict::Move(hash)
+                    Verdict::Move
                 } else {
                     Verdict::Done
                 }
             }
             Some(_) => {
                 self.report.changed += 1;
-                Verdict::Stage(hash)
+                stage
             }
             None => {
                 self.report.new += 1;
-                Verdict::Stage(hash)
+                stage
             }
         }
     }

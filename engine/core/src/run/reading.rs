@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::canonical::{CanonicalRow, KeyList, KeyMap, KeySet, Keyed, RowKey};
 use crate::cursor::{self, CursorValue};
-use crate::derive::{Staged, StagedRow};
+use crate::derive::{Moved, Scribe, Staged, StagedRow};
 use crate::state::LedgerEntry;
 
 /// What a run knows of one key: what the ledger says, and what the source said. There is one for each row of a window,
@@ -83,15 +83,21 @@ pub(super) struct Miss {
 }
 
 /// What becomes of a row that was read.
+#[derive(Clone, Copy)]
 pub(super) enum Verdict {
     /// The ledger was not yet asked for its key.
     Unasked,
     /// Nothing.
     Done,
-    /// It goes to the ledger. With the hash of its content.
-    Stage(u64),
-    /// Only the value of its window column does. With the hash of its content.
-    Move(u64),
+    /// It goes to the ledger.
+    Stage {
+        /// Hash of its content.
+        hash: u64,
+        /// The ledger has nothing of it, and no record that other rules made of it.
+        fresh: bool,
+    },
+    /// Only the value of its window column does.
+    Move,
 }
 
 /// Rows on their way from the source to the commit.
@@ -100,7 +106,7 @@ pub(super) struct Reading {
     pub(super) known: KeyList<Known>,
     pub(super) staged: Staged,
     /// Rows that say what they said, under another value of the window column.
-    pub(super) moved: Staged,
+    pub(super) moved: KeyList<Moved>,
     /// Rows whose key the ledger was not yet asked for.
     pub(super) misses: Vec<Miss>,
     /// Rows whose memory is used again.
@@ -133,18 +139,25 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Does with a row what was decided; where the row is kept, `row` becomes one that is written over.
-    pub(super) fn settle(&mut self, verdict: &Verdict, key: RowKey, row: &mut Box<CanonicalRow>) {
-        match *verdict {
-            Verdict::Unasked | Verdict::Done => {}
-            Verdict::Stage(hash) => {
+    /// Does with a row what was decided; where the row is kept, `row` becomes one that is written over. `scribe` makes
+    /// records of rows that are not folded.
+    pub(super) fn settle(
+        &mut self,
+        verdict: &Verdict,
+        key: RowKey,
+        row: &mut Box<CanonicalRow>,
+        scribe: Option<&mut Scribe>,
+    ) {
+        match (*verdict, scribe) {
+            (Verdict::Unasked | Verdict::Done, _) => {}
+            (Verdict::Stage { hash, fresh }, None) => {
                 let row = self.take(row);
-                self.staged.put(StagedRow { key, hash, row });
+                self.staged.put(StagedRow { key, hash, fresh, row });
             }
-            Verdict::Move(hash) => {
-                let row = self.take(row);
-                self.moved.put(StagedRow { key, hash, row });
+            (Verdict::Stage { hash, fresh }, Some(scribe)) => {
+                self.staged.put_direct(|text| scribe.record(key, hash, fresh, row, text));
             }
+            (Verdict::Move, _) => _ = self.moved.put(Moved { key, at: row.at.micros() }),
         }
     }
 
@@ -158,10 +171,15 @@ impl Reading {
         self.spare.push(row);
     }
 
+    /// Memory of what waits for the commit, roughly.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.staged.bytes() + std::mem::size_of_val(self.moved.entries())
+    }
+
     /// Forgets what waited for the commit.
     pub(super) fn clear_staged(&mut self) {
         self.staged.clear(&mut self.spare);
-        self.moved.clear(&mut self.spare);
+        self.moved.clear();
     }
 
     /// For the next step: nothing of this one but its memory, which else would be taken anew for each of its rows.

@@ -38,7 +38,7 @@ fn fill(world: &mut World, job: &Job) -> (BTreeMap<Uuid, String>, Counts) {
             // As of a slice with many rows, which are committed batch by batch.
             world.plan.stage_bytes_max = 0;
         }
-        let copy = MemoryStore::for_one_run();
+        let copy = MemoryStore::for_one_run(0);
         let mut tally = Tally::new(slice);
         let report = world.observed(&copy, u64::MAX, &mut tally);
         assert_eq!(report.failure, None);

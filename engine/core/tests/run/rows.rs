@@ -1,9 +1,11 @@
 //! From rows to records, case by case.
 
+use std::collections::BTreeSet;
+
 use engine_core::value::Kind;
 use serde_json::{Value, json};
 
-use crate::kit::{Table, World, booking, booking_spec, booking_table, order, order_spec, order_table, time, with};
+use crate::kit::{Table, World, at, booking, booking_spec, booking_table, order, order_spec, order_table, time, with};
 
 /// The runs that come out of one run over these rows.
 fn check(spec: &str, table: Table, rows: &[Value], expected: &[&str]) -> World {
@@ -281,6 +283,36 @@ fn a_row_that_was_committed_early_is_taken_back_when_another_of_its_key_comes() 
         assert_eq!(world.runs()[0], "A M1 0-5", "{more}");
         assert_eq!(codes(&world), [""; 0]);
     }
+}
+
+#[test]
+fn a_row_that_only_moved_is_forgotten_where_another_of_its_key_counts() {
+    let entered = |code: &str, minute| {
+        let mut row = order(1, code, "M1", 0, Some(5));
+        row["erf"] = time(minute).into();
+        row
+    };
+    let mut counted = BTreeSet::new();
+    for (more, code) in
+        ["", "merge: { gap: 0s }"].into_iter().flat_map(|more| ('B'..='Z').map(move |code| (more, code)))
+    {
+        let spec = order_spec(&format!("sync: {{ column: erf }}\nchecks: {{ duplicate_key: report }}\n{more}"));
+        let mut table = order_table();
+        table.window = Some("erf".to_owned());
+        let mut world =
+            World::with_rows(&spec.replace("von >=", "erf >=").replace("von <", "erf <"), table, &[entered("A", 0)]);
+        world.run_and_deliver();
+        let code = code.to_string();
+        world.set_rows(&[entered("A", 7), entered(&code, 9)]);
+        world.run_and_deliver();
+        let is_first = world.runs() == ["A M1 0-5"];
+        assert!(is_first || world.runs() == [format!("{code} M1 0-5")], "{:?}", world.runs());
+        let known = world.store.snapshot("orders");
+        let places: Vec<i64> = known.records.values().map(|record| record.at).collect();
+        assert_eq!(places, [at(if is_first { 7 } else { 9 }).as_microsecond()], "{more} {code}");
+        counted.insert(is_first);
+    }
+    assert_eq!(counted.len(), 2, "once the first counts, and once the second");
 }
 
 #[test]

@@ -218,13 +218,13 @@ pub(super) fn oldest(
     let mut oldest: Vec<OutboxRecord> = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        for record in stack::records(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?)? {
+        for record in stack::shared(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?)? {
             let (Head { seq, id, len, .. }, body) = record?;
             bytes += len;
             if !oldest.is_empty() && (bytes > bytes_max || oldest.len() >= records_max) {
                 return Ok(oldest);
             }
-            oldest.push(OutboxRecord { seq, id, body: body.into() });
+            oldest.push(OutboxRecord { seq, id, body });
         }
     }
     Ok(oldest)

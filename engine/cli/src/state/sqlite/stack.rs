@@ -12,6 +12,9 @@
 //!
 //! `bodies` has the bodies in the same order, with nothing between them.
 
+use std::sync::Arc;
+
+use engine_core::state::Body;
 use uuid::Uuid;
 
 use super::torn::{Torn, take};
@@ -59,12 +62,32 @@ pub(super) fn records<'a>(
     bytes: &'a [u8],
     bodies: &'a [u8],
 ) -> Result<impl Iterator<Item = Result<(Head, &'a str), Torn>>, Torn> {
-    let mut rest = std::str::from_utf8(bodies).map_err(|_| Torn("a stack of the outbox has a body that is no text"))?;
+    let mut rest = text_of(bodies)?;
     Ok(heads(bytes)?.map(move |head| {
         let (body, others) = rest.split_at_checked(head.len).ok_or(Torn("a stack of the outbox lacks a body"))?;
         rest = others;
         Ok((head, body))
     }))
+}
+
+/// The records of a stack, whose bodies share one text.
+pub(super) fn shared<'a>(
+    bytes: &'a [u8],
+    bodies: &'a [u8],
+) -> Result<impl Iterator<Item = Result<(Head, Body), Torn>>, Torn> {
+    let mut start = 0;
+    let records = records(bytes, bodies)?;
+    let text: Arc<str> = text_of(bodies)?.into();
+    Ok(records.map(move |record| {
+        let (head, _) = record?;
+        let body = Body::piece(&text, start, head.len);
+        start += head.len;
+        Ok((head, body))
+    }))
+}
+
+fn text_of(bodies: &[u8]) -> Result<&str, Torn> {
+    std::str::from_utf8(bodies).map_err(|_| Torn("a stack of the outbox has a body that is no text"))
 }
 
 /// A stack that is being made.
@@ -123,6 +146,12 @@ mod tests {
                 .map(|one| one.map(|(head, body)| (head, body.to_owned())))
                 .collect::<Result<_, _>>()
                 .expect("is whole");
+            let shared: Vec<(Head, String)> = shared(&stack.heads, stack.bodies.as_bytes())
+                .expect("is whole")
+                .map(|one| one.map(|(head, body)| (head, body.to_string())))
+                .collect::<Result<_, _>>()
+                .expect("is whole");
+            prop_assert_eq!(&shared, &read);
             prop_assert_eq!(stack.records as usize, waiting.len());
             prop_assert_eq!(read, waiting);
         }
@@ -131,6 +160,9 @@ mod tests {
         fn a_damaged_stack_is_told_and_nothing_else(heads in any::<Vec<u8>>(), bodies in any::<Vec<u8>>()) {
             if let Ok(read) = records(&heads, &bodies) {
                 prop_assert!(read.count() <= heads.len() / STRIDE);
+            }
+            if let Ok(shared) = shared(&heads, &bodies) {
+                prop_assert!(shared.count() <= heads.len() / STRIDE);
             }
         }
     }
