@@ -248,7 +248,7 @@ fn cargo_deny_is_given_the_same_licences() {
 #[test]
 fn the_schemas_are_what_the_types_say() {
     for (name, text) in engine_spec::schema::files() {
-        let kept = std::fs::read_to_string(root().join("schemas").join(name)).unwrap();
+        let kept = std::fs::read_to_string(root().join("schemas").join(&name)).unwrap();
         assert!(kept == text, "schemas/{name} is stale; run `cargo run -- validate-spec --write-schemas schemas`");
     }
 }

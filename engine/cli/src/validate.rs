@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use engine_spec::check::check_set;
 use engine_spec::load::{is_device_config, load_tests, peek, tests_without_spec};
 use engine_spec::render::{self, FileFindings};
+use engine_spec::schema;
 use engine_spec::text::{FILE_BYTES_MAX, Text};
 use engine_spec::{Diagnostic, Loaded, Severity, codes, load, load_device};
 
@@ -168,8 +169,10 @@ fn write_schemas(folder: &Path) -> Result<u8, Failure> {
         let path = path.to_owned();
         move |error| Failure::File { path, error }
     };
-    std::fs::create_dir_all(folder).map_err(failed(folder))?;
-    for (name, content) in engine_spec::schema::files() {
+    let bare = folder.join("bare");
+    std::fs::create_dir_all(&bare).map_err(failed(&bare))?;
+    let for_editors = schema::files().into_iter().map(|file| (folder, file));
+    for (folder, (name, content)) in for_editors.chain(schema::bare_files().into_iter().map(|file| (&*bare, file))) {
         let path = folder.join(name);
         std::fs::write(&path, content).map_err(failed(&path))?;
     }

@@ -2,6 +2,9 @@
 //!
 //! Editors complete from the same schemas, in `schemas/`. They avoid `anyOf` and `oneOf` over whole objects: one
 //! wrong key must give one error at its place.
+//!
+//! To make them takes as long as all the rest of a start, so that files are held against what was made before: the
+//! schemas in `schemas/bare/`, which have no words for people. A test tells when they are out of date.
 
 mod editor;
 mod shape;
@@ -53,7 +56,9 @@ pub enum Document {
 }
 
 impl Document {
-    /// The schema of what is valid.
+    const ALL: [Self; 3] = [Self::Pipeline, Self::Device, Self::Tests];
+
+    /// The schema of what is valid, made from the types.
     pub(crate) fn schema(self) -> &'static Value {
         match self {
             Self::Pipeline => &PIPELINE,
@@ -61,6 +66,43 @@ impl Document {
             Self::Tests => &TESTS,
         }
     }
+
+    /// The same without words for people, as it was made before: what files are held against.
+    pub fn bare(self) -> &'static Value {
+        static BARE: [LazyLock<Value>; 3] = [
+            LazyLock::new(|| read(include_str!("../../../schemas/bare/pipeline.json"))),
+            LazyLock::new(|| read(include_str!("../../../schemas/bare/engine.json"))),
+            LazyLock::new(|| read(include_str!("../../../schemas/bare/tests.json"))),
+        ];
+        &BARE[self as usize]
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pipeline => "pipeline",
+            Self::Device => "engine",
+            Self::Tests => "tests",
+        }
+    }
+}
+
+fn read(made: &str) -> Value {
+    serde_json::from_str(made).expect("a test holds it against what the types say")
+}
+
+/// A schema without what is said to people, and without the patterns of what has a format of the engine's own: the format
+/// says the same, and editors do not know it.
+fn stripped(schema: &Value) -> Value {
+    let mut bare = schema.clone();
+    editor::each_schema(&mut bare, &mut |schema| {
+        for words in ["description", "enumDescriptions", "$comment"] {
+            schema.remove(words);
+        }
+        if schema.get("format").and_then(Value::as_str).is_some_and(validate::is_own_format) {
+            schema.remove("pattern");
+        }
+    });
+    bare
 }
 
 /// The schema of a document for people, who want an example of every property.
@@ -68,23 +110,23 @@ pub fn with_examples(document: Document) -> Value {
     shape::with_examples(document.schema())
 }
 
-/// The generated files: their names in `schemas/`, and their contents, with all that helps in an editor.
-pub fn files() -> [(&'static str, String); 3] {
+/// The generated files for editors: their names in `schemas/`, and their contents, with all that helps there.
+pub fn files() -> [(String, String); 3] {
     files_with(RENAMED)
 }
 
-/// The generated files, with the old names of these keys.
-pub(crate) fn files_with(renamed: &[RenamedKey]) -> [(&'static str, String); 3] {
-    let documents = [
-        ("pipeline.schema.json", Document::Pipeline),
-        ("engine.schema.json", Document::Device),
-        ("tests.schema.json", Document::Tests),
-    ];
-    documents.map(|(name, document)| {
+/// The generated files for editors, with the old names of these keys.
+pub(crate) fn files_with(renamed: &[RenamedKey]) -> [(String, String); 3] {
+    Document::ALL.map(|document| {
         let mut dressed = editor::dress(&with_examples(document));
         renamed::deprecate(&mut dressed, document, renamed);
-        (name, format!("{dressed:#}\n"))
+        (format!("{}.schema.json", document.name()), format!("{dressed:#}\n"))
     })
+}
+
+/// The generated files for the engine itself: their names in `schemas/bare/`, and their contents.
+pub fn bare_files() -> [(String, String); 3] {
+    Document::ALL.map(|document| (format!("{}.json", document.name()), format!("{}\n", stripped(document.schema()))))
 }
 
 fn schema_of<T: JsonSchema>(file: &str) -> Value {

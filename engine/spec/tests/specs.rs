@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use engine_spec::schema::PIPELINE;
+use engine_spec::schema::Document;
 use engine_spec::yaml::SpecFile;
 use engine_spec::{Companions, Loaded, codes, load};
 use proptest::prelude::*;
@@ -46,7 +46,7 @@ fn valid_specs_have_no_findings() {
 /// What is there for editors changes no verdict, but for fields of the other table type: those a rule refuses.
 #[test]
 fn editors_and_the_loader_agree_on_what_is_valid() {
-    let strict = engine_spec::schema::compile(&PIPELINE);
+    let strict = engine_spec::schema::compile(Document::Pipeline.bare());
     let (_, text) = &engine_spec::schema::files()[0];
     let dressed = engine_spec::schema::compile(&serde_json::from_str(text).expect("JSON"));
     let mut refused = 0;
@@ -187,7 +187,7 @@ proptest! {
     fn the_schema_accepts_exactly_what_the_types_decode(which in 0usize..100, place in any::<prop::sample::Index>(), kind in 0usize..14) {
         thread_local! {
             static SPECS: Vec<SpecFile> = specs("valid").into_values().map(|(_, loaded)| loaded.file).collect();
-            static SCHEMA: jsonschema::Validator = engine_spec::schema::compile(&PIPELINE);
+            static SCHEMA: jsonschema::Validator = engine_spec::schema::compile(Document::Pipeline.bare());
         }
         let mut value = SPECS.with(|specs| specs[which % specs.len()].value.clone());
         let mut found = Vec::new();

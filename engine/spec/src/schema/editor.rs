@@ -82,7 +82,7 @@ pub fn title_of(name: &str) -> String {
 }
 
 /// Calls a function with every schema in a schema, the inner ones first.
-fn each_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut Map<String, Value>)) {
+pub(super) fn each_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut Map<String, Value>)) {
     let Value::Object(node) = schema else { return };
     for (key, value) in node.iter_mut() {
         match (key.as_str(), value) {

@@ -8,29 +8,36 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::{DEVICE, Document, PIPELINE, TESTS};
+use super::Document;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Fix, Guess, child, guess};
 use crate::model::Period;
 use crate::scalar::{ByteSize, Ident, Percent};
 use crate::yaml::SpecFile;
 
-static PIPELINE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&PIPELINE));
-static DEVICE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&DEVICE));
-static TESTS_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(&TESTS));
+static PIPELINE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(Document::Pipeline.bare()));
+static DEVICE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(Document::Device.bare()));
+static TESTS_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(Document::Tests.bare()));
+
+/// The formats of the scalars, and what has them.
+const FORMATS: [(&str, fn(&str) -> bool); 5] = [
+    ("Period", |text| text.parse::<Period>().is_ok()),
+    ("ByteSize", |text| text.parse::<ByteSize>().is_ok()),
+    ("Percent", |text| text.parse::<Percent>().is_ok()),
+    ("Ident", |text| text.parse::<Ident>().is_ok()),
+    ("ActionOrPeriod", |text| matches!(text, "reject" | "report" | "allow") || text.parse::<Period>().is_ok()),
+];
+
+pub(super) fn is_own_format(format: &str) -> bool {
+    FORMATS.iter().any(|(name, _)| *name == format)
+}
 
 /// The validator of a schema made here, with the formats of the scalars.
 pub fn compile(schema: &Value) -> Validator {
-    jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft7)
-        .should_validate_formats(true)
-        .with_format("Period", |text: &str| text.parse::<Period>().is_ok())
-        .with_format("ByteSize", |text: &str| text.parse::<ByteSize>().is_ok())
-        .with_format("Percent", |text: &str| text.parse::<Percent>().is_ok())
-        .with_format("Ident", |text: &str| text.parse::<Ident>().is_ok())
-        .with_format("ActionOrPeriod", |text: &str| {
-            matches!(text, "reject" | "report" | "allow") || text.parse::<Period>().is_ok()
-        })
+    let options = jsonschema::options().with_draft(jsonschema::Draft::Draft7).should_validate_formats(true);
+    FORMATS
+        .into_iter()
+        .fold(options, |options, (name, has_it)| options.with_format(name, has_it))
         .build(schema)
         .expect("the schema is made from the types and a test compiles it")
 }
@@ -59,7 +66,7 @@ pub(crate) fn validate(file: &SpecFile, value: &Value, document: Document) -> Ou
         Document::Device => &DEVICE_VALIDATOR,
         Document::Tests => &TESTS_VALIDATOR,
     };
-    let schema = document.schema();
+    let schema = document.bare();
     let mut translation =
         Translation { file, schema, outcome: Outcome { findings: Vec::new(), offenders: Vec::new() } };
     if validator.is_valid(value) {
