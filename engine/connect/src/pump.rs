@@ -138,6 +138,7 @@ impl<S> Feed<S> {
     }
 
     fn send_rows(&mut self) -> Result<(), Unwanted> {
+        self.batch.settle();
         self.outbox.send(Message::Rows(std::mem::take(&mut self.batch))).map_err(|_| Unwanted)
     }
 }

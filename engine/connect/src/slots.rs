@@ -18,23 +18,13 @@ pub(crate) const CALENDAR_SECS: RangeInclusive<i64> = -4_371_587 * DAY_SECS..=2_
 
 /// Appends a value that cannot be carried, with its column and type.
 pub(crate) fn push_bad(batch: &mut RowBatch, column: &Column, why: &str) {
-    batch.push_bad(&format!("column {} ({}): {why}", column.name, column.source_type));
+    batch.push_bad(&column.refusal(why));
 }
 
-/// Appends text, or the reason why the bytes are none.
-pub(crate) fn push_utf8(batch: &mut RowBatch, column: &Column, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => batch.push_text(text),
-        Err(error) => push_bad(batch, column, &not_utf8(bytes, error)),
-    }
-}
-
-/// Appends text of a fixed-width column without its padding, or the reason why the bytes are none.
-pub(crate) fn push_utf8_padded(batch: &mut RowBatch, column: &Column, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => batch.push_padded(text),
-        Err(error) => push_bad(batch, column, &not_utf8(bytes, error)),
-    }
+/// Appends text of a fixed-width column without its padding.
+pub(crate) fn push_utf8_padded(batch: &mut RowBatch, bytes: &[u8]) {
+    let padding = bytes.iter().rev().take_while(|byte| **byte == b' ').count();
+    batch.push_utf8(&bytes[..bytes.len() - padding]);
 }
 
 /// Appends a floating-point number; one that no JSON number can be is bad.
@@ -44,11 +34,6 @@ pub(crate) fn push_float(batch: &mut RowBatch, column: &Column, number: f64) {
     } else {
         push_bad(batch, column, &format!("{number} is not a finite number"));
     }
-}
-
-fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> String {
-    let place = error.valid_up_to();
-    format!("the text is not UTF-8: byte 0x{:02x} at {place}", bytes[place])
 }
 
 /// Seconds and nanoseconds of microseconds since an epoch; the nanoseconds are never negative.

@@ -24,7 +24,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::failure::{Problem, Target, line_and_column};
 use crate::pump::{Feed, Flow, pump};
-use crate::slots::{push_float, push_utf8, push_utf8_padded};
+use crate::slots::{push_float, push_utf8_padded};
 
 /// Virtual machine instructions between two looks at the clock and at the wish to stop; some tens of microseconds.
 const PROGRESS_OPS: i32 = 4_000;
@@ -244,8 +244,8 @@ fn read(
                 ValueRef::Null => batch.push(Slot::Null),
                 ValueRef::Integer(number) => batch.push(Slot::Int(number)),
                 ValueRef::Real(number) => push_float(batch, column, number),
-                ValueRef::Text(bytes) if padded[place] => push_utf8_padded(batch, column, bytes),
-                ValueRef::Text(bytes) => push_utf8(batch, column, bytes),
+                ValueRef::Text(bytes) if padded[place] => push_utf8_padded(batch, bytes),
+                ValueRef::Text(bytes) => batch.push_utf8(bytes),
                 ValueRef::Blob(bytes) => batch.push_bytes(bytes),
             }
         }

@@ -154,6 +154,13 @@ pub struct Column {
     pub source_type: String,
 }
 
+impl Column {
+    /// Why a value of the column cannot be carried, for people.
+    pub fn refusal(&self, why: &str) -> String {
+        format!("column {} ({}): {why}", self.name, self.source_type)
+    }
+}
+
 /// The columns of a result, in order.
 pub type Columns = Arc<[Column]>;
 
@@ -165,6 +172,12 @@ pub struct RowBatch {
     text: String,
     bytes: Vec<u8>,
     part: u32,
+    /// Text that belongs behind `text`, and is not known to be UTF-8.
+    unread: Vec<u8>,
+    /// The first value that may lie in it.
+    unread_from: usize,
+    /// A text in it begins within a character.
+    is_torn: bool,
 }
 
 impl RowBatch {
@@ -182,6 +195,8 @@ impl RowBatch {
         self.text.clear();
         self.bytes.clear();
         self.part = 0;
+        self.unread.clear();
+        self.is_torn = false;
     }
 
     /// The columns of the rows.
@@ -212,7 +227,11 @@ impl RowBatch {
 
     /// Whether the source should hand the batch over.
     pub fn is_full(&self) -> bool {
-        self.len() >= BATCH_ROWS_MAX || self.text.len() + self.bytes.len() >= BATCH_BYTES_MAX
+        self.len() >= BATCH_ROWS_MAX || self.piece_bytes() >= BATCH_BYTES_MAX
+    }
+
+    fn piece_bytes(&self) -> usize {
+        self.text.len() + self.unread.len() + self.bytes.len()
     }
 
     /// Bytes of its values: those of texts and bytes, and eight for every other value but null.
@@ -230,12 +249,13 @@ impl RowBatch {
             )
         };
         let words = self.slots.iter().filter(is_word).count();
-        (self.text.len() + self.bytes.len() + 8 * words) as u64
+        (self.piece_bytes() + 8 * words) as u64
     }
 
     /// The row at an index below [`Self::len`].
     #[inline]
     pub fn row(&self, index: usize) -> Row<'_> {
+        debug_assert!(self.unread.is_empty(), "texts were not looked at: `settle` comes before reading");
         let width = self.columns.len();
         Row { batch: self, slots: &self.slots[index * width..(index + 1) * width] }
     }
@@ -263,6 +283,66 @@ impl RowBatch {
     /// Appends text of a fixed-width column: trailing blanks are padding and are removed.
     pub fn push_padded(&mut self, text: &str) {
         self.push_text(text.trim_end_matches(' '));
+    }
+
+    /// Appends text whose bytes are not known to be UTF-8. [`Self::settle`] looks at those of many values at once, which
+    /// takes a fraction of looking at each, and comes before anything is read.
+    pub fn push_utf8(&mut self, bytes: &[u8]) {
+        let slot = if bytes.len() > VALUE_BYTES_MAX {
+            Slot::Bad(self.too_long(bytes.len()))
+        } else {
+            self.is_torn |= bytes.first().is_some_and(|first| first & 0b1100_0000 == 0b1000_0000);
+            Slot::Text(self.keep_unread(bytes))
+        };
+        self.slots.push(slot);
+    }
+
+    /// Looks at the bytes of [`Self::push_utf8`]. A value that is no UTF-8 becomes [`Slot::Bad`].
+    pub fn settle(&mut self) {
+        if self.unread.is_empty() {
+            return;
+        }
+        let mut unread = std::mem::take(&mut self.unread);
+        match std::str::from_utf8(&unread) {
+            // No text begins within a character, and so none ends within one.
+            Ok(text) if !self.is_torn => self.text.push_str(text),
+            _ => self.settle_one_by_one(&unread),
+        }
+        self.is_torn = false;
+        unread.clear();
+        self.unread = unread;
+    }
+
+    #[cold]
+    fn settle_one_by_one(&mut self, unread: &[u8]) {
+        let settled = self.text.len();
+        let mut last = (Piece::default(), Piece::default());
+        for place in self.unread_from..self.slots.len() {
+            let slot = self.slots[place];
+            let (Slot::Text(piece) | Slot::Decimal(piece) | Slot::Json(piece) | Slot::Bad(piece)) = slot else {
+                continue;
+            };
+            let start = piece.start as usize - settled;
+            let kept = match std::str::from_utf8(&unread[start..start + piece.len as usize]) {
+                // The values of a row that could not be told apart share their reason.
+                Ok(_) if piece == last.0 && piece.len > 0 => last.1,
+                Ok(text) => self.append(text),
+                Err(error) => {
+                    let at = error.valid_up_to();
+                    let why = format!("the text is not UTF-8: byte 0x{:02x} at {at}", unread[start + at]);
+                    let reason = self.columns[place % self.columns.len()].refusal(&why);
+                    self.slots[place] = Slot::Bad(self.append(&reason));
+                    continue;
+                }
+            };
+            last = (piece, kept);
+            self.slots[place] = match slot {
+                Slot::Decimal(_) => Slot::Decimal(kept),
+                Slot::Json(_) => Slot::Json(kept),
+                Slot::Bad(_) => Slot::Bad(kept),
+                _ => Slot::Text(kept),
+            };
+        }
     }
 
     /// Appends an exact number: digits with an optional sign and decimal point.
@@ -310,9 +390,22 @@ impl RowBatch {
     }
 
     fn keep(&mut self, text: &str) -> Piece {
+        if self.unread.is_empty() { self.append(text) } else { self.keep_unread(text.as_bytes()) }
+    }
+
+    fn append(&mut self, text: &str) -> Piece {
         let start = self.text.len() as u32;
         self.text.push_str(text);
         Piece { start, len: text.len() as u32 }
+    }
+
+    fn keep_unread(&mut self, bytes: &[u8]) -> Piece {
+        if self.unread.is_empty() {
+            self.unread_from = self.slots.len();
+        }
+        let start = (self.text.len() + self.unread.len()) as u32;
+        self.unread.extend_from_slice(bytes);
+        Piece { start, len: bytes.len() as u32 }
     }
 
     fn too_long(&mut self, len: usize) -> Piece {
@@ -390,6 +483,8 @@ pub enum Cell<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -413,6 +508,81 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(TypeRule::find(RULES, source_type).map(|rule| rule.kind), expected, "{source_type}");
+        }
+    }
+
+    /// Ways into a batch that keep text.
+    #[derive(Debug, Clone)]
+    enum Push {
+        Unread(Vec<u8>),
+        Text(String),
+        Decimal,
+        Bad,
+        Unreadable,
+        Number,
+    }
+
+    fn pushes() -> impl Strategy<Value = Vec<Push>> {
+        let bytes = prop_oneof![
+            "[a-z\u{e4}\u{20ac}]{0,5}".prop_map(String::into_bytes),
+            // Parts of characters, which may fall together.
+            proptest::collection::vec(prop_oneof![Just(b'a'), Just(0xc3), Just(0xa4), Just(0xff)], 0..3),
+        ];
+        let push = prop_oneof![
+            4 => bytes.prop_map(Push::Unread),
+            1 => "[a-z\u{e4}]{0,3}".prop_map(Push::Text),
+            1 => prop_oneof![Just(Push::Decimal), Just(Push::Bad), Just(Push::Unreadable), Just(Push::Number)],
+        ];
+        proptest::collection::vec(push, 0..30)
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_looked_at_together_as_they_would_be_one_by_one(pushes in pushes()) {
+            let column = |name: &str| Column { name: name.to_owned(), kind: Kind::Any, source_type: "t".to_owned() };
+            let columns: Columns = [column("a"), column("b")].into();
+            let [mut together, mut one_by_one] = [RowBatch::new(), RowBatch::new()];
+            for batch in [&mut together, &mut one_by_one] {
+                // What was in it before does not count.
+                batch.reset(&columns);
+                batch.push_utf8(&[0xa4]);
+                batch.reset(&columns);
+            }
+            for push in &pushes {
+                for batch in [&mut together, &mut one_by_one] {
+                    match push {
+                        Push::Unread(bytes) => batch.push_utf8(bytes),
+                        Push::Text(text) => batch.push_text(text),
+                        Push::Decimal => batch.push_decimal("1.5"),
+                        Push::Bad => batch.push_bad("month 13"),
+                        Push::Unreadable => batch.push_unreadable(2, "a quote is missing"),
+                        Push::Number => batch.push(Slot::Int(1)),
+                    }
+                }
+                one_by_one.settle();
+            }
+            together.settle();
+            prop_assert_eq!(together.value_bytes(), one_by_one.value_bytes());
+            for (row, other) in together.rows().zip(one_by_one.rows()) {
+                prop_assert_eq!(row.unreadable(), other.unreadable());
+                for place in 0..columns.len() {
+                    prop_assert_eq!(row.get(place), other.get(place));
+                }
+            }
+            for (place, push) in pushes.iter().enumerate() {
+                if pushes.iter().any(|push| matches!(push, Push::Unreadable)) || place / 2 >= together.len() {
+                    break;
+                }
+                let cell = together.row(place / 2).get(place % 2);
+                match push {
+                    Push::Unread(bytes) => match std::str::from_utf8(bytes) {
+                        Ok(text) => prop_assert_eq!(cell, Cell::Text(text)),
+                        Err(_) => prop_assert!(matches!(cell, Cell::Bad(why) if why.contains("is not UTF-8")), "{:?}", cell),
+                    },
+                    Push::Text(text) => prop_assert_eq!(cell, Cell::Text(text)),
+                    _ => {}
+                }
+            }
         }
     }
 

@@ -5,9 +5,7 @@ use sqlx::mysql::{MySql, MySqlColumn, MySqlRow, MySqlTypeInfo};
 use sqlx::{Column as _, Decode, Row as _, Type, TypeInfo as _};
 
 use crate::failure::Problem;
-use crate::slots::{
-    DAY_SECS, MICRO_NANOS, SECOND_MICROS, epoch_days, push_bad, push_float, push_utf8, push_utf8_padded,
-};
+use crate::slots::{DAY_SECS, MICRO_NANOS, SECOND_MICROS, epoch_days, push_bad, push_float, push_utf8_padded};
 
 /// Bytes of a date-time's fraction that a value may lack.
 const MICROS_BYTES: usize = 4;
@@ -215,8 +213,8 @@ fn source_type(name: &str, form: Form) -> String {
 
 fn push(form: Form, bytes: &[u8], column: &Column, batch: &mut RowBatch) {
     match form {
-        Form::Text => push_utf8(batch, column, bytes),
-        Form::Padded => push_utf8_padded(batch, column, bytes),
+        Form::Text => batch.push_utf8(bytes),
+        Form::Padded => push_utf8_padded(batch, bytes),
         Form::Bytes | Form::Null => batch.push_bytes(bytes),
         Form::Shape => push_bad(batch, column, "a geometry is not carried; select ST_AsText(…) or ST_X(…) of it"),
         Form::Decimal => match std::str::from_utf8(bytes) {
@@ -372,6 +370,7 @@ mod tests {
         let mut batch = RowBatch::new();
         batch.reset(&columns);
         push(form, bytes, &columns[0], &mut batch);
+        batch.settle();
         match (batch.row(0).get(0), expected) {
             (Cell::Bad(why), Cell::Bad(part)) => {
                 assert!(why.starts_with("column c (t): ") && why.contains(part), "{form:?}: {why}");

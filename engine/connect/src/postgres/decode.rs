@@ -7,8 +7,8 @@ use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
 use super::numeric;
 use crate::failure::Problem;
 use crate::slots::{
-    CALENDAR_DAYS, CALENDAR_SECS, DAY_SECS, MICRO_NANOS, SECOND_MICROS, push_bad, push_float, push_utf8,
-    push_utf8_padded, split_micros,
+    CALENDAR_DAYS, CALENDAR_SECS, DAY_SECS, MICRO_NANOS, SECOND_MICROS, push_bad, push_float, push_utf8_padded,
+    split_micros,
 };
 
 /// Days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
@@ -233,11 +233,11 @@ fn try_push(
             return Some(Ok(()));
         }
         Form::Text => {
-            push_utf8(batch, column, bytes);
+            batch.push_utf8(bytes);
             return Some(Ok(()));
         }
         Form::Padded => {
-            push_utf8_padded(batch, column, bytes);
+            push_utf8_padded(batch, bytes);
             return Some(Ok(()));
         }
         Form::Bytes => {
@@ -331,6 +331,7 @@ mod tests {
         let mut batch = RowBatch::new();
         batch.reset(&columns);
         push(form, bytes, &columns[0], &mut batch, &mut String::new());
+        batch.settle();
         match (batch.row(0).get(0), expected) {
             (Cell::Bad(why), Cell::Bad(part)) => {
                 assert!(why.starts_with("column c (t): ") && why.contains(part), "{form:?}: {why}");
