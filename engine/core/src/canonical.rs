@@ -54,17 +54,31 @@ pub fn record_id(pipeline: &str, key_text: &str) -> Uuid {
 
 /// Writes a text as a JSON string.
 pub fn write_json_text(out: &mut String, text: &str) {
-    // Hardly any text has anything to escape: eight bytes are looked at together, the last of them behind blanks.
-    const BLANKS: u64 = u64::from_ne_bytes([b' '; 8]);
-    let (words, rest) = text.as_bytes().as_chunks();
-    let rest = rest.iter().fold(BLANKS, |word, byte| word << 8 | u64::from(*byte));
-    if has_escaped(rest) || words.iter().any(|word| has_escaped(u64::from_ne_bytes(*word))) {
+    // Hardly any text has anything to escape.
+    if holds_escaped(text.as_bytes()) {
         return write_escaped(out, text);
     }
     out.reserve(text.len() + 2);
     out.push('"');
     out.push_str(text);
     out.push('"');
+}
+
+/// Whether anything is escaped in JSON. Eight bytes are looked at together, and the last eight whatever they are of: what
+/// is looked at twice costs less than what remains one by one.
+#[inline]
+fn holds_escaped(text: &[u8]) -> bool {
+    const BLANKS: u64 = u64::from_ne_bytes([b' '; 8]);
+    if let Some(last) = text.last_chunk() {
+        let (words, _) = text.as_chunks();
+        return has_escaped(u64::from_ne_bytes(*last))
+            || words.iter().any(|word| has_escaped(u64::from_ne_bytes(*word)));
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let [first, last] = [first, last].map(|half| u64::from(u32::from_ne_bytes(*half)));
+        return has_escaped(first << 32 | last);
+    }
+    has_escaped(text.iter().fold(BLANKS, |word, byte| word << 8 | u64::from(*byte)))
 }
 
 #[cold]

@@ -64,6 +64,12 @@ pub fn trim(text: &str) -> &str {
     text.trim_matches(|char: char| char.is_whitespace() || char == '\u{feff}')
 }
 
+/// Whether nothing is left of a text that is trimmed.
+pub(crate) fn is_blank(text: &str) -> bool {
+    // Hardly any text begins with white space.
+    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && trim(text).is_empty()
+}
+
 /// The canonical text of a value; `None` where there is no value. Text and JSON are handed back as they are.
 ///
 /// | kind | text |
@@ -330,6 +336,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_text_is_blank_where_nothing_is_left_of_it() {
+        for text in ["", " ", "\u{feff}", "\u{a0}\t\n", "a", " a", "\u{a0}ä", "ä", "-", "\u{1}"] {
+            assert_eq!(is_blank(text), trim(text).is_empty(), "{text:?}");
+        }
+    }
 
     #[track_caller]
     fn text(cell: Cell<'_>, expected: &str) {

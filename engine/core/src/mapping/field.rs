@@ -9,7 +9,7 @@ use super::Rejection;
 use super::codes::Codes;
 use super::show::{clip, write_json_cell};
 use crate::canonical::write_json_text;
-use crate::text::{number_of, text_of, trim};
+use crate::text::{is_blank, number_of, text_of};
 use crate::time::{Instant, TimeCells, TimeReader, TimeValue};
 use crate::transform::Transforms;
 use crate::value::{Cell, Row};
@@ -32,13 +32,13 @@ impl TextReader {
     pub(super) fn required(&self, row: Row<'_>, out: &mut String, sink: &mut Sink<'_>) -> bool {
         // Most codes are the text of a column.
         if let Some(text) = self.as_it_is.and_then(|place| row.text(place))
-            && !trim(text).is_empty()
+            && !is_blank(text)
         {
             text.clone_into(out);
             return false;
         }
         match self.read(row, out, sink) {
-            Ok(Text::Value) if !trim(out).is_empty() => false,
+            Ok(Text::Value) if !is_blank(out) => false,
             Ok(Text::Value | Text::Nothing) => {
                 out.clear();
                 sink.rejections.push(missing(&self.path));

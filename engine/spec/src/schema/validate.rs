@@ -19,8 +19,11 @@ static PIPELINE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(Docume
 static DEVICE_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(Document::Device.bare()));
 static TESTS_VALIDATOR: LazyLock<Validator> = LazyLock::new(|| compile(Document::Tests.bare()));
 
-/// The formats of the scalars, and what has them.
-const FORMATS: [(&str, fn(&str) -> bool); 5] = [
+/// The name of a format, and whether a text has it.
+type Format = (&'static str, fn(&str) -> bool);
+
+/// The formats of the scalars.
+const FORMATS: [Format; 5] = [
     ("Period", |text| text.parse::<Period>().is_ok()),
     ("ByteSize", |text| text.parse::<ByteSize>().is_ok()),
     ("Percent", |text| text.parse::<Percent>().is_ok()),
