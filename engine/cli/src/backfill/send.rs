@@ -71,15 +71,19 @@ impl Backfill<'_> {
             return Err(self.stopped());
         }
         let mut state = state.into_inner();
-        (state.acknowledged, state.digest) = all(&digests);
-        state.done = true;
-        self.store.put_slice(self.id, &self.job_id, &state)?;
+        if !state.done {
+            // There was nothing to send, or nothing that was not acknowledged already.
+            (state.acknowledged, state.digest) = all(&digests);
+            state.done = true;
+            self.store.put_slice(self.id, &self.job_id, &state)?;
+        }
         let refusals = outbox.refused(&plan.id)?.into_iter().take(REFUSALS_TOLD);
         let refusals = refusals.map(|entry| format!("{}: {}: {}", entry.id, entry.code, entry.message)).collect();
         Ok(Sent { refused: state.refused, refusals })
     }
 
-    /// Records are settled in their order: the last of them says how far the slice has come.
+    /// Records are settled in their order: the last of them says how far the slice has come. With the last of all it is
+    /// done, in the same commit.
     fn remember(
         &self,
         state: &RefCell<SliceState>,
@@ -91,6 +95,7 @@ impl Backfill<'_> {
         let last = accepted.iter().copied().chain(refused.iter().map(|one| one.seq)).max();
         let last = last.and_then(|last| usize::try_from(last).ok()).unwrap_or_default();
         (state.acknowledged, state.digest) = digests.get(last).map_or(all(digests), |digest| (last as u64, *digest));
+        state.done = state.acknowledged == all(digests).0;
         state.refused += refused.len() as u64;
         self.store.put_slice(self.id, &self.job_id, &state)
     }
