@@ -87,10 +87,24 @@ fn what_the_manifests_share_is_the_same() {
         for key in ["volumes", "securityContext", "serviceAccountName", "terminationGracePeriodSeconds"] {
             assert_eq!(other[key], service[key], "{key}");
         }
-        for key in ["image", "command", "workingDir", "resources", "securityContext", "volumeMounts"] {
+        for key in ["image", "command", "workingDir", "env", "resources", "securityContext", "volumeMounts"] {
             assert_eq!(other["containers"][0][key], service["containers"][0][key], "{key}");
         }
     }
+}
+
+#[test]
+fn the_unit_and_the_manifests_ask_the_same_of_the_c_library() {
+    let unit = fs::read_to_string(root().join("deploy/systemd/engine.service")).unwrap();
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let set = unit.lines().filter_map(|line| line.strip_prefix("Environment=")).flat_map(str::split_whitespace);
+    let of_unit: Vec<(String, String)> =
+        set.filter(|one| one.starts_with("MALLOC_")).filter_map(|one| one.split_once('=')).map(pair).collect();
+    let service = object("engine.yaml", "Deployment", "engine")["spec"]["template"]["spec"]["containers"][0].clone();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of_manifest: Vec<(String, String)> =
+        service["env"].as_array().unwrap().iter().map(|one| (text(&one["name"]), text(&one["value"]))).collect();
+    assert_eq!((of_unit.len(), of_unit), (3, of_manifest));
 }
 
 /// Every command of a manifest is one that the program knows, with these arguments.
