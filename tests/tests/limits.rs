@@ -26,6 +26,12 @@ const MET: &[(&str, &str, &str)] = &[
     ("engine/cli/src/fleet/git.rs", "QUOTE_BYTES_MAX", "what_git_says_is_quoted_in_one_line_and_not_for_ever"),
     ("engine/cli/src/fleet/pull.rs", "FINDINGS_TOLD_MAX", "no_more_findings_are_told_than_can_be_read"),
     ("engine/core/src/canonical/key.rs", "PLACE_DIGITS_MAX", "the_place_is_that_of_the_longest_number"),
+    (
+        "engine/core/src/derive/direct.rs",
+        "LANES_MAX",
+        "records_of_a_machine_share_its_name_however_many_machines_there_are",
+    ),
+    ("engine/core/src/memory.rs", "ROOM_MAX", "the_room_that_is_made_beforehand_is_bounded"),
     ("engine/core/src/fleet/manifest.rs", "BUNDLE_BYTES_MAX", "what_is_too_much_for_a_device_is_not_packed"),
     ("engine/core/src/fleet/manifest.rs", "FILES_MAX", "a_bundle_has_bounds"),
     ("engine/core/src/fleet/manifest.rs", "FILE_BYTES_MAX", "a_bundle_has_bounds"),

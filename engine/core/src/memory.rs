@@ -340,3 +340,15 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_that_is_made_beforehand_is_bounded() {
+        let store = MemoryStore::for_one_run(usize::MAX);
+        store.enqueue_all("p", [(Uuid::nil(), "{}".into())]);
+        assert_eq!(store.claim("p", 9, 9).expect("memory does not fail").len(), 1);
+    }
+}
