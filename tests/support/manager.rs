@@ -39,14 +39,20 @@ impl Manager {
     /// Waits for a message that begins so, and gives it back.
     #[track_caller]
     pub fn expect(&self, begin: &str) -> String {
+        self.expect_that(&format!("begins with {begin}"), |message| message.starts_with(begin))
+    }
+
+    /// Waits for a message of which something holds, and gives it back. Where none comes, what came is said.
+    #[track_caller]
+    pub fn expect_that(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut heard = Vec::new();
         while let Some(message) = self.hear(deadline.saturating_duration_since(Instant::now())) {
-            if message.starts_with(begin) {
+            if holds(&message) {
                 return message;
             }
             heard.push(message);
         }
-        panic!("no message begins with {begin}: {heard:#?}");
+        panic!("no message {what}: {heard:#?}");
     }
 }
