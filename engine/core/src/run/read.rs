@@ -153,7 +153,7 @@ impl Run<'_> {
                     let row = reading.take(&mut row_buffer);
                     reading.misses.push(Miss { key, row, later });
                 } else {
-                    reading.settle(&verdict, key, &mut row_buffer, self.scribe.as_mut());
+                    reading.settle(verdict, key, &mut row_buffer, self.scribe.as_mut());
                 }
             }
             self.resolve_misses(reading)?;
@@ -185,7 +185,7 @@ impl Run<'_> {
         self.resolve_unfolded(reading, &keys)?;
         for Miss { key, mut row, later } in misses.drain(..) {
             let verdict = self.classify(reading, key, &row, later);
-            reading.settle(&verdict, key, &mut row, self.scribe.as_mut());
+            reading.settle(verdict, key, &mut row, self.scribe.as_mut());
             reading.give_back(row);
         }
         // Its memory is used again.

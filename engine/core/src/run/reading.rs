@@ -143,12 +143,12 @@ impl Reading {
     /// records of rows that are not folded.
     pub(super) fn settle(
         &mut self,
-        verdict: &Verdict,
+        verdict: Verdict,
         key: RowKey,
         row: &mut Box<CanonicalRow>,
         scribe: Option<&mut Scribe>,
     ) {
-        match (*verdict, scribe) {
+        match (verdict, scribe) {
             (Verdict::Unasked | Verdict::Done, _) => {}
             (Verdict::Stage { hash, fresh }, None) => {
                 let row = self.take(row);

@@ -62,7 +62,11 @@ pub(super) fn records<'a>(
     bytes: &'a [u8],
     bodies: &'a [u8],
 ) -> Result<impl Iterator<Item = Result<(Head, &'a str), Torn>>, Torn> {
-    let mut rest = text_of(bodies)?;
+    records_in(bytes, text_of(bodies)?)
+}
+
+fn records_in<'a>(bytes: &'a [u8], text: &'a str) -> Result<impl Iterator<Item = Result<(Head, &'a str), Torn>>, Torn> {
+    let mut rest = text;
     Ok(heads(bytes)?.map(move |head| {
         let (body, others) = rest.split_at_checked(head.len).ok_or(Torn("a stack of the outbox lacks a body"))?;
         rest = others;
@@ -75,12 +79,12 @@ pub(super) fn shared<'a>(
     bytes: &'a [u8],
     bodies: &'a [u8],
 ) -> Result<impl Iterator<Item = Result<(Head, Body), Torn>>, Torn> {
+    let text = text_of(bodies)?;
+    let shared: Arc<str> = text.into();
     let mut start = 0;
-    let records = records(bytes, bodies)?;
-    let text: Arc<str> = text_of(bodies)?.into();
-    Ok(records.map(move |record| {
+    Ok(records_in(bytes, text)?.map(move |record| {
         let (head, _) = record?;
-        let body = Body::piece(&text, start, head.len);
+        let body = Body::piece(&shared, start, head.len);
         start += head.len;
         Ok((head, body))
     }))
