@@ -30,11 +30,11 @@ fn install(name: &str, folder: &Path, environment: &[(&str, String)]) {
 #[cfg(test)]
 mod tests {
     use std::env;
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::fs;
     use std::thread;
 
     use super::*;
+    use crate::program;
 
     /// Stands in for Python with a slow pip: it writes into the last folder that it is told, `--target FOLDER -r FILE`.
     const PYTHON: &str = r#"#!/usr/bin/env bash
@@ -49,8 +49,7 @@ touch "${@: -3:1}/package"
     fn whoever_needs_the_same_programs_waits_until_they_are_there() {
         let folder = tempfile::tempdir().expect("a folder");
         let python = folder.path().join("python3");
-        fs::write(&python, PYTHON).expect("the folder is writable");
-        fs::set_permissions(&python, Permissions::from_mode(0o755)).expect("the file is ours");
+        program::write(&python, PYTHON);
         let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap_or_default());
         let clients = folder.path().join("clients");
         thread::scope(|scope| {

@@ -16,6 +16,7 @@ pub mod peer;
 pub mod plant;
 pub mod platform;
 pub mod powerloss;
+pub mod program;
 pub mod promises;
 pub mod proxy;
 pub mod raw;

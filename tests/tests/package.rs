@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -14,6 +13,7 @@ use std::sync::OnceLock;
 use engine_tests::binary::{Workspace, engine, root};
 use engine_tests::plant::{self, NOW, Plant};
 use engine_tests::platform::Platform;
+use engine_tests::program;
 use serde_json::{Value, json};
 
 /// 2026-01-01T00:00:00Z.
@@ -182,9 +182,7 @@ fn script(name: &str, args: &[&str]) -> (String, String) {
     fs::create_dir(&tools).unwrap();
     let notes = folder.path().join("notes");
     for tool in ["systemd-sysusers", "systemd-tmpfiles", "systemctl", "deb-systemd-invoke", "rm"] {
-        let path = tools.join(tool);
-        fs::write(&path, format!("#!/bin/sh\necho {tool} \"$@\" >> {}\n", notes.display())).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        program::write(&tools.join(tool), &format!("#!/bin/sh\necho {tool} \"$@\" >> {}\n", notes.display()));
     }
     // As if systemd ran here.
     let text = fs::read_to_string(folder.path().join(name)).unwrap().replace("/run/systemd/system", "/");
@@ -252,7 +250,7 @@ fn an_upgrade_loses_and_repeats_nothing() {
         // As dpkg does: the new file is moved into the old one's place.
         fs::create_dir_all(program.parent().unwrap()).unwrap();
         let new = program.with_extension("dpkg-new");
-        fs::copy(installed("usr/bin/engine"), &new).unwrap();
+        program::copy(&installed("usr/bin/engine"), &new);
         fs::rename(&new, &program).unwrap();
     };
     install();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use engine_tests::binary::{Workspace, engine, root};
-use engine_tests::clients;
+use engine_tests::{clients, program};
 use serde_json::Value;
 
 /// A stand-in for `curl`: the release is a file.
@@ -49,12 +49,12 @@ impl Project {
         git(&workspace.path("origin"), &["commit", "--quiet", "--message=specs"]);
         git(&workspace.path(""), &["clone", "--quiet", "origin", "clone"]);
 
-        executable(&workspace.write("bin/curl", CURL));
+        program::write(&workspace.path("bin/curl"), CURL);
         // The release: a file that starts the programs that are tested.
-        for program in ["engine", "validate-spec"] {
-            let path = engine().with_file_name(program);
+        for name in ["engine", "validate-spec"] {
+            let path = engine().with_file_name(name);
             let start = format!("#!/bin/sh\nexec '{}' \"$@\"\n", path.display());
-            executable(&workspace.write(&format!("release/{program}"), start));
+            program::write(&workspace.path(&format!("release/{name}")), &start);
         }
         let release = workspace.path("release");
         run(Command::new("tar").args(["-czf", "../engine.tar.gz", "engine", "validate-spec"]).current_dir(release));
@@ -126,11 +126,6 @@ impl Project {
 fn parsed(name: &str) -> Value {
     let text = fs::read_to_string(root().join("deploy/ci").join(name)).expect("the file is there");
     serde_yaml::from_str(&text).expect("it is YAML")
-}
-
-fn executable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
 }
 
 /// Runs git as nobody in particular.
