@@ -209,6 +209,7 @@ const MET: &[(&str, &str, &str)] = &[
         "APPENDED_BYTES_MAX",
         "what_is_more_than_waits_in_memory_is_written_in_between",
     ),
+    ("engine/cli/src/state/sqlite/packed.rs", "RATIO_MAX", "what_is_alike_is_packed_as_far_as_it_goes"),
     ("engine/cli/src/state/sqlite/places.rs", "RUN_KEYS_MAX", "sheets_answer_as_the_ledger_in_memory_does"),
     ("engine/cli/src/state/sqlite/schema.rs", "MOVED_ROWS_MAX", "a_large_file_of_before_sheets_is_moved_whole"),
     ("engine/cli/src/state/sqlite/sheet.rs", "SHEET_BYTES_MAX", "sheets_are_cut_within_their_limits"),

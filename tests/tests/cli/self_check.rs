@@ -89,7 +89,7 @@ fn everything_is_looked_at_and_nothing_comes_of_it() {
 
     workspace.engine(&["run", "--once", "--now", NOW, "acme.yaml"]).expect(0);
     let before = files(&workspace);
-    check(&workspace, 0, "state", "ok", "is whole, this account's, and of version 5");
+    check(&workspace, 0, "state", "ok", "is whole, this account's, and of version 6");
     assert_eq!(files(&workspace), before, "the state is as it was");
     platform.assert_contract();
 }
@@ -175,7 +175,7 @@ fn a_state_that_cannot_be_used_is_said_and_left_alone() {
     mode(0o777);
     check(&workspace, 3, "state", "failed", "other accounts can write");
     mode(0o700);
-    check(&workspace, 0, "state", "ok", "version 5");
+    check(&workspace, 0, "state", "ok", "version 6");
 
     let state = workspace.path(".engine/state.db");
     let whole = std::fs::read(&state).expect("reads");
@@ -187,7 +187,7 @@ fn a_state_that_cannot_be_used_is_said_and_left_alone() {
     let before = files(&workspace);
     check(&workspace, 3, "state", "failed", "a newer engine wrote it");
     set(1);
-    check(&workspace, 0, "state", "warning", "this engine makes it version 5");
+    check(&workspace, 0, "state", "warning", "this engine makes it version 6");
     std::fs::write(&state, &whole[..whole.len() / 2]).expect("writes");
     let before_damage = files(&workspace);
     check(&workspace, 3, "state", "failed", "malformed");

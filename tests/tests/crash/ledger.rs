@@ -1,4 +1,5 @@
-//! What a state file says, read by the words of its documents: `engine/cli/src/state/sqlite/sheet.rs` and `stack.rs`.
+//! What a state file says, read by the words of its documents: `sheet.rs`, `stack.rs` and `packed.rs` in
+//! `engine/cli/src/state/sqlite`.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,38 @@ const WAITING_HEAD: (usize, usize, usize) = (40, 8, 36);
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A number of an LZ4 block: four bits of the token, and bytes that lengthen it.
+fn lengthened(bits: u8, block: &mut &[u8]) -> usize {
+    let mut length = usize::from(bits);
+    let mut goes_on = bits == 15;
+    while goes_on {
+        let byte = block.split_off_first().expect("a length goes on");
+        length += usize::from(*byte);
+        goes_on = *byte == u8::MAX;
+    }
+    length
+}
+
+/// Bodies that are so long all in all.
+fn unpacked(kept: Vec<u8>, len: usize) -> Vec<u8> {
+    if kept.len() == len {
+        return kept;
+    }
+    let (mut block, mut bodies) = (kept.as_slice(), Vec::new());
+    while let Some(token) = block.split_off_first() {
+        let literals = lengthened(token >> 4, &mut block);
+        bodies.extend_from_slice(block.split_off(..literals).expect("as many literals"));
+        // The last sequence has no match.
+        let Some(back) = block.split_off(..2) else { break };
+        let from = bodies.len() - usize::from(u16::from_le_bytes([back[0], back[1]]));
+        let matched = lengthened(token & 15, &mut block) + 4;
+        // A match may reach into what it writes.
+        (from..from + matched).for_each(|at| bodies.push(bodies[at]));
+    }
+    assert_eq!(bodies.len(), len, "as long as the heads say");
+    bodies
 }
 
 /// Ids of the records that are remembered, those of refused runs left out.
@@ -30,11 +63,13 @@ pub fn waiting(state: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let mut waiting = Vec::new();
     let mut stacks = state.prepare("SELECT heads, bodies FROM outbox ORDER BY last")?;
     for stack in stacks.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)))? {
-        let (heads, bodies) = stack?;
+        let (heads, kept) = stack?;
+        let length =
+            |head: &[u8]| u32::from_le_bytes(head[len..].try_into().expect("a length has four bytes")) as usize;
+        let bodies = unpacked(kept, heads.chunks(head).map(length).sum());
         let mut rest = bodies.as_slice();
         for head in heads.chunks(head) {
-            let bytes: [u8; 4] = head[len..].try_into().expect("a length has four bytes");
-            let (body, others) = rest.split_at(u32::from_le_bytes(bytes) as usize);
+            let (body, others) = rest.split_at(length(head));
             rest = others;
             waiting.push((hex(&head[id..id + 16]), String::from_utf8_lossy(body).into_owned()));
         }

@@ -1,6 +1,7 @@
 //! Debian's Chromium, driven over the WebDriver protocol (W3C) by its ChromeDriver.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -22,6 +23,28 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-sync",
 ];
 
+/// How often a driver is started that ends at once.
+const STARTS: usize = 5;
+
+/// Starts a driver. Gives its port, too.
+///
+/// It takes a free port of IPv6, and then the same one of IPv4, which somebody else may have got meanwhile: it ends then.
+fn driver(program: &Path) -> io::Result<(Child, String)> {
+    let mut said = String::new();
+    for _ in 0..STARTS {
+        let mut driver = Command::new(program).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        for line in BufReader::new(driver.stdout.take().expect("its output is read")).lines() {
+            let line = line?;
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return Ok((driver, port.trim_end_matches('.').to_owned()));
+            }
+            said += &format!("{line}\n");
+        }
+        driver.wait()?;
+    }
+    panic!("{} ended {STARTS} times without a port:\n{said}", program.display());
+}
+
 /// A browser with one window.
 pub struct Chromium {
     driver: Child,
@@ -33,20 +56,15 @@ pub struct Chromium {
 impl Chromium {
     /// Starts one; `None`, and a word about it, where none is installed.
     pub fn start() -> Option<Self> {
-        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut driver = match driver {
-            Ok(driver) => driver,
+        let (driver, port) = match driver(Path::new("chromedriver")) {
+            Ok(started) => started,
             Err(error) => {
                 // Beside what the test harness captures: whoever runs the tests should see it.
                 let _ = writeln!(std::io::stderr(), "skipped: chromedriver of the package chromium-driver: {error}");
                 return None;
             }
         };
-        let lines = BufReader::new(driver.stdout.take().expect("its output is read")).lines();
-        let port = lines.map_while(Result::ok).find_map(|line| {
-            line.split_once("started successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
-        });
-        let address = format!("127.0.0.1:{}", port.expect("it says its port"));
+        let address = format!("127.0.0.1:{port}");
         let profile = tempfile::tempdir().expect("a folder");
         let arguments: Vec<String> = ARGUMENTS.map(str::to_owned).into_iter().collect();
         let folder = format!("--user-data-dir={}", profile.path().display());
@@ -138,3 +156,19 @@ impl Drop for Chromium {
 pub const TAB: char = '\u{e004}';
 /// The key that follows a link.
 pub const ENTER: char = '\u{e007}';
+
+/// The first one finds its port taken.
+#[test]
+fn a_driver_whose_port_was_taken_is_started_again() {
+    const DRIVER: &str = r#"#!/bin/sh
+echo "Starting ChromeDriver"
+if mkdir "$0.begun" 2> /dev/null; then echo "IPv4 port not available. Exiting..."; exit 1; fi
+echo "ChromeDriver was started successfully on port 4444."
+"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("chromedriver");
+    engine_tests::program::write(&program, DRIVER);
+    let (mut child, port) = driver(&program).expect("it starts");
+    child.wait().expect("it ends");
+    assert_eq!(port, "4444");
+}

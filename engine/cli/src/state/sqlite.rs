@@ -21,6 +21,7 @@ mod ledger;
 mod ledger_tests;
 mod open;
 mod outbox;
+mod packed;
 mod places;
 mod quarantine;
 mod saved;

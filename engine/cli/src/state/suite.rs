@@ -90,6 +90,12 @@ pub(super) fn time(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).expect("in range")
 }
 
+/// A text that no packing makes shorter.
+pub(super) fn noise(len: usize) -> String {
+    let mut random = fastrand::Rng::with_seed(1);
+    std::iter::repeat_with(|| random.alphanumeric()).take(len).collect()
+}
+
 pub(super) fn row(no: u128, lane: &str, at: i64) -> LedgerRow {
     LedgerRow {
         key: key(no),

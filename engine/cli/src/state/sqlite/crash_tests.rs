@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use engine_core::state::{LIVE, Ledger, StateStore};
 
 use super::{Options, SqliteStore};
-use crate::state::suite::{bodies, outgoing, record, row, transact, window};
+use crate::state::suite::{bodies, noise, outgoing, record, row, transact, window};
 
 const FOLDER: &str = "ENGINE_CRASH_TEST_FOLDER";
 const P: &str = "acme-bookings";
@@ -67,7 +67,7 @@ fn abort_in_the_middle() {
     // Larger than the page cache, so that uncommitted pages are on disk already.
     for no in 1_000_u128..1_400 {
         transaction
-            .put_row(&engine_core::state::LedgerRow { body: "x".repeat(50_000), ..row(no, "m1", 10) })
+            .put_row(&engine_core::state::LedgerRow { body: noise(50_000), ..row(no, "m1", 10) })
             .expect("writes");
     }
     std::process::abort();

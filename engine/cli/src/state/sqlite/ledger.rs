@@ -8,18 +8,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use engine_core::canonical::{KeyMap, RowKey};
+use engine_core::canonical::{KeyList, Keyed, RowKey};
 use engine_core::state::{LedgerEntry, LedgerRecord, LedgerRow, Saved};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::catalogue::{Catalogue, Found};
 use super::places;
-use super::sheet::{self, Entry, Heads, SHEET_ENTRIES_MAX, Shelf, Written};
+use super::sheet::{self, Entry, Heads, SHEET_ENTRIES_ENOUGH, Shelf, Written};
 use super::torn::Torn;
 use super::unsigned;
 
-/// Entries from which on the last sheet of a machine is left as it is, and a new one is begun.
-const SHEET_ENTRIES_ENOUGH: u32 = SHEET_ENTRIES_MAX as u32 / 2;
 /// Places that wait for the commit at most, so that they are written in the order of their keys: 2 MiB.
 const PLACES_WAITING_MAX: usize = 50_000;
 
@@ -53,8 +51,8 @@ fn heads<'a>(shelf: Shelf, row: &'a Row<'_>, column: usize) -> rusqlite::Result<
 /// The entries of a row that has heads and bodies, from this column on.
 fn each_entry(shelf: Shelf, row: &Row<'_>, column: usize, each: &mut dyn FnMut(Entry<'_>)) -> rusqlite::Result<()> {
     let heads = row.get_ref(column)?.as_blob()?;
-    let bodies = row.get_ref(column + 1)?.as_blob()?;
-    for entry in sheet::entries(shelf, heads, bodies)? {
+    let bodies = sheet::bodies(shelf, heads, row.get_ref(column + 1)?.as_blob()?)?;
+    for entry in sheet::entries(shelf, heads, &bodies)? {
         each(entry?);
     }
     Ok(())
@@ -181,20 +179,37 @@ pub(super) fn everything(
 /// A sheet that is in the database.
 struct Sheet {
     lane: String,
+    shelf: Shelf,
     heads: Vec<u8>,
-    bodies: Vec<u8>,
+    bodies: String,
 }
 
 impl Sheet {
-    fn read(connection: &Connection, no: i64) -> rusqlite::Result<Self> {
-        let mut statement = connection.prepare_cached("SELECT lane, heads, bodies FROM sheet WHERE no = ?1")?;
-        let read = |row: &Row<'_>| Ok(Self { lane: row.get(0)?, heads: row.get(1)?, bodies: row.get(2)? });
+    fn read(at: Section<'_>, no: i64) -> rusqlite::Result<Self> {
+        let mut statement = at.connection.prepare_cached("SELECT lane, heads, bodies FROM sheet WHERE no = ?1")?;
+        let read = |row: &Row<'_>| {
+            let heads: Vec<u8> = row.get(1)?;
+            let bodies = sheet::bodies(at.shelf, &heads, row.get_ref(2)?.as_blob()?)?.into_owned();
+            Ok(Self { lane: row.get(0)?, shelf: at.shelf, heads, bodies })
+        };
         statement.query_row([no], read).optional()?.ok_or_else(|| NOT_THERE.into())
     }
 
-    fn entries(&self, shelf: Shelf) -> rusqlite::Result<Vec<Entry<'_>>> {
-        let entries = sheet::entries(shelf, &self.heads, &self.bodies)?;
+    fn entries(&self) -> rusqlite::Result<Vec<Entry<'_>>> {
+        let entries = sheet::entries(self.shelf, &self.heads, &self.bodies)?;
         Ok(entries.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Where a key is found from the next commit on.
+struct Place {
+    key: RowKey,
+    sheet: i64,
+}
+
+impl Keyed for Place {
+    fn key(&self) -> RowKey {
+        self.key
     }
 }
 
@@ -202,7 +217,7 @@ impl Sheet {
 #[derive(Default)]
 pub(super) struct Writer {
     /// Places that are not written yet, by shelf.
-    waiting: [KeyMap<i64>; Shelf::ALL.len()],
+    waiting: [KeyList<Place>; Shelf::ALL.len()],
     /// Whether a check refused any run; `None` until somebody asks.
     any_part: Option<bool>,
     catalogue: Catalogue,
@@ -212,9 +227,11 @@ impl Writer {
     /// Writes what waits for the commit.
     pub(super) fn flush(&mut self, connection: &Connection, pipeline: i64) -> rusqlite::Result<()> {
         for shelf in Shelf::ALL {
-            let mut pairs: Vec<(RowKey, i64)> = self.waiting[shelf as usize].drain().collect();
-            // In the order of keys they touch each page of the table once.
-            pairs.sort_unstable_by_key(|(key, _)| *key);
+            let waiting = self.waiting[shelf as usize].drain();
+            let mut pairs: Vec<(RowKey, i64)> = waiting.map(|place| (place.key, place.sheet)).collect();
+            // In the order of keys they touch each page of the table once. They came machine by machine, and those of each
+            // in about this order, which a stable sort makes use of.
+            pairs.sort_by_key(|(key, _)| *key);
             places::put(Section { connection, pipeline, shelf }, &pairs)?;
         }
         Ok(())
@@ -294,8 +311,8 @@ impl Writer {
     }
 
     fn place(&self, at: Section<'_>, key: RowKey) -> rusqlite::Result<Option<i64>> {
-        match self.waiting[at.shelf as usize].get(&key) {
-            Some(sheet) => Ok(Some(*sheet)),
+        match self.waiting[at.shelf as usize].get(key) {
+            Some(place) => Ok(Some(place.sheet)),
             None => places::sheet_of(at, key),
         }
     }
@@ -305,8 +322,8 @@ impl Writer {
         let keys: Vec<RowKey> = entries.iter().map(|entry| entry.head.key).collect();
         let mut places = places::sheets_of(at, &keys)?;
         for (place, key) in places.iter_mut().zip(&keys) {
-            if let Some(sheet) = self.waiting[at.shelf as usize].get(key) {
-                *place = Some(*sheet);
+            if let Some(waiting) = self.waiting[at.shelf as usize].get(*key) {
+                *place = Some(waiting.sheet);
             }
         }
         Ok(places)
@@ -320,8 +337,8 @@ impl Writer {
         keep: impl FnOnce(&str, Entry<'_>) -> T,
     ) -> rusqlite::Result<Option<T>> {
         let Some(no) = self.place(at, key)? else { return Ok(None) };
-        let sheet = Sheet::read(at.connection, no)?;
-        let found = sheet.entries(at.shelf)?.into_iter().find(|entry| entry.head.key == key);
+        let sheet = Sheet::read(at, no)?;
+        let found = sheet.entries()?.into_iter().find(|entry| entry.head.key == key);
         match found {
             Some(entry) => Ok(Some(keep(&sheet.lane, entry))),
             None => Err(Torn("a sheet of the ledger lacks an entry whose key leads to it").into()),
@@ -331,10 +348,10 @@ impl Writer {
     /// Takes an entry out, where it is there.
     pub(super) fn delete(&mut self, at: Section<'_>, key: RowKey) -> rusqlite::Result<()> {
         let Some(no) = self.place(at, key)? else { return Ok(()) };
-        let sheet = Sheet::read(at.connection, no)?;
-        let mut entries = sheet.entries(at.shelf)?;
+        let sheet = Sheet::read(at, no)?;
+        let mut entries = sheet.entries()?;
         entries.retain(|entry| entry.head.key != key);
-        self.waiting[at.shelf as usize].remove(&key);
+        self.waiting[at.shelf as usize].remove(key);
         places::delete(at, key)?;
         self.rewrite(at, &sheet.lane, no, &entries, &[])
     }
@@ -361,8 +378,8 @@ impl Writer {
             }
         }
         for (no, changed) in changed {
-            let sheet = Sheet::read(at.connection, no)?;
-            let before = sheet.entries(at.shelf)?;
+            let sheet = Sheet::read(at, no)?;
+            let before = sheet.entries()?;
             let mut after = before.clone();
             if sheet.lane == lane {
                 for entry in &mut after {
@@ -399,10 +416,10 @@ impl Writer {
             let is_appended = after.is_none();
             match before.or(after) {
                 Some(Found { no, entries, .. })
-                    if entries < SHEET_ENTRIES_ENOUGH || (before.is_some() && !is_appended) =>
+                    if (entries as usize) < SHEET_ENTRIES_ENOUGH || (before.is_some() && !is_appended) =>
                 {
-                    let sheet = Sheet::read(at.connection, no)?;
-                    self.rewrite(at, lane, no, &sheet.entries(at.shelf)?, group)?;
+                    let sheet = Sheet::read(at, no)?;
+                    self.rewrite(at, lane, no, &sheet.entries()?, group)?;
                 }
                 _ => {
                     for sheet in sheet::cut(group) {
@@ -438,7 +455,7 @@ impl Writer {
                      heads = ?8, bodies = ?9
                  WHERE no = ?1",
             )?
-            .execute(params![no, starts, reaches, at_from, at_to, entries, live, heads, bodies.as_bytes()])?;
+            .execute(params![no, starts, reaches, at_from, at_to, entries, live, heads, bodies])?;
         self.catalogue.note(at.shelf, starts);
         let came = come.iter().filter(|entry| first.last().is_some_and(|last| order(entry) <= order(last)));
         self.find_at(at, no, came)?;
@@ -467,7 +484,7 @@ impl Writer {
                 count,
                 live,
                 heads,
-                bodies.as_bytes()
+                bodies
             ])?;
         self.catalogue.note(at.shelf, starts);
         self.find_at(at, at.connection.last_insert_rowid(), entries.iter())
@@ -480,8 +497,10 @@ impl Writer {
         no: i64,
         entries: impl Iterator<Item = &'e Entry<'e>>,
     ) -> rusqlite::Result<()> {
-        self.waiting[at.shelf as usize].extend(entries.map(|entry| (entry.head.key, no)));
-        let waiting: usize = self.waiting.iter().map(KeyMap::len).sum();
+        for entry in entries {
+            self.waiting[at.shelf as usize].put(Place { key: entry.head.key, sheet: no });
+        }
+        let waiting: usize = self.waiting.iter().map(|places| places.entries().len()).sum();
         if waiting > PLACES_WAITING_MAX { self.flush(at.connection, at.pipeline) } else { Ok(()) }
     }
 }

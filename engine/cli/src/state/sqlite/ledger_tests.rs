@@ -147,6 +147,7 @@ fn assert_in_order(store: &SqliteStore) {
     while let Some(row) = sheets.next().expect("reads") {
         let shelf = [Shelf::Rows, Shelf::Records, Shelf::Parts][usize::from(row.get::<_, u8>(1).expect("reads"))];
         let (heads, bodies): (Vec<u8>, Vec<u8>) = (row.get(8).expect("reads"), row.get(9).expect("reads"));
+        let bodies = sheet::bodies(shelf, &heads, &bodies).expect("is whole");
         let on_it: Vec<_> = sheet::entries(shelf, &heads, &bodies).expect("is whole").map(Result::unwrap).collect();
         assert!((1..=SHEET_ENTRIES_MAX).contains(&on_it.len()), "{} entries", on_it.len());
         let written = sheet::write(shelf, &on_it);
@@ -328,6 +329,7 @@ proptest! {
         let mut rows = rows.query([]).expect("reads");
         while let Some(row) = rows.next().expect("reads") {
             let (heads, bodies): (Vec<u8>, Vec<u8>) = (row.get(3).expect("reads"), row.get(4).expect("reads"));
+            let bodies = stack::bodies(&heads, &bodies).expect("is whole");
             let heads: Vec<stack::Head> = stack::heads(&heads).expect("is whole").collect();
             prop_assert_eq!(heads.len() as i64, row.get::<_, i64>(1).expect("reads"));
             prop_assert_eq!(bodies.len() as i64, row.get::<_, i64>(2).expect("reads"));

@@ -162,13 +162,14 @@ fn insert(connection: &Connection, pipeline: i64, held: bool, stack: &Stack) -> 
     if *records == 0 {
         return Ok(());
     }
+    let kept = stack.kept_bodies();
     let bytes = i64::try_from(bodies.len()).unwrap_or(i64::MAX);
     connection
         .prepare_cached(
             "INSERT INTO outbox (last, pipeline, held, records, bytes, heads, bodies)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![last, pipeline, held, records, bytes, heads, bodies.as_bytes()])
+        .execute(params![last, pipeline, held, records, bytes, heads, kept])
         .map(drop)
 }
 
@@ -180,7 +181,8 @@ fn retain(
 ) -> rusqlite::Result<()> {
     let mut kept = Stack::default();
     connection.prepare_cached("SELECT heads, bodies FROM outbox WHERE last = ?1")?.query_row([last], |row| {
-        for record in stack::records(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?)? {
+        let heads = row.get_ref(0)?.as_blob()?;
+        for record in stack::records(heads, &stack::bodies(heads, row.get_ref(1)?.as_blob()?)?)? {
             let (head, body) = record?;
             if stays(&head, body)? {
                 kept.push(&head, body);
@@ -194,7 +196,7 @@ fn retain(
     let bytes = i64::try_from(kept.bodies.len()).unwrap_or(i64::MAX);
     connection
         .prepare_cached("UPDATE outbox SET records = ?2, bytes = ?3, heads = ?4, bodies = ?5 WHERE last = ?1")?
-        .execute(params![last, kept.records, bytes, kept.heads, kept.bodies.as_bytes()])
+        .execute(params![last, kept.records, bytes, kept.heads, kept.kept_bodies()])
         .map(drop)
 }
 
@@ -241,7 +243,8 @@ pub(super) fn everything(
     let mut rows = statement.query([pipeline])?;
     while let Some(row) = rows.next()? {
         let held = row.get(0)?;
-        for record in stack::records(row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?)? {
+        let heads = row.get_ref(1)?.as_blob()?;
+        for record in stack::records(heads, &stack::bodies(heads, row.get_ref(2)?.as_blob()?)?)? {
             let (Head { id, refusals, refused_since, .. }, body) = record?;
             let saved = SavedOutbox { id, held, refusals, refused_since, body: body.to_owned() };
             if each(Saved::Outbox(saved)).is_break() {

@@ -16,17 +16,22 @@
 //! | 16 | id at the destination; not of a source row |
 //! | 4 | bytes of the body; `u32::MAX` where there is none |
 //!
-//! `bodies` has the bodies in the same order, with nothing between them.
+//! `bodies` has the bodies in the same order, with nothing between them, [packed](super::packed).
+
+use std::borrow::Cow;
 
 use engine_core::canonical::RowKey;
 use engine_core::state::{LIVE, Ledger, LedgerEntry, LedgerRecord, LedgerRow};
 use uuid::Uuid;
 
+use super::packed::{pack, unpack};
 use super::torn::{Torn, take};
 
 /// Entries of a sheet at most. One change writes its whole sheet.
 pub(super) const SHEET_ENTRIES_MAX: usize = 64;
-/// Bytes of the bodies of a sheet at most; one body may have more.
+/// Entries from which on the last sheet of a machine is left as it is, and a new one is begun.
+pub(super) const SHEET_ENTRIES_ENOUGH: usize = SHEET_ENTRIES_MAX / 2;
+/// Bytes of the bodies of a sheet at most, before they are packed; one body may have more.
 pub(super) const SHEET_BYTES_MAX: usize = 16 * 1024;
 /// Length of a body that is not there.
 const NO_BODY: u32 = u32::MAX;
@@ -180,13 +185,18 @@ impl Iterator for Heads<'_> {
     }
 }
 
+/// The bodies of a sheet, as [`entries`] takes them.
+pub(super) fn bodies<'a>(shelf: Shelf, heads: &[u8], kept: &'a [u8]) -> Result<Cow<'a, str>, Torn> {
+    let ends = Heads::new(shelf, heads)?.filter_map(|(_, body)| body.map(|range| range.end));
+    unpack(kept, ends.last().unwrap_or(0))
+}
+
 /// The entries of a sheet.
 pub(super) fn entries<'a>(
     shelf: Shelf,
     heads: &'a [u8],
-    bodies: &'a [u8],
+    bodies: &'a str,
 ) -> Result<impl Iterator<Item = Result<Entry<'a>, Torn>>, Torn> {
-    let bodies = std::str::from_utf8(bodies).map_err(|_| Torn("a sheet of the ledger has a body that is no text"))?;
     let entry = move |(head, body): (Head, Option<std::ops::Range<usize>>)| {
         let body = body.map(|range| bodies.get(range).ok_or(Torn("a sheet of the ledger lacks a body"))).transpose()?;
         Ok(Entry { head, body })
@@ -208,11 +218,12 @@ pub(super) struct Written {
     pub(super) entries: u32,
     pub(super) live: u32,
     pub(super) heads: Vec<u8>,
-    pub(super) bodies: String,
+    pub(super) bodies: Vec<u8>,
 }
 
 /// Writes entries as one sheet.
 pub(super) fn write(shelf: Shelf, entries: &[Entry<'_>]) -> Written {
+    let mut bodies = String::with_capacity(entries.iter().map(Entry::bytes).sum());
     let mut written = Written {
         starts: i64::MAX,
         reaches: i64::MIN,
@@ -221,7 +232,7 @@ pub(super) fn write(shelf: Shelf, entries: &[Entry<'_>]) -> Written {
         entries: entries.len() as u32,
         live: 0,
         heads: Vec::with_capacity(entries.len() * shelf.stride()),
-        bodies: String::with_capacity(entries.iter().map(Entry::bytes).sum()),
+        bodies: Vec::new(),
     };
     for Entry { head: Head { key, hash, at, start, end, id }, body } in entries {
         written.starts = written.starts.min(*start);
@@ -241,12 +252,14 @@ pub(super) fn write(shelf: Shelf, entries: &[Entry<'_>]) -> Written {
         // A value that is longer than this was refused long before.
         let len = body.map_or(NO_BODY, |body| u32::try_from(body.len()).unwrap_or(NO_BODY));
         out.extend_from_slice(&len.to_le_bytes());
-        written.bodies.push_str(body.unwrap_or_default());
+        bodies.push_str(body.unwrap_or_default());
     }
+    written.bodies = pack(&bodies).into_owned();
     written
 }
 
-/// Cuts entries, which come in their order, into sheets.
+/// Cuts entries, which come in their order, into sheets. What goes on at their end is apart where the others are enough
+/// for a sheet: it will end, and then writes only its own anew.
 pub(super) fn cut<'a, 'b>(entries: &'b [Entry<'a>]) -> impl Iterator<Item = &'b [Entry<'a>]> {
     // About as many in each.
     let sheets = entries.len().div_ceil(SHEET_ENTRIES_MAX).max(1);
@@ -260,6 +273,10 @@ pub(super) fn cut<'a, 'b>(entries: &'b [Entry<'a>]) -> impl Iterator<Item = &'b 
                 break;
             }
             count += 1;
+        }
+        let ended = rest[..count].iter().rposition(|entry| entry.head.end != LIVE).map_or(0, |last| last + 1);
+        if count == rest.len() && ended >= SHEET_ENTRIES_ENOUGH {
+            count = ended;
         }
         let (sheet, others) = rest.split_at(count);
         rest = others;
@@ -289,11 +306,12 @@ mod tests {
         kept.iter().map(|(head, body)| Entry { head: *head, body: body.as_deref() }).collect()
     }
 
-    fn read(shelf: Shelf, written: &Written) -> Vec<Entry<'_>> {
-        entries(shelf, &written.heads, written.bodies.as_bytes())
-            .expect("is whole")
-            .collect::<Result<_, _>>()
-            .expect("is whole")
+    /// Compares what is read from a sheet.
+    fn assert_holds(shelf: Shelf, written: &Written, expected: &[Entry<'_>]) -> Result<(), TestCaseError> {
+        let bodies = bodies(shelf, &written.heads, &written.bodies).expect("is whole");
+        let read: Result<Vec<_>, _> = entries(shelf, &written.heads, &bodies).expect("is whole").collect();
+        prop_assert_eq!(read.expect("is whole"), expected);
+        Ok(())
     }
 
     proptest! {
@@ -301,15 +319,13 @@ mod tests {
         fn a_sheet_comes_back(kept in proptest::collection::vec(kept(), 0..9)) {
             let given = borrowed(&kept);
             for shelf in [Shelf::Records, Shelf::Parts] {
-                let written = write(shelf, &given);
-                prop_assert_eq!(read(shelf, &written), given.clone());
+                assert_holds(shelf, &write(shelf, &given), &given)?;
             }
             let rows: Vec<Entry<'_>> = given
                 .iter()
                 .map(|Entry { head, body }| Entry { head: Head { end: head.start, id: Uuid::nil(), ..*head }, body: *body })
                 .collect();
-            let written = write(Shelf::Rows, &rows);
-            prop_assert_eq!(read(Shelf::Rows, &written), rows);
+            assert_holds(Shelf::Rows, &write(Shelf::Rows, &rows), &rows)?;
         }
 
         #[test]
@@ -334,7 +350,8 @@ mod tests {
             let place = place.index(written.heads.len());
             written.heads[place] = byte;
             written.heads.truncate(place + 1);
-            if let Ok(read) = entries(Shelf::Records, &written.heads, written.bodies.as_bytes()) {
+            let Ok(bodies) = bodies(Shelf::Records, &written.heads, &written.bodies) else { return Ok(()) };
+            if let Ok(read) = entries(Shelf::Records, &written.heads, &bodies) {
                 prop_assert!(read.count() <= kept.len());
             }
         }
@@ -351,6 +368,21 @@ mod tests {
                 prop_assert!(sheet.len() == 1 || sheet.iter().map(Entry::bytes).sum::<usize>() <= SHEET_BYTES_MAX);
             }
         }
+    }
+
+    #[test]
+    fn what_goes_on_does_not_lie_on_a_full_sheet() {
+        let lengths = |ended: usize, live: usize| {
+            let head = |end| Head { key: RowKey(1), hash: 0, at: 0, start: 0, end, id: Uuid::nil() };
+            let entry = |end| Entry { head: head(end), body: Some("{}") };
+            let given = [vec![entry(9); ended], vec![entry(LIVE); live]].concat();
+            cut(&given).map(<[_]>::len).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(SHEET_ENTRIES_ENOUGH, 1), [SHEET_ENTRIES_ENOUGH, 1]);
+        assert_eq!(lengths(SHEET_ENTRIES_ENOUGH, 2), [SHEET_ENTRIES_ENOUGH, 2]);
+        assert_eq!(lengths(SHEET_ENTRIES_ENOUGH - 1, 1), [SHEET_ENTRIES_ENOUGH], "there is room for more");
+        assert_eq!(lengths(SHEET_ENTRIES_MAX, 0), [SHEET_ENTRIES_MAX]);
+        assert_eq!(lengths(0, SHEET_ENTRIES_MAX), [SHEET_ENTRIES_MAX]);
     }
 
     #[test]
@@ -374,7 +406,7 @@ mod tests {
                       0400000000000000";
         let of_record = "ffffffffffffffff00000000000000000000000000000006";
         assert_eq!(hex(&records.heads), format!("{common}{of_record}02000000{common}{of_record}ffffffff"));
-        assert_eq!(records.bodies, "{}");
+        assert_eq!(records.bodies, b"{}");
         let rows = write(Shelf::Rows, &[Entry { head, body: Some("{}") }]);
         assert_eq!(hex(&rows.heads), format!("{common}02000000"));
     }

@@ -10,23 +10,26 @@
 //! | 8 | when it was refused first, in microseconds; `i64::MIN` where it never was |
 //! | 4 | bytes of the body |
 //!
-//! `bodies` has the bodies in the same order, with nothing between them.
+//! `bodies` has the bodies in the same order, with nothing between them, [packed](super::packed).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use engine_core::state::Body;
 use uuid::Uuid;
 
+use super::packed::{pack, unpack};
 use super::torn::{Torn, take};
 
 /// Records of a stack at most.
 pub(super) const STACK_RECORDS_MAX: usize = 256;
-/// Bytes of the bodies of a stack at most; one body may have more.
+/// Bytes of the bodies of a stack at most, before they are packed; one body may have more.
 pub(super) const STACK_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a head.
 const STRIDE: usize = 40;
 /// A time at which nothing was refused.
 const NEVER: i64 = i64::MIN;
+const NO_BODY: Torn = Torn("a stack of the outbox lacks a body");
 
 /// A record that waits, without its body.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,41 +60,34 @@ pub(super) fn heads(bytes: &[u8]) -> Result<impl Iterator<Item = Head>, Torn> {
     }))
 }
 
+/// The bodies of a stack, as [`records`] takes them.
+pub(super) fn bodies<'a>(bytes: &[u8], kept: &'a [u8]) -> Result<Cow<'a, str>, Torn> {
+    unpack(kept, heads(bytes)?.map(|head| head.len).sum())
+}
+
 /// The records of a stack, with their bodies.
 pub(super) fn records<'a>(
     bytes: &'a [u8],
-    bodies: &'a [u8],
+    bodies: &'a str,
 ) -> Result<impl Iterator<Item = Result<(Head, &'a str), Torn>>, Torn> {
-    records_in(bytes, text_of(bodies)?)
-}
-
-fn records_in<'a>(bytes: &'a [u8], text: &'a str) -> Result<impl Iterator<Item = Result<(Head, &'a str), Torn>>, Torn> {
-    let mut rest = text;
-    Ok(heads(bytes)?.map(move |head| {
-        let (body, others) = rest.split_at_checked(head.len).ok_or(Torn("a stack of the outbox lacks a body"))?;
-        rest = others;
-        Ok((head, body))
-    }))
-}
-
-/// The records of a stack, whose bodies share one text.
-pub(super) fn shared<'a>(
-    bytes: &'a [u8],
-    bodies: &'a [u8],
-) -> Result<impl Iterator<Item = Result<(Head, Body), Torn>>, Torn> {
-    let text = text_of(bodies)?;
-    let shared: Arc<str> = text.into();
     let mut start = 0;
-    Ok(records_in(bytes, text)?.map(move |record| {
-        let (head, _) = record?;
-        let body = Body::piece(&shared, start, head.len);
+    Ok(heads(bytes)?.map(move |head| {
+        let body = bodies.get(start..start + head.len).ok_or(NO_BODY)?;
         start += head.len;
         Ok((head, body))
     }))
 }
 
-fn text_of(bodies: &[u8]) -> Result<&str, Torn> {
-    std::str::from_utf8(bodies).map_err(|_| Torn("a stack of the outbox has a body that is no text"))
+/// The records of a stack, whose bodies share one text.
+pub(super) fn shared(bytes: &[u8], kept: &[u8]) -> Result<impl Iterator<Item = Result<(Head, Body), Torn>>, Torn> {
+    let bodies: Arc<str> = bodies(bytes, kept)?.into();
+    let mut start = 0;
+    Ok(heads(bytes)?.map(move |head| {
+        bodies.get(start..start + head.len).ok_or(NO_BODY)?;
+        let body = Body::piece(&bodies, start, head.len);
+        start += head.len;
+        Ok((head, body))
+    }))
 }
 
 /// A stack that is being made.
@@ -123,6 +119,11 @@ impl Stack {
         self.heads.extend_from_slice(&(body.len() as u32).to_le_bytes());
         self.bodies.push_str(body);
     }
+
+    /// The bodies, for the database.
+    pub(super) fn kept_bodies(&self) -> Cow<'_, [u8]> {
+        pack(&self.bodies)
+    }
 }
 
 #[cfg(test)]
@@ -145,12 +146,14 @@ mod tests {
         fn a_stack_comes_back(waiting in waiting()) {
             let mut stack = Stack::default();
             waiting.iter().for_each(|(head, body)| stack.push(head, body));
-            let read: Vec<(Head, String)> = records(&stack.heads, stack.bodies.as_bytes())
+            let kept = stack.kept_bodies();
+            let bodies = bodies(&stack.heads, &kept).expect("is whole");
+            let read: Vec<(Head, String)> = records(&stack.heads, &bodies)
                 .expect("is whole")
                 .map(|one| one.map(|(head, body)| (head, body.to_owned())))
                 .collect::<Result<_, _>>()
                 .expect("is whole");
-            let shared: Vec<(Head, String)> = shared(&stack.heads, stack.bodies.as_bytes())
+            let shared: Vec<(Head, String)> = shared(&stack.heads, &kept)
                 .expect("is whole")
                 .map(|one| one.map(|(head, body)| (head, body.to_string())))
                 .collect::<Result<_, _>>()
@@ -161,11 +164,11 @@ mod tests {
         }
 
         #[test]
-        fn a_damaged_stack_is_told_and_nothing_else(heads in any::<Vec<u8>>(), bodies in any::<Vec<u8>>()) {
-            if let Ok(read) = records(&heads, &bodies) {
-                prop_assert!(read.count() <= heads.len() / STRIDE);
+        fn a_damaged_stack_is_told_and_nothing_else(heads in any::<Vec<u8>>(), kept in any::<Vec<u8>>()) {
+            if let Ok(bodies) = bodies(&heads, &kept) {
+                prop_assert!(records(&heads, &bodies).is_ok_and(|read| read.count() <= heads.len() / STRIDE));
             }
-            if let Ok(shared) = shared(&heads, &bodies) {
+            if let Ok(shared) = shared(&heads, &kept) {
                 prop_assert!(shared.count() <= heads.len() / STRIDE);
             }
         }

@@ -5,7 +5,9 @@ use std::fs;
 use engine_core::state::{LIVE, LedgerRow, Stage};
 
 use super::*;
-use crate::state::suite::{Fixture, outgoing, record, rejected, row, store_suite, time, transact, window, with_cases};
+use crate::state::suite::{
+    Fixture, noise, outgoing, record, rejected, row, store_suite, time, transact, window, with_cases,
+};
 
 const P: &str = "acme-bookings";
 
@@ -456,7 +458,7 @@ fn a_transaction_is_over_after_a_failure() {
     let pages: i64 = store.lock().query_row("PRAGMA page_count", [], |row| row.get(0)).expect("reads");
     store.lock().pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).expect("sets");
     let mut transaction = store.begin(P).expect("begins");
-    let big = LedgerRow { body: "x".repeat(1 << 20), ..row(1, "m1", 10) };
+    let big = LedgerRow { body: noise(1 << 20), ..row(1, "m1", 10) };
     let full = transaction.put_row(&big).expect_err("the disk is full");
     assert_says(&format!("{full} {full:?}"), &["writing a row", "full", "free some space"]);
     assert!(transaction.put_row(&row(2, "m1", 10)).is_err(), "alone, it would be half a transaction");
