@@ -33,8 +33,8 @@ fn driver(program: &Path) -> io::Result<(Child, String)> {
     let mut said = String::new();
     for _ in 0..STARTS {
         let mut driver = Command::new(program).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        for line in BufReader::new(driver.stdout.take().expect("its output is read")).lines() {
-            let line = line?;
+        let lines = BufReader::new(driver.stdout.take().expect("its output is read")).lines();
+        for line in lines.map_while(Result::ok) {
             if let Some((_, port)) = line.split_once("started successfully on port ") {
                 return Ok((driver, port.trim_end_matches('.').to_owned()));
             }
